@@ -1,0 +1,72 @@
+# What there is to do: make help
+#
+# PYTHON=…  the Python to make .venv with (default: the first that is new enough)
+# ARGS=…    passed on to the command, as in: make test ARGS="-k http11 -x"
+
+export PYTHON
+ARGS =
+run = .venv/bin/python -m
+
+.PHONY: book
+book: ## measure this machine (the first time) and serve the book; plain `make` does too
+	@tools/bootstrap book
+	@test -e measurements/mine.json || $(run) lab tour
+	@$(run) lab serve $(ARGS)
+
+.PHONY: tour
+tour: ## measure this machine again
+	@tools/bootstrap book
+	@$(run) lab tour $(ARGS)
+
+.PHONY: test
+test: ## run the tests
+	@tools/bootstrap test
+	@$(run) tools.optional test
+	@$(run) pytest $(ARGS)
+
+.PHONY: check
+check: ## run the linter, the formatter's check and the type checker
+	@tools/bootstrap dev
+	$(run) ruff check
+	$(run) ruff format --check
+	$(run) mypy
+	@# Chapters use the same file names, so each is checked on its own.
+	@for chapter in chapters/*/; do \
+	    test ! -d "$$chapter" || $(run) mypy "$$chapter" || exit 1; \
+	done
+
+.PHONY: format
+format: ## format the code, and mend what the linter can mend
+	@tools/bootstrap dev
+	@$(run) ruff check --fix
+	@$(run) ruff format
+
+.PHONY: site
+site: ## build the book into site/
+	@tools/bootstrap book
+	@$(run) mkdocs build --strict --clean $(ARGS)
+
+.PHONY: measure
+measure: ## record the book's own figures anew (long; on a quiet machine)
+	@tools/bootstrap book
+	@$(run) tools.optional measure
+	@$(run) lab measure $(ARGS)
+
+.PHONY: fill
+fill: ## write the recorded figures into the chapters and the README
+	@tools/bootstrap book
+	@$(run) lab fill $(ARGS)
+
+.PHONY: lock
+lock: ## pin the dependencies in pyproject.toml (newer ones: ARGS=--upgrade)
+	@tools/bootstrap dev
+	@tools/lock $(ARGS)
+
+.PHONY: clean
+clean: ## remove what make has made, except your measurements
+	rm -rf .venv .venv.log site .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find lab steps tests tools chapters -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## list what there is to do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' Makefile
