@@ -1,0 +1,99 @@
+"""Close after response, in one thread.
+
+What it does: `select()` waits for a client to connect; then one request is received,
+answered in two writes (head, body), and the connection is closed.
+
+What it costs: everybody waits for the client that is being served. One client that
+connects and says nothing stops the server.
+
+See it break:
+    python -m steps.step01
+    python -m lab silent http://127.0.0.1:8000 --connections 1 --seconds 10
+    python -m lab probe http://127.0.0.1:8000       # answered when the other has left
+"""
+
+import select
+import socket
+from dataclasses import dataclass
+
+from steps.app import Application, answer
+from steps.http11 import BadRequest
+from steps.step01.connection import Connection
+from steps.step01.stop_event import StopEvent
+
+
+@dataclass
+class Stats:
+    accepted: int = 0
+
+
+class Server:
+    """Serve `app` to the clients of a listening socket until `stop()`.
+
+    `run()` closes the listener at its end. `workers` is not used yet.
+    """
+
+    def __init__(
+        self, listener: socket.socket, app: Application, workers: int = 1
+    ) -> None:
+        # A client may leave between select() and accept(), which must not block then.
+        listener.setblocking(False)
+        self.stats = Stats()
+        self._listener = listener
+        self._app = app
+        self._stop = StopEvent()
+        self._serving: Connection | None = None
+
+    # [loop]
+    def run(self) -> None:
+        try:
+            while not self._stop.is_set:
+                ready, _, _ = select.select([self._stop, self._listener], [], [])
+                if self._listener in ready:
+                    self._accept()
+        finally:
+            self._listener.close()
+            self._stop.close()
+
+    # [/loop]
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return  # the client has gone already
+        self.stats.accepted += 1
+        self._serve(Connection(sock))
+
+    def stop(self) -> None:
+        self._stop.set()
+        # The loop may be blocked in recv() or send() for a client, not in select().
+        if serving := self._serving:
+            serving.interrupt()
+
+    def _serve(self, connection: Connection) -> None:
+        self._serving = connection
+        # stop() sets the event and then looks at _serving; here the order is the other
+        # way round, so that one of the two always sees the other.
+        if self._stop.is_set:
+            connection.interrupt()
+        serve_once(connection, self._app)
+        self._serving = None
+
+
+# [serve]
+def serve_once(connection: Connection, app: Application) -> None:
+    """Answer one request and close, whatever the client or the application does."""
+    try:
+        request = connection.receive()
+        if request is not None:
+            connection.send(answer(app, request), request, keep=False)
+    except BadRequest as error:
+        connection.refuse(error)
+    except OSError:
+        pass  # the client has gone; nobody is left to tell
+    finally:
+        connection.close()
+
+
+# [/serve]

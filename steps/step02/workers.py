@@ -1,0 +1,72 @@
+"""A pool of threads that serve connections, one at a time each."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from steps.step01.connection import Connection
+
+# A handler that does not return cannot be ended: its thread dies with the process.
+STOP_WAIT_S = 2.0
+
+AnyConnection = TypeVar("AnyConnection", bound=Connection)
+
+log = logging.getLogger(__name__)
+
+
+class WorkerPool(Generic[AnyConnection]):
+    """`count` threads, each of which calls `serve(connection)` for one job after another.
+
+    `serve` owns the connection until it returns, and closes it or hands it on.
+    """
+
+    def __init__(self, count: int, serve: Callable[[AnyConnection], None]) -> None:
+        self._serve = serve
+        # Without a bound: the loop never waits for the workers. put() wakes a sleeper.
+        self._jobs: queue.SimpleQueue[AnyConnection | None] = queue.SimpleQueue()
+        self._in_service: set[AnyConnection] = set()
+        self._stopping = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"worker-{n}", daemon=True)
+            for n in range(1, count + 1)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, connection: AnyConnection) -> None:
+        """Leave a connection to the first worker that is free. Returns at once."""
+        self._jobs.put(connection)
+
+    def stop(self) -> None:
+        """End the workers: what they are receiving or sending is cut off."""
+        self._stopping = True
+        for connection in self._in_service.copy():
+            connection.interrupt()
+        for _ in self._threads:
+            self._jobs.put(None)
+        deadline = time.monotonic() + STOP_WAIT_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    # [work]
+    def _work(self) -> None:
+        while (connection := self._jobs.get()) is not None:
+            self._in_service.add(connection)
+            # After the add, as stop() looks after it has set the flag: one of the two
+            # sees the other, and no worker blocks on a client for ever.
+            if self._stopping:
+                connection.interrupt()
+            try:
+                self._serve(connection)
+            except Exception:
+                log.exception("a worker failed; it goes on with the next connection")
+                connection.close()
+            finally:
+                self._in_service.discard(connection)
+
+    # [/work]

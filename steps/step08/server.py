@@ -1,0 +1,123 @@
+"""Register once: a reactor. One thread, and the kernel remembers what it watches.
+
+What it does: a connection is registered with the selector (epoll on Linux, kqueue on
+macOS) when it comes and unregistered when it goes. A round of the loop costs what is
+ready, not what is connected. Handlers run in the loop: no list, no lock, no hand-over.
+
+What it costs: while one handler runs, or one answer waits for a client that does not
+read, everybody waits.
+
+See it break:
+    python -m steps.step08
+    python -m lab probe http://127.0.0.1:8000/sleep/5000
+    python -m lab probe http://127.0.0.1:8000        # answered when the other has been
+"""
+
+import selectors
+import socket
+from dataclasses import dataclass
+
+from steps.app import Application, answer
+from steps.http11 import BadRequest
+from steps.step01.connection import RECEIVE_BYTES, Connection
+from steps.step01.stop_event import StopEvent
+from steps.step07.connection import OneWriteConnection
+
+
+@dataclass
+class Stats:
+    accepted: int = 0
+
+
+class Server:
+    """Serve `app` to the clients of a listening socket until `stop()`.
+
+    `run()` closes the listener at its end. `workers` is not used: the loop does it all.
+    """
+
+    def __init__(
+        self, listener: socket.socket, app: Application, workers: int = 0
+    ) -> None:
+        listener.setblocking(False)
+        self.stats = Stats()
+        self._listener = listener
+        self._app = app
+        self._stop = StopEvent()
+        self._selector = selectors.DefaultSelector()
+        self._serving: Connection | None = None
+
+    # [loop]
+    def run(self) -> None:
+        self._selector.register(self._stop, selectors.EVENT_READ)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        try:
+            while not self._stop.is_set:
+                for key, _ in self._selector.select():
+                    if key.data is not None:
+                        self._serve(key.data)
+                    elif key.fileobj is self._listener:
+                        self._accept()
+        finally:
+            self._close()
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return  # the client has gone already, or descriptors have run out
+        self.stats.accepted += 1
+        connection = OneWriteConnection(sock)
+        self._selector.register(sock, selectors.EVENT_READ, connection)
+
+    def _serve(self, connection: Connection) -> None:
+        self._serving = connection
+        # stop() sets the event and then looks at _serving; here the order is the other
+        # way round, so that one of the two always sees the other.
+        if self._stop.is_set:
+            connection.interrupt()
+        if not serve_ready(connection, self._app):
+            self._selector.unregister(connection.sock)
+            connection.close()
+        self._serving = None
+
+    # [/loop]
+
+    def stop(self) -> None:
+        self._stop.set()
+        # The loop may be blocked in a send() to a client that does not read.
+        if serving := self._serving:
+            serving.interrupt()
+
+    def _close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None:
+                key.data.close()
+        self._selector.close()
+        self._listener.close()
+        self._stop.close()
+
+
+# [serve-ready]
+def serve_ready(connection: Connection, app: Application) -> bool:
+    """Receive what has come, never waiting for more, and answer what is whole in it.
+
+    Return whether to keep the connection.
+    """
+    try:
+        data = connection.sock.recv(RECEIVE_BYTES)
+        if not data:
+            return False
+        connection.requests.feed(data)
+        while (request := connection.requests.next_request()) is not None:
+            connection.send(answer(app, request), request, request.keep_alive)
+            if not request.keep_alive:
+                return False
+        return True
+    except BadRequest as error:
+        connection.refuse(error)
+    except OSError:
+        pass  # the client has gone; nobody is left to tell
+    return False
+
+
+# [/serve-ready]
