@@ -1,0 +1,1 @@
+"""The lab measures the steps: `python -m lab --help`."""

@@ -1,0 +1,298 @@
+"""A measured figure with its spread, and the arithmetic that keeps the spread.
+
+A `Quantity` is what a record answers when asked for a rate or a latency: the
+median of the repeats, the lowest and the highest of them, and a unit. The true
+value is taken to lie somewhere in ``low..high``, and arithmetic is interval
+arithmetic, so a ratio of two noisy figures is as wide as the two make it.
+
+What is not known is an open interval, never a guess:
+
+- a rate that the generator limited is only a lower bound: ``high`` is infinite;
+- a latency that the generator limited is only an upper bound: ``low`` is 0;
+- what was not measured has no median at all (NaN) and both ends open.
+
+`doubt` says in words why, for whoever prints the figure.
+
+Units: "1/s" (requests a second), "ms", "%" (of one core), "bytes", and "" for a
+plain number. Little's law works as written: ``100 / latency`` is a rate, and
+``rate * latency`` is a number of connections.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+#: U+202F, the narrow no-break space that stands between thousands.
+THIN_SPACE = "\u202f"
+
+#: `Quantity.repeats` of a number that was not measured but given.
+EXACT = 1_000_000
+
+#: unit * unit -> unit, and the factor that brings milliseconds and seconds together.
+_PRODUCTS = {
+    ("1/s", "ms"): ("", 1e-3),
+    ("ms", "1/s"): ("", 1e-3),
+}
+#: 1 / unit, likewise.
+_INVERSES = {"": ("", 1.0), "ms": ("1/s", 1e3), "1/s": ("ms", 1e3)}
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A median, the interval that holds the true value, a unit and any doubt."""
+
+    median: float
+    low: float
+    high: float
+    unit: str = ""
+    doubt: str | None = None
+    #: The least number of repeats behind it; one repeat has no spread.
+    repeats: int = EXACT
+    #: "wrk" or "lab", where that makes sense.
+    generator: str | None = None
+    #: The same question as the other generator answered it. Arithmetic between a
+    #: figure from wrk and one that only the lab measured uses it, so that a ratio
+    #: never compares two generators where it could compare two servers.
+    other: Quantity | None = None
+
+    @classmethod
+    def of(
+        cls,
+        values: Sequence[float],
+        unit: str,
+        *,
+        at_least: bool = False,
+        at_most: bool = False,
+        doubt: str | None = None,
+        generator: str | None = None,
+    ) -> Quantity:
+        """The quantity that these repeats measured.
+
+        at_least, at_most: the repeats bound the true value from one side only.
+        """
+        return cls(
+            median=statistics.median(values),
+            low=0.0 if at_most else min(values),
+            high=math.inf if at_least else max(values),
+            unit=unit,
+            doubt=doubt,
+            repeats=len(values),
+            generator=generator,
+        )
+
+    @classmethod
+    def exactly(cls, value: float, unit: str = "") -> Quantity:
+        return cls(median=value, low=value, high=value, unit=unit)
+
+    @classmethod
+    def missing(cls, unit: str, doubt: str) -> Quantity:
+        return cls(
+            median=math.nan,
+            low=-math.inf,
+            high=math.inf,
+            unit=unit,
+            doubt=doubt,
+            repeats=0,
+        )
+
+    # -- what can be said about it -------------------------------------------
+
+    @property
+    def is_missing(self) -> bool:
+        return math.isnan(self.median)
+
+    @property
+    def bound(self) -> str:
+        """ "≥" or "≤" where it is known from one side only, "?" where from none."""
+        open_above = math.isinf(self.high)
+        open_below = self.low <= 0.0 and self.median > 0.0
+        if open_above and open_below:
+            return "?"
+        return "≥" if open_above else "≤" if open_below else ""
+
+    def differs_from(self, other: Quantity) -> bool:
+        """Whether the two spreads do not overlap. Figures from one repeat never do."""
+        if self.is_missing or other.is_missing or min(self.repeats, other.repeats) < 2:
+            return False
+        return self.low > other.high or self.high < other.low
+
+    # -- arithmetic ----------------------------------------------------------
+
+    def __add__(self, right: Quantity | float) -> Quantity:
+        left, right = _aligned(self, right)
+        unit = _same_unit(left, right, "add")
+        return _combined(
+            left,
+            right,
+            left.median + right.median,
+            (left.low + right.low, left.high + right.high),
+            unit,
+        )
+
+    def __sub__(self, right: Quantity | float) -> Quantity:
+        left, right = _aligned(self, right)
+        unit = _same_unit(left, right, "subtract")
+        return _combined(
+            left,
+            right,
+            left.median - right.median,
+            (left.low - right.high, left.high - right.low),
+            unit,
+        )
+
+    def __mul__(self, right: Quantity | float) -> Quantity:
+        left, right = _aligned(self, right)
+        if not left.unit or not right.unit:
+            unit, factor = left.unit or right.unit, 1.0
+        elif (left.unit, right.unit) in _PRODUCTS:
+            unit, factor = _PRODUCTS[left.unit, right.unit]
+        else:
+            raise ValueError(f"no unit for {left.unit} times {right.unit}")
+        ends = [
+            _times(a, b) * factor
+            for a in (left.low, left.high)
+            for b in (right.low, right.high)
+        ]
+        median = left.median * right.median * factor
+        return _combined(left, right, median, (min(ends), max(ends)), unit)
+
+    def __truediv__(self, right: Quantity | float) -> Quantity:
+        left, right = _aligned(self, right)
+        if left.unit == right.unit:
+            return replace(left, unit="") * _inverse(replace(right, unit=""))
+        if not right.unit or not left.unit:
+            return left * _inverse(right)
+        raise ValueError(f"no unit for {left.unit} divided by {right.unit}")
+
+    def __radd__(self, left: float) -> Quantity:
+        return Quantity.exactly(left) + self
+
+    def __rsub__(self, left: float) -> Quantity:
+        return Quantity.exactly(left) - self
+
+    def __rmul__(self, left: float) -> Quantity:
+        return Quantity.exactly(left) * self
+
+    def __rtruediv__(self, left: float) -> Quantity:
+        return Quantity.exactly(left) / self
+
+    # -- words ---------------------------------------------------------------
+
+    def __str__(self) -> str:
+        return format(self, "")
+
+    def __format__(self, spec: str) -> str:
+        """The median with its unit; `spec` is the number of significant digits.
+
+        Without one: three digits, two for a plain number.
+        """
+        if self.is_missing:
+            return "not measured"
+        if self.bound == "?":
+            return "unknown"
+        digits = int(spec) if spec else (3 if self.unit else 2)
+        text = format_value(self.median, self.unit, digits)
+        return f"{self.bound}{THIN_SPACE}{text}" if self.bound else text
+
+    def spread(self) -> str:
+        """The interval in words, such as "2 250 to 2 310"; the value if it has none."""
+        if self.bound or self.is_missing or self.low == self.high:
+            return format(self, "3")
+        low = format_value(self.low, self.unit, 3)
+        high = format_value(self.high, self.unit, 3)
+        if low == high:
+            return low
+        return f"{low.removesuffix(THIN_SPACE + self.unit)} to {high}"
+
+
+def format_value(value: float, unit: str, digits: int) -> str:
+    """`value` with so many significant digits, thin thousands, and its unit.
+
+    A rate stands without its unit, for "requests a second" belongs to the sentence.
+    """
+    if unit == "bytes":
+        for name in ("bytes", "KiB", "MiB", "GiB"):
+            if abs(value) < 1024 or name == "GiB":
+                break
+            value /= 1024
+        unit = name
+    text = significant(value, digits)
+    if unit in ("", "1/s"):
+        return text
+    return text + THIN_SPACE + unit
+
+
+def significant(value: float, digits: int) -> str:
+    """Such as "2 280", "43.9", "0.0142": rounded to significant digits."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(value)))
+    rounded = round(value, digits - 1 - magnitude)
+    # Rounding may carry: 9.996 with three digits is 10.0, not 10.00.
+    magnitude = math.floor(math.log10(abs(rounded)))
+    decimals = max(0, digits - 1 - magnitude)
+    return f"{rounded:,.{decimals}f}".replace(",", THIN_SPACE)
+
+
+def _aligned(left: Quantity, right: Quantity | float) -> tuple[Quantity, Quantity]:
+    """Both as quantities, and of one generator if there is one that has both."""
+    if not isinstance(right, Quantity):
+        right = Quantity.exactly(right)
+    if left.generator and right.generator and left.generator != right.generator:
+        if left.other is not None:
+            left = left.other
+        elif right.other is not None:
+            right = right.other
+    return left, right
+
+
+def _same_unit(left: Quantity, right: Quantity, verb: str) -> str:
+    if left.unit != right.unit:
+        raise ValueError(
+            f"cannot {verb} {left.unit or 'a number'} and {right.unit or 'a number'}"
+        )
+    return left.unit
+
+
+def _inverse(q: Quantity) -> Quantity:
+    if q.unit not in _INVERSES:
+        raise ValueError(f"no unit for 1 divided by {q.unit}")
+    unit, factor = _INVERSES[q.unit]
+    if q.low < 0.0 < q.high:
+        low, high = -math.inf, math.inf
+    else:
+        # An end at 0 (or at infinity) turns into an open (or a zero) end.
+        low = factor / q.high if q.high else -math.inf
+        high = factor / q.low if q.low else math.inf
+    median = factor / q.median if q.median else math.inf
+    other = _inverse(q.other) if q.other is not None else None
+    return replace(q, median=median, low=low, high=high, unit=unit, other=other)
+
+
+def _times(a: float, b: float) -> float:
+    """A product of interval ends, where nothing times anything is nothing."""
+    return 0.0 if a == 0.0 or b == 0.0 else a * b
+
+
+def _combined(
+    left: Quantity,
+    right: Quantity,
+    median: float,
+    ends: tuple[float, float],
+    unit: str,
+) -> Quantity:
+    doubts = list(dict.fromkeys(d for d in (left.doubt, right.doubt) if d))
+    return Quantity(
+        median=median,
+        low=ends[0],
+        high=ends[1],
+        unit=unit,
+        doubt="; ".join(doubts) or None,
+        repeats=min(left.repeats, right.repeats),
+        generator=left.generator or right.generator,
+    )

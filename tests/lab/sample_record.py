@@ -1,0 +1,166 @@
+"""A record made up for tests: the shape of the case, with digits nobody measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lab.record import (
+    Generator,
+    Headers,
+    LatencyMs,
+    Machine,
+    Mode,
+    Point,
+    Record,
+    Repeat,
+)
+
+
+def sample_machine(*, system: str = "Linux", cores: int = 2) -> Machine:
+    return Machine(
+        system=system,
+        release="6.1.0",
+        arch="x86_64",
+        cpu_model="A processor of the tests",
+        cores=cores,
+        python="3.11.7",
+        implementation="CPython",
+        server_cores=[0],
+        generator_cores=[1],
+        descriptor_limit=1_048_576,
+        kernel={"net.ipv4.tcp_pingpong_thresh": "1"},
+        tools={"wrk": "4.1.0"},
+        load_average=[0.1, 0.1, 0.1],
+    )
+
+
+def sample_repeat(
+    rate: float,
+    latency_ms: float,
+    *,
+    position: int = 0,
+    seconds: float = 2.0,
+    generator_bound: bool = False,
+    stats: dict[str, float] | None = None,
+) -> Repeat:
+    return Repeat(
+        position_in_run=position,
+        seconds=seconds,
+        requests=round(rate * seconds),
+        throughput_rps=rate,
+        latency_ms=LatencyMs(
+            p50=latency_ms,
+            p75=latency_ms * 1.05,
+            p90=latency_ms * 1.1,
+            p99=latency_ms * 1.5,
+            p999=latency_ms * 2,
+            max=latency_ms * 3,
+            mean=latency_ms,
+        ),
+        server_cpu=min(1.0, rate / 60_000),
+        generator_cpu=0.97 if generator_bound else min(0.9, rate / 100_000),
+        generator_bound=generator_bound,
+        voluntary_switches_per_request=2.5,
+        involuntary_switches_per_request=0.01,
+        peak_rss_bytes=21_000_000,
+        stats=stats or {},
+    )
+
+
+def sample_point(
+    server: str,
+    connections: int,
+    rates: Iterable[float],
+    *,
+    mode: Mode | None = None,
+    silent: int = 0,
+    headers: Headers = "plain",
+    generator: Generator = "lab",
+    generator_bound: bool = False,
+    stats: dict[str, float] | None = None,
+    syscalls: dict[str, float] | None = None,
+    skipped: str | None = None,
+) -> Point:
+    """A point with a repeat for each rate; latency follows by Little's law."""
+    if mode is None:
+        mode = "close" if server in ("step01", "step02") else "keep-alive"
+    return Point(
+        server=server,
+        mode=mode,
+        connections=connections,
+        silent=silent,
+        headers=headers,
+        generator=generator,
+        repeats=[
+            sample_repeat(
+                rate,
+                1000 * connections / rate,
+                position=position,
+                generator_bound=generator_bound,
+                stats=stats,
+            )
+            for position, rate in enumerate(rates)
+        ],
+        syscalls_per_request=syscalls,
+        skipped=skipped,
+    )
+
+
+def spread(rate: float) -> list[float]:
+    """Three repeats, 2 % apart."""
+    return [rate * 0.98, rate, rate * 1.02]
+
+
+def sample_record(*, factor: float = 1.0, complete: bool = True) -> Record:
+    """The eight steps as the design expects them.
+
+    factor: another machine, so many times as fast where the CPU is the limit (the
+    timeouts and the delayed acknowledgement stay what they are).
+    """
+    lock_wait = {"select_calls": 4_700.0, "lock_waits": 12.0, "lock_wait_s": 0.02}
+    fast = factor
+    points = [
+        sample_point("step01", 100, spread(9_500 * fast)),
+        sample_point("step02", 1, spread(5_900 * fast)),
+        sample_point("step02", 10, spread(15_000 * fast)),
+        sample_point("step02", 100, spread(18_600 * fast)),
+        sample_point("step02", 1000, spread(17_000 * fast)),
+        sample_point("step02", 100, spread(18_900 * fast), generator="wrk"),
+        sample_point("step03", 1, spread(10.0)),
+        sample_point("step03", 100, spread(1_010)),
+        sample_point("step03", 100, spread(1_000), generator="wrk"),
+        sample_point("step04", 100, spread(2_100)),
+        sample_point("step05", 1, spread(10.0)),
+        sample_point("step05", 10, spread(99.0)),
+        # The two regimes of step 05 with 100 connections.
+        sample_point("step05", 100, [1_010, 2_290, 1_020]),
+        sample_point("step06", 1, spread(23.0)),
+        sample_point("step06", 10, spread(229.0)),
+        sample_point(
+            "step06",
+            100,
+            spread(2_280),
+            stats=lock_wait,
+            syscalls={"recvfrom": 1.0, "sendto": 2.0, "select": 1.03, "futex": 4.1},
+        ),
+        sample_point("step06", 100, spread(2_270), generator="wrk"),
+        sample_point("step06", 1000, spread(18_800)),
+        sample_point("step07", 10, spread(40_000 * fast)),
+        sample_point("step07", 10, spread(9_000 * fast), silent=900),
+        sample_point("step07", 100, spread(61_000 * fast), generator_bound=True),
+        sample_point("step07", 100, spread(72_000 * fast), generator="wrk"),
+        sample_point("step08", 10, spread(58_000 * fast)),
+        sample_point("step08", 10, spread(57_500 * fast), silent=900),
+        sample_point("step08", 100, spread(62_000 * fast), generator_bound=True),
+        sample_point("step08", 100, spread(73_000 * fast), generator="wrk"),
+        sample_point("step08", 1000, spread(59_000 * fast)),
+        sample_point("uvicorn", 100, [], generator="wrk", skipped="not installed"),
+    ]
+    return Record(
+        created_utc="2000-01-01T00:00:00+00:00",
+        commit="0" * 40,
+        dirty=False,
+        complete=complete,
+        machine=sample_machine(),
+        points=points,
+    )
