@@ -227,6 +227,7 @@ class Parser:
         self._bound = 2  # and the part must be over here
         self._fields = 0
         self._left = 0  # bytes of the body, or of the chunk, still to come
+        self._size = 0  # of the chunk whose size line is being read
         self._body_bytes = 0  # announced so far
 
     def feed(self, data: bytes) -> None:
@@ -308,8 +309,8 @@ class Parser:
             elif part is _DATA_END:
                 self._part, self._bound = _SIZE, begin + 18
             elif part is _SIZE:
-                self._left = int(match[0].removesuffix(match[1]), 16)
-                self._body_bytes += self._left
+                self._size = int(match[0].removesuffix(match[1]), 16)
+                self._body_bytes += self._size
                 if self._body_bytes > limits.max_body_bytes:
                     raise BadRequest(413, "body too long")
                 if match[1] == b";":
@@ -322,7 +323,8 @@ class Parser:
         return True
 
     def _size_is_known(self) -> bool:
-        if self._left:
+        if self._size:
+            self._left = self._size
             self._part, self._bound = _DATA_END, 2
             return True
         self._part, self._fields = _NAME, 0  # §7.1.2: trailers
