@@ -1,0 +1,295 @@
+"""`make` on a fresh machine: what tools/bootstrap does and says.
+
+Its real code runs, in a folder with a space in its name. Where an install would take
+long, a stand-in Python takes the place of venv and pip; it reports the version that
+it is told to, and keeps a list of what it was asked for.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+REAL_PYTHON = getattr(sys, "_base_executable", sys.executable)
+# What the scripts need from the system; a Python is not among it.
+PROGRAMS = ["awk", "cp", "cmp", "dirname", "env", "grep", "ls", "make", "rm", "sed"]
+PROGRAMS += ["sh", "tail", "test"]
+
+STAND_IN = """\
+import os, pathlib, shutil, signal, sys, time
+
+here = pathlib.Path(__file__[: -len(".py")])
+settings = pathlib.Path(f"{here}.settings").read_text().split()
+version = tuple(int(number) for number in settings[0].split("."))
+venv_works, pip = settings[1:]
+arguments = sys.argv[1:]
+if arguments[0] == "-c":
+    sys.version_info = (*version, 0, "final", 0)
+    sys.argv = arguments[1:]
+    exec(arguments[1])
+    sys.exit()
+with open(here.with_name("calls"), "a") as calls:
+    print(*arguments, file=calls)
+if arguments[:2] == ["-m", "venv"]:
+    if venv_works == "no":
+        sys.exit("The virtual environment was not created: ensurepip is not available.")
+    shutil.rmtree(".venv", ignore_errors=True)
+    pathlib.Path(".venv/bin").mkdir(parents=True)
+    shutil.copy(here, ".venv/bin/python")
+elif arguments[:2] == ["-m", "pip"] and pip == "killed":
+    os.kill(os.getppid(), signal.SIGKILL)
+elif arguments[:2] == ["-m", "pip"] and pip == "slow":
+    here.with_name("started").touch()
+    time.sleep(60)
+elif arguments[:2] == ["-m", "pip"]:
+    pathlib.Path(".venv/pip-was-here").touch()
+elif arguments[:3] == ["-m", "lab", "tour"]:
+    pathlib.Path("measurements").mkdir(exist_ok=True)
+    pathlib.Path("measurements/mine.json").write_text("{}")
+"""
+
+
+class Machine:
+    """A folder with the project's set-up files, and a PATH with chosen Pythons."""
+
+    def __init__(self, folder: Path) -> None:
+        self.project = folder / "a folder"
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        for name in PROGRAMS:
+            path = shutil.which(name)
+            assert path is not None, f"these tests need {name}"
+            (self.bin / name).symlink_to(path)
+        for name in ("tools", "requirements"):
+            shutil.copytree(ROOT / name, self.project / name)
+        shutil.copy(ROOT / "Makefile", self.project)
+
+    def add_python(
+        self, name: str, version: str, *, venv: str = "yes", pip: str = "works"
+    ) -> Path:
+        script = self.bin / f"{name}.py"
+        script.write_text(STAND_IN)
+        script.with_name(f"{name}.settings").write_text(f"{version} {venv} {pip}")
+        program = self.bin / name
+        program.write_text(f'#!/bin/sh\nexec "{REAL_PYTHON}" "{script}" "$@"\n')
+        program.chmod(0o755)
+        return program
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {"PATH": str(self.bin), "HOME": str(self.bin), **more}
+
+    def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command or ("tools/bootstrap", "book"),
+            cwd=self.project,
+            env=self.environment(**more),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+
+    @property
+    def calls(self) -> list[str]:
+        """What the stand-ins were asked for, as `venv`, `pip book`, `lab tour`, ..."""
+        path = self.bin / "calls"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [
+            f"pip {Path(line.split()[-1]).stem}" if " pip " in line
+            else "venv" if " venv " in line
+            else line.removeprefix("-m ")
+            for line in lines
+        ]  # fmt: skip
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def refused(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line with which the command failed."""
+    assert result.returncode == 1, (result.stdout, result.stderr)
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+def test_an_old_python_is_named(machine: Machine) -> None:
+    machine.add_python("python3", "3.9")
+    line = refused(machine.run())
+    assert line.startswith("This needs Python 3.11 or newer (here python3 is 3.9)")
+    assert machine.calls == []
+
+
+def test_no_python_at_all(machine: Machine) -> None:
+    assert "(here there is none)" in refused(machine.run())
+
+
+def test_a_newer_python_beside_an_old_one_is_found(machine: Machine) -> None:
+    machine.add_python("python3", "3.9")
+    machine.add_python("python3.12", "3.12")
+    result = machine.run()
+    assert result.returncode == 0, result.stderr
+    assert "(Python 3.12)" in result.stdout
+
+
+def test_a_python_that_packages_are_not_made_for_is_the_last_choice(
+    machine: Machine,
+) -> None:
+    machine.add_python("python3", "3.99")
+    assert "(Python 3.99)" in machine.run().stdout
+    shutil.rmtree(machine.project / ".venv")
+    machine.add_python("python3.11", "3.11")
+    assert "(Python 3.11)" in machine.run().stdout
+
+
+def test_the_python_that_is_asked_for_is_taken_or_refused(machine: Machine) -> None:
+    machine.add_python("python3", "3.13")
+    old = machine.add_python("old", "3.10")
+    assert f"PYTHON={old} is Python 3.10" in refused(machine.run(PYTHON=str(old)))
+    assert "PYTHON=nowhere does not run" in refused(machine.run(PYTHON="nowhere"))
+    assert machine.run().returncode == 0
+    # Another one than .venv was made with: made anew.
+    machine.add_python("python3.12", "3.12")
+    assert "(Python 3.12)" in machine.run(PYTHON="python3.12").stdout
+    assert machine.run(PYTHON="python3.12").stdout == ""
+
+
+def test_no_venv_module(machine: Machine) -> None:
+    machine.add_python("python3", "3.11", venv="no")
+    line = refused(machine.run())
+    assert "apt install python3.11-venv" in line
+    assert not (machine.project / ".venv").exists()
+    log = machine.project / ".venv.log"
+    assert str(log.name) in line
+    assert "ensurepip is not available" in log.read_text()
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that nobody listens on: taken, but without `listen()`."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+def test_no_network(machine: Machine, closed_port: int) -> None:
+    """The real venv and the real pip."""
+    result = machine.run(
+        PYTHON=REAL_PYTHON,
+        PIP_INDEX_URL=f"http://127.0.0.1:{closed_port}/",
+        PIP_CONFIG_FILE=os.devnull,
+    )
+    line = refused(result)
+    assert line.startswith("Cannot install the packages: no network")
+    assert "Retrying" in (machine.project / ".venv.log").read_text()
+
+
+def test_an_installed_group_is_not_installed_again(machine: Machine) -> None:
+    machine.add_python("python3", "3.11")
+    assert machine.run("tools/bootstrap", "test").returncode == 0
+    assert machine.calls == ["venv", "pip test"]
+    again = machine.run("tools/bootstrap", "test")
+    smaller = machine.run("tools/bootstrap", "book")
+    assert again.stdout == smaller.stdout == ""
+    assert machine.calls == ["venv", "pip test"]
+
+
+def test_changed_pins_are_installed_into_the_same_venv(machine: Machine) -> None:
+    machine.add_python("python3", "3.11")
+    machine.run()
+    with open(machine.project / "requirements/book.txt", "a") as pins:
+        pins.write("another==1\n")
+    assert machine.run().returncode == 0
+    assert machine.run().stdout == ""
+    assert machine.calls == ["venv", "pip book", "pip book"]
+
+
+def test_an_install_that_was_killed_is_made_anew(machine: Machine) -> None:
+    machine.add_python("python3", "3.11", pip="killed")
+    assert machine.run().returncode == -signal.SIGKILL
+    machine.add_python("python3", "3.11")
+    assert machine.run().returncode == 0
+    assert machine.run().stdout == ""
+    assert machine.calls == ["venv", "pip book", "venv", "pip book"]
+
+
+def test_a_venv_whose_python_is_gone_is_made_anew(machine: Machine) -> None:
+    machine.add_python("python3", "3.11")
+    machine.run()
+    (machine.project / ".venv/bin/python").unlink()
+    assert machine.run().returncode == 0
+    assert machine.calls == ["venv", "pip book", "venv", "pip book"]
+
+
+def test_ctrl_c_during_an_install(machine: Machine) -> None:
+    machine.add_python("python3", "3.11", pip="slow")
+    with subprocess.Popen(
+        ["tools/bootstrap", "book"],
+        cwd=machine.project,
+        env=machine.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            while not (machine.bin / "started").exists():
+                assert process.poll() is None
+                time.sleep(0.01)
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert said.splitlines() == ["Interrupted; the next make starts it anew."]
+    assert process.returncode == 130
+
+
+def test_make_measures_once_and_serves(machine: Machine) -> None:
+    machine.add_python("python3", "3.11")
+    first = machine.run("make")
+    assert first.returncode == 0, first.stderr
+    assert machine.calls == ["venv", "pip book", "lab tour", "lab serve"]
+    second = machine.run("make")
+    assert second.returncode == 0, second.stderr
+    assert machine.calls[4:] == ["lab serve"]
+    assert machine.run("make", "tour").returncode == 0
+    assert machine.calls[5:] == ["lab tour"]
+
+
+def test_make_passes_arguments_on(machine: Machine) -> None:
+    machine.add_python("python3", "3.11")
+    result = machine.run("make", "test", "ARGS=-k http11 -x")
+    assert result.returncode == 0, result.stderr
+    assert machine.calls[-1] == "pytest -k http11 -x"
+
+
+def test_make_stops_where_the_bootstrap_refuses(machine: Machine) -> None:
+    machine.add_python("python3", "3.9")
+    result = machine.run("make")
+    assert result.returncode != 0
+    first, second = result.stderr.splitlines()
+    assert first.startswith("This needs Python 3.11 or newer")
+    assert second.startswith("make: *** ")
+
+
+def test_make_help_lists_every_target(machine: Machine) -> None:
+    targets = {
+        line.removeprefix(".PHONY: ")
+        for line in (ROOT / "Makefile").read_text().splitlines()
+        if line.startswith(".PHONY: ")
+    }
+    listed = {
+        line.split()[1] for line in machine.run("make", "help").stdout.splitlines()
+    }
+    assert listed == targets
+    assert {"book", "tour", "test", "check", "site", "measure", "help"} <= targets

@@ -1,0 +1,112 @@
+"""A measured number in the README or in a page comes from the record, by a marker.
+
+So a number with a unit of speed or time that stands outside fill markers and code is
+taken for one that was typed by hand. Some are not measured at all, a kernel's constant
+or somebody else's figure: those stand in `MEANT`, each with its reason.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Meant(NamedTuple):
+    """A number with a unit that is no measurement of ours."""
+
+    pages: str  # a glob from the project's root
+    text: str  # as in the page, in full: "40 ms"
+    reason: str
+
+
+MEANT: list[Meant] = []
+
+MARKED = re.compile(r"<!-- \{.*?\} -->.*?<!-- / -->", re.DOTALL)
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+FENCED = re.compile(r"^( *)(```+|~~~+).*?^\1\2", re.DOTALL | re.MULTILINE)
+CODE = re.compile(r"(`+).+?\1")
+NUMBER = re.compile(
+    r"""
+    \d[\d.,–\u00a0\u2009\u202f ]*              # digits, spaced or in a range
+    \s*
+    (?: (?:thousand|million|k) \s* )?
+    (?: k/s | req/s | requests?\s(?:a|per)\ssecond | requests?/s
+      | ms\b | [µμ]s\b | milliseconds?\b | microseconds?\b
+    )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def pages() -> list[Path]:
+    return [
+        ROOT / "README.md",
+        *ROOT.glob("chapters/*/*.md"),
+        *ROOT.glob("docs/**/*.md"),
+    ]
+
+
+def blank(match: re.Match[str]) -> str:
+    return "\n" * match[0].count("\n")
+
+
+def typed_numbers(markdown: str) -> list[tuple[int, str]]:
+    """(line, text) of each number with a unit outside markers, comments and code."""
+    for pattern in (MARKED, COMMENT, FENCED, CODE):
+        markdown = pattern.sub(blank, markdown)
+    return [
+        (markdown.count("\n", 0, match.start()) + 1, " ".join(match[0].split()))
+        for match in NUMBER.finditer(markdown)
+    ]
+
+
+def found() -> list[tuple[Path, int, str]]:
+    return [
+        (page.relative_to(ROOT), line, text)
+        for page in pages()
+        for line, text in typed_numbers(page.read_text())
+    ]
+
+
+def test_no_measured_number_is_typed_by_hand() -> None:
+    assert (ROOT / "README.md") in pages()
+    typed = [
+        f"{page}:{line}: {text}"
+        for page, line, text in found()
+        if not any(page.match(meant.pages) and text == meant.text for meant in MEANT)
+    ]
+    assert typed == [], "use a fill marker (CONTRIBUTING.md), or say why in MEANT"
+
+
+def test_every_exception_is_still_needed() -> None:
+    needless = [
+        meant
+        for meant in MEANT
+        if not any(
+            page.match(meant.pages) and text == meant.text for page, _, text in found()
+        )
+    ]
+    assert needless == []
+
+
+@pytest.mark.parametrize(
+    ("markdown", "expected"),
+    [
+        ("It took 43.9 ms.", [(1, "43.9 ms")]),
+        ("up to\n2 280 requests a\nsecond", [(2, "2 280 requests a second")]),
+        (
+            "**14–16 thousand requests per second**",
+            [(1, "14–16 thousand requests per second")],
+        ),
+        ("2.3 k/s and 87 µs", [(1, "2.3 k/s"), (1, "87 µs")]),
+        ('it took <!-- {latency("step06", 1)} -->43.9 ms<!-- / --> here', []),
+        ('<!-- {table("rates")} -->\n| 9 ms |\n<!-- / -->\n\n7 ms', [(5, "7 ms")]),
+        ("```console\nrequest 2: 43.9 ms\n```\n`1 ms` 3 ms", [(4, "3 ms")]),
+        ("100 connections, descriptor 1024, 8 servers, port 8000", []),
+    ],
+)
+def test_what_counts_as_typed(markdown: str, expected: list[tuple[int, str]]) -> None:
+    assert typed_numbers(markdown) == expected
