@@ -17,12 +17,14 @@ ROOT = Path(__file__).parents[2]
 class Meant(NamedTuple):
     """A number with a unit that is no measurement of ours."""
 
-    pages: str  # a glob from the project's root
+    pages: str  # a glob, as in "chapters/*/README.md" or "*.md"
     text: str  # as in the page, in full: "40 ms"
     reason: str
 
 
-MEANT: list[Meant] = []
+MEANT = [
+    Meant("*.md", "14–16 thousand requests a second", "the question's own figure"),
+]
 
 MARKED = re.compile(r"<!-- \{.*?\} -->.*?<!-- / -->", re.DOTALL)
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
