@@ -1,4 +1,4 @@
-"""The application that every step serves. It never changes, and knows nothing of sockets.
+"""The application that every step serves. It never changes.
 
 | path        | answer                                               |
 |-------------|------------------------------------------------------|

@@ -48,8 +48,9 @@ class Server:
     def run(self) -> None:
         try:
             while not self._stop.is_set:
-                ready, _, _ = select.select([self._stop, self._listener], [], [])
-                if self._listener in ready:
+                watched = [self._stop.fileno(), self._listener.fileno()]
+                ready, _, _ = select.select(watched, [], [])
+                if self._listener.fileno() in ready:
                     self._accept()
         finally:
             self._listener.close()

@@ -52,15 +52,16 @@ class Server:
         self._pool.start()
         try:
             while not self._stop.is_set:
-                watched = [self._stop, self._listener, *self._waiting]
+                listening = self._listener.fileno()
+                watched = [self._stop.fileno(), listening, *self._waiting]
                 ready, _, _ = select.select(watched, [], [])
-                for source in ready:
-                    if source is self._listener:
-                        self._accept()
-                    elif source is not self._stop:
+                for fd in ready:
+                    if fd in self._waiting:
                         # The worker owns it now; this thread never sees it again.
-                        self._pool.submit(self._waiting.pop(source))
+                        self._pool.submit(self._waiting.pop(fd))
                         self.stats.dispatched += 1
+                    elif fd == listening:
+                        self._accept()
         finally:
             self._pool.stop()
             for connection in self._waiting.values():

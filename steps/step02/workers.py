@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class WorkerPool(Generic[AnyConnection]):
-    """`count` threads, each of which calls `serve(connection)` for one job after another.
+    """`count` threads, each calling `serve(connection)` for one job after another.
 
     `serve` owns the connection until it returns, and closes it or hands it on.
     """

@@ -1,4 +1,4 @@
-"""The kept connections: a linked list guarded by a mutex, as in the question's server."""
+"""The kept connections: a linked list guarded by a mutex, as in the question."""
 
 import socket
 import threading

@@ -75,7 +75,8 @@ class Server:
     def _round(self) -> None:
         kept = self._connections.fd_set()
         idle = [fd for fd, connection in kept.items() if not connection.busy]
-        watched = [self._stop, self._listener, *idle]
+        listening = self._listener.fileno()
+        watched = [self._stop.fileno(), listening, *idle]
         self.stats.select_calls += 1
         try:
             ready, _, _ = select.select(watched, [], [], self._select_timeout_s)
@@ -87,11 +88,11 @@ class Server:
             return
         if not ready:
             self.stats.timeouts += 1
-        for source in ready:
-            if source is self._listener:
+        for fd in ready:
+            if fd in kept:
+                self._dispatch(kept[fd])
+            elif fd == listening:
                 self._accept()
-            elif source is not self._stop:
-                self._dispatch(kept[source])
 
     # [/round]
 
@@ -127,7 +128,7 @@ def serve_kept(connection: Connection, app: Application) -> bool:
             connection.send(answer(app, request), request, request.keep_alive)
             if not request.keep_alive:
                 return False
-            # A client may send the next one early; select() cannot know that it is here.
+            # A client may send the next one early: it is here, and select() cannot know.
             request = connection.requests.next_request()
         return True
     except BadRequest as error:

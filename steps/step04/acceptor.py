@@ -16,6 +16,6 @@ def accept_until(
 ) -> None:
     """Call `welcome` with each new client's socket, until `stop` is set."""
     while not stop.is_set:
-        ready, _, _ = select.select([stop, listener], [], [])
-        if listener in ready and (sock := accept(listener, stats)):
+        ready, _, _ = select.select([stop.fileno(), listener.fileno()], [], [])
+        if listener.fileno() in ready and (sock := accept(listener, stats)):
             welcome(sock)

@@ -85,21 +85,22 @@ class Server:
 
     def _round(self) -> None:
         kept = self._connections.fd_set()
+        watched = [self._stop.fileno(), self._pipe.fileno(), *kept]
         self.stats.select_calls += 1
         try:
-            ready, _, _ = select.select([self._stop, self._pipe, *kept], [], [])
+            ready, _, _ = select.select(watched, [], [])
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
             self.stats.ebadf += 1
             self._connections.remove_closed()
             return
-        for source in ready:
-            if source is self._pipe:
+        for fd in ready:
+            if fd in kept:
+                self._dispatch(kept[fd])
+            elif fd == self._pipe.fileno():
                 self.stats.wakes += 1
                 self._pipe.drain()
-            elif source is not self._stop:
-                self._dispatch(kept[source])
 
     def _dispatch(self, connection: KeptConnection) -> None:
         if connection.closed:

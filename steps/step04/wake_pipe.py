@@ -8,7 +8,7 @@ PIPE_BYTES = 65_536
 
 
 class WakePipe:
-    """`wake()` makes the pipe readable, `drain()` makes it unreadable; neither blocks."""
+    """`wake()` makes the pipe readable, `drain()` empties it; neither blocks."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
@@ -20,13 +20,13 @@ class WakePipe:
         return self._reader
 
     def wake(self) -> None:
-        """Put work where the sleeper will look *before* calling this, from any thread."""
+        """From any thread, *after* putting the work where the sleeper will look."""
         # Full: the sleeper will wake anyway. Closed: it is gone.
         with contextlib.suppress(OSError):
             os.write(self._writer, b"\0")
 
     def drain(self) -> None:
-        """Call this *before* looking for work: what comes later wakes anew."""
+        """*Before* looking for work: what comes later wakes anew."""
         with contextlib.suppress(BlockingIOError):  # empty
             os.read(self._reader, PIPE_BYTES)
 

@@ -67,16 +67,17 @@ class Server:
     # [round]
     def _round(self) -> None:
         kept = self._connections.fd_set()
-        watched = [self._stop, self._listener, *kept]
+        listening = self._listener.fileno()
+        watched = [self._stop.fileno(), listening, *kept]
         self.stats.select_calls += 1
         ready, _, _ = select.select(watched, [], [], self._select_timeout_s)
         if not ready:
             self.stats.timeouts += 1
-        for source in ready:
-            if source is self._listener:
+        for fd in ready:
+            if fd in kept:
+                self._dispatch(kept[fd])
+            elif fd == listening:
                 self._accept()
-            elif source is not self._stop:
-                self._dispatch(kept[source])
 
     # [/round]
 
@@ -86,7 +87,7 @@ class Server:
 
     # [hand-over]
     def _dispatch(self, connection: KeptConnection) -> None:
-        # First out of the list, then to the worker: it may be back before the next line.
+        # First out of the list, then to a worker, which may put it back at once.
         self._connections.remove(connection)
         self.stats.dispatched += 1
         self._pool.submit(connection)

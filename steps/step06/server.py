@@ -10,7 +10,7 @@ takes about 40 ms. The mutex measures how long anybody waits for it.
 See it break:
     python -m steps.step06
     python -m lab probe http://127.0.0.1:8000 --requests 5   # head at once, body late
-    kill -USR1 PID                                           # lock_wait_s: no time at all
+    kill -USR1 PID                                           # lock_wait_s: hardly any
 """
 
 import select
@@ -77,17 +77,18 @@ class Server:
     def _keep(self) -> None:
         while not self._stop.is_set:
             kept = self._connections.fd_set()
+            watched = [self._stop.fileno(), self._pipe.fileno(), *kept]
             self.stats.select_calls += 1
-            ready, _, _ = select.select([self._stop, self._pipe, *kept], [], [])
-            for source in ready:
-                if source is self._pipe:
+            ready, _, _ = select.select(watched, [], [])
+            for fd in ready:
+                if fd in kept:
+                    self._dispatch(kept[fd])
+                elif fd == self._pipe.fileno():
                     self.stats.wakes += 1
                     self._pipe.drain()
-                elif source is not self._stop:
-                    self._dispatch(kept[source])
 
     def _dispatch(self, connection: KeptConnection) -> None:
-        # First out of the list, then to the worker: it may be back before the next line.
+        # First out of the list, then to a worker, which may put it back at once.
         self._connections.remove(connection)
         self.stats.dispatched += 1
         self._pool.submit(connection)
