@@ -1,0 +1,761 @@
+"""One load generator process: `run_load` starts it and talks to it in lines of JSON.
+
+    standard input                        standard output
+    {"spec": LoadSpec, "index": 0}        {"ready": true}       connections are open
+    {"start_ns": monotonic clock}         {"requests": …, …}    the report
+                                          {"error": "…"}        in place of either
+
+It ends when its standard input does.
+
+One thread and one epoll. In a keep-alive closed loop nearly every answer is as long as
+the last one and comes in one piece, so `_run` deals with those in line: one `read`, a
+check of status and length, one `write`. Everything else takes the road through
+`_attend`, which knows what each connection is doing.
+
+Kinds of errors:
+
+    refused          connect: nothing listens, or the listener went away
+    connect timeout  connect: no answer for `timeout_s`
+    no port          connect: this machine has no free port
+    reset            the server reset the connection (or aborted it)
+    closed           the server closed the connection before the first byte of an answer
+    short answer     … or after it, before the last
+    timeout          no whole answer for `timeout_s`
+    malformed        not an HTTP/1.x answer with a Content-Length, or one too long
+    status NNN       a whole answer, but not 200
+    kept open        close: the server did not close within `timeout_s` of its answer
+    unsent           constant rate: due, but no connection became free to send it
+
+After one of these (but not after a status) the connection is given up and another is
+opened `RETRY_S` later, so that a dead server is not met with a storm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import gc
+import json
+import os
+import re
+import resource
+import select
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Protocol
+
+from lab.histogram import Histogram
+from lab.load import COUNTER_DIGITS, LoadError, LoadSpec, nothing_listens
+
+RETRY_S = 0.01
+#: How often requests are looked at for having run out of time.
+SWEEP_S = 0.1
+#: Connections are opened this many at a time, so that no listener's backlog overflows.
+CONNECT_BATCH = 20
+CONNECT_PAUSE_S = 0.001
+#: How long opening the first connections may take; late ones go on while it runs.
+CONNECT_PATIENCE_S = 5.0
+#: Events taken in one go. Few enough that the clock is looked at often.
+MAX_EVENTS = 512
+#: What a head may measure in bytes before it counts as malformed.
+MAX_HEAD_BYTES = 65536
+READ_BYTES = 65536
+#: Descriptors that this process needs beside its connections.
+SPARE_DESCRIPTORS = 32
+#: Source addresses in close mode, each with its own 28 000 ports. Linux has them all.
+SOURCES = [f"127.0.0.{n}" for n in range(1, 65)] if sys.platform == "linux" else []
+#: Linux: bind to an address now, choose the port in `connect`, when all is known.
+IP_BIND_ADDRESS_NO_PORT = 24
+PR_SET_TIMERSLACK = 29
+
+IN = getattr(select, "EPOLLIN", 1)
+OUT = getattr(select, "EPOLLOUT", 4)
+#: The server has closed its side. Only epoll says so.
+HANGUP = getattr(select, "EPOLLRDHUP", 0)
+
+OK = (b"HTTP/1.1 200 ", b"HTTP/1.0 200 ")
+STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})\r\n", re.I)
+CLOSES = re.compile(rb"\r\nconnection:[ \t]*close\r\n", re.I)
+
+
+class Poller(Protocol):
+    """The part of `select.epoll` that is used here."""
+
+    def register(self, fd: int, eventmask: int, /) -> None: ...
+    def modify(self, fd: int, eventmask: int, /) -> None: ...
+    def poll(
+        self, timeout: float | None, maxevents: int = -1, /
+    ) -> list[tuple[int, int]]: ...
+    def fileno(self) -> int: ...
+
+
+class SelectorPoller:
+    """The same where there is no epoll (macOS: kqueue). It never reports HANGUP."""
+
+    def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
+        self._selector = selector or selectors.DefaultSelector()
+
+    def register(self, fd: int, eventmask: int, /) -> None:
+        # A descriptor closed without a word may come again under the same number.
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(fd)
+        self._selector.register(fd, self._events(eventmask))
+
+    def modify(self, fd: int, eventmask: int, /) -> None:
+        self._selector.modify(fd, self._events(eventmask))
+
+    def poll(
+        self, timeout: float | None, maxevents: int = -1, /
+    ) -> list[tuple[int, int]]:
+        return [
+            (
+                key.fd,
+                (IN if events & selectors.EVENT_READ else 0)
+                | (OUT if events & selectors.EVENT_WRITE else 0),
+            )
+            for key, events in self._selector.select(timeout)
+        ]
+
+    def fileno(self) -> int:
+        return -1
+
+    @staticmethod
+    def _events(eventmask: int) -> int:
+        return (selectors.EVENT_READ if eventmask & IN else 0) | (
+            selectors.EVENT_WRITE if eventmask & OUT else 0
+        )
+
+
+class OrphanedError(Exception):
+    """Standard input has ended: whoever wanted the load is gone."""
+
+
+class MalformedError(Exception):
+    """The server's bytes are not an answer that this client understands."""
+
+
+class Answer:
+    """An answer that did not come in one piece of the usual length.
+
+    Its head is kept until it is whole; of its body the bytes are only counted.
+    """
+
+    __slots__ = ("_head", "closes", "field", "received", "status", "total")
+
+    def __init__(self) -> None:
+        self._head = b""
+        self.received = 0
+        #: Head and body, in bytes; 0 while the head is not whole.
+        self.total = 0
+        self.status = b""
+        self.closes = False
+        #: Where the head has its Content-Length, and the field's bytes.
+        self.field = (0, 0, b"")
+
+    def add(self, data: bytes) -> bool:
+        """Take bytes; True when the answer is whole. MalformedError if it is none."""
+        self.received += len(data)
+        if not self.total:
+            self._head += data
+            end = self._head.find(b"\r\n\r\n")
+            if end >= 0:
+                self._parse(self._head[: end + 4])
+                self._head = b""
+            elif len(self._head) > MAX_HEAD_BYTES:
+                raise MalformedError
+        if self.total and self.received > self.total:
+            raise MalformedError
+        return self.received == self.total
+
+    def _parse(self, head: bytes) -> None:
+        status = STATUS_LINE.match(head)
+        length = CONTENT_LENGTH.search(head)
+        if not status or not length:
+            raise MalformedError
+        self.status = status[1]
+        self.total = len(head) + int(length[1])
+        self.closes = CLOSES.search(head) is not None
+        self.field = (*length.span(), length[0])
+
+
+class State:
+    """What a connection is doing, when it is not waiting for a usual answer."""
+
+
+#: `connect` has not finished.
+CONNECTING = State()
+#: The answer is whole, and the server is going to close.
+CLOSING = State()
+#: This is not a connection but standard input.
+CONTROL = State()
+
+#: No answer is that long: none is taken in line.
+NOTHING_LEARNT = (-1, b"", 0, 0, b"")
+
+
+class Generator:
+    """The connections of one process, and what they have seen.
+
+    A connection is its descriptor. One that sends has an entry in `_started`, and one
+    that is doing anything out of the ordinary has one in `_special`.
+    """
+
+    def __init__(self, spec: LoadSpec, index: int, poller: Poller) -> None:
+        self._spec = spec
+        self._poller = poller
+        self._address = (spec.host, spec.port)
+        self._sources = [] if spec.keep_alive else SOURCES
+        before, after = (part.replace("%", "%%") for part in spec.request_parts())
+        #: With a number it makes a request: as fast as Python can.
+        self._template = f"{before}%0{COUNTER_DIGITS}d{after}".encode()
+        #: The processes' counters never meet: each has its own first digit.
+        first = index * 10 ** (COUNTER_DIGITS - 1)
+        self._numbers = iter(range(first, first + 10 ** (COUNTER_DIGITS - 1)))
+        self._timeout_ns = int(spec.timeout_s * 1e9)
+        #: None: closed loop.
+        self._interval_ns = 1e9 / spec.rate if spec.rate else None
+
+        #: Descriptor -> when its request began, or was due.
+        self._started: dict[int, int] = {}
+        #: Descriptor -> when its request was sent. The same thing in a closed loop.
+        self._sent = self._started if self._interval_ns is None else {}
+        self._special: dict[int, State | Answer] = {}
+        #: Descriptor -> since when the server should close it.
+        self._closing: dict[int, int] = {}
+        #: Constant rate: connections that are free. None: free, but not open.
+        self._idle: deque[int | None] = deque()
+        #: When to open connections in place of lost ones, in order.
+        self._later: deque[int] = deque()
+        self._opened = 0
+
+        #: The usual answer: its length, beginning, and where Content-Length stands.
+        self._learnt = NOTHING_LEARNT
+        #: Latencies of answers that were taken in line, all of the usual length.
+        self._inline: list[int] = []
+        self._histogram = Histogram()
+        self._errors: Counter[str] = Counter()
+        self._requests = 0
+        self._received_bytes = 0
+        self._reconnects = 0
+
+        self._start_ns = self._window_ns = 0
+        self._next_due = 0
+        self._draining = False
+        #: When something other than an answer must be looked after.
+        self._wake_ns = 0
+        self._sweep_ns = 0
+
+    # Before the clock starts
+
+    def connect(self) -> list[int]:
+        """Keep-alive: open all connections. Returns those that are open in time."""
+        deadline = time.monotonic() + CONNECT_PATIENCE_S
+        ready: list[int] = []
+        if not self._spec.keep_alive:
+            return ready
+        waiting: set[int] = set()
+        for number in range(1, self._spec.connections + 1):
+            fd = self._socket()
+            waiting.add(fd)
+            self._poller.register(fd, OUT)
+            if number % CONNECT_BATCH and number < self._spec.connections:
+                continue
+            while waiting and time.monotonic() < deadline:
+                for fd, _ in self._poller.poll(0.1):
+                    if fd == sys.stdin.fileno():
+                        raise OrphanedError
+                    waiting.discard(fd)
+                    code = _socket_error(fd)
+                    if code == errno.ECONNREFUSED:
+                        raise nothing_listens(*self._address)
+                    if code:
+                        raise LoadError(f"cannot connect: {os.strerror(code)}")
+                    self._poller.modify(fd, IN | HANGUP)
+                    ready.append(fd)
+            time.sleep(CONNECT_PAUSE_S)
+        for fd in waiting:
+            self._special[fd] = CONNECTING
+        return ready
+
+    # The run
+
+    def run(self, ready: list[int], start_ns: int) -> dict[str, object]:
+        """Send from `start_ns` until the end, wait for what is in flight, report."""
+        spec = self._spec
+        _sleep_until(start_ns)
+        self._special[sys.stdin.fileno()] = CONTROL
+        self._start_ns = start_ns
+        self._window_ns = start_ns + int(spec.warmup_s * 1e9)
+        self._begin(ready)
+        self._run(self._window_ns)
+
+        self._fold()
+        self._histogram = Histogram()
+        self._errors.clear()
+        self._requests = self._received_bytes = self._reconnects = 0
+        begin_ns, cpu, busy = time.monotonic_ns(), time.process_time(), _busy_s()
+        self._run(self._window_ns + int(spec.seconds * 1e9))
+        self._fold()
+        end_ns = time.monotonic_ns()
+        seconds = (end_ns - begin_ns) / 1e9
+        cpu, busy = time.process_time() - cpu, _busy_s() - busy
+        requests, received = self._requests, self._received_bytes
+
+        self._stop_sending(end_ns)
+        self._run(end_ns + self._timeout_ns + int(2 * SWEEP_S * 1e9))
+        self._fold()
+        return {
+            "requests": requests,
+            "seconds": seconds,
+            "cpu": cpu / seconds,
+            "busy": max(cpu, busy) / seconds,
+            "errors": dict(self._errors),
+            "bytes_received": received,
+            "reconnects": self._reconnects,
+            "histogram": self._histogram.to_json(),
+        }
+
+    def _begin(self, ready: list[int]) -> None:
+        """The first requests."""
+        now = time.monotonic_ns()
+        for fd, state in self._special.items():
+            if state is CONNECTING:
+                self._started[fd] = self._sent[fd] = now
+        if self._interval_ns is not None:
+            self._idle.extend(ready)
+            closed = self._spec.connections - len(ready) - len(self._started)
+            self._idle.extend([None] * closed)
+        elif self._spec.keep_alive:
+            for fd in ready:
+                self._send(fd, time.monotonic_ns())
+        else:
+            # Not all at once either: a listener's backlog holds only so many.
+            for number in range(self._spec.connections):
+                pause = number // CONNECT_BATCH * CONNECT_PAUSE_S
+                self._later.append(now + int(pause * 1e9))
+
+    def _run(self, until_ns: int) -> None:
+        """Serve all connections until a moment, or until a drain has no more to do."""
+        clock = time.monotonic_ns
+        read, write, poll = os.read, os.write, self._poller.poll
+        special, started, template = self._special, self._started, self._template
+        number, inline = self._numbers.__next__, self._inline
+        took = inline.append
+        closed_loop = self._interval_ns is None
+        length, status, begin, end, field = self._learnt
+        self._wake_ns = 0
+        while True:
+            now = clock()
+            if now >= self._wake_ns or self._draining:
+                if now >= until_ns or (self._draining and not started):
+                    return
+                self._look_after(now, until_ns)
+            if closed_loop:
+                events = poll(max(0, self._wake_ns - now) / 1e9, MAX_EVENTS)
+            else:
+                events = self._wait_for_due()
+            for fd, flags in events:
+                if fd in special:
+                    self._attend(fd, flags)
+                else:
+                    try:
+                        data = read(fd, READ_BYTES)
+                        now = clock()
+                        if (
+                            len(data) == length
+                            and data.startswith(status)
+                            and data[begin:end] == field
+                        ):
+                            took(now - started[fd])
+                            started[fd] = now
+                            write(fd, template % number())
+                            continue
+                    except OSError as error:
+                        self._broken(fd, error)
+                        continue
+                    self._take(fd, data, now, flags)
+                length, status, begin, end, field = self._learnt
+            if len(inline) > MAX_EVENTS:
+                self._fold()
+
+    def _look_after(self, now: int, until_ns: int) -> None:
+        """What has its time: lost connections, requests without an answer."""
+        while self._later and self._later[0] <= now:
+            self._later.popleft()
+            if not self._draining:
+                if self._interval_ns is None:
+                    self._open(now)
+                else:
+                    self._idle.append(None)
+        if now >= self._sweep_ns:
+            self._sweep_ns = now + int(SWEEP_S * 1e9)
+            self._sweep(now - self._timeout_ns)
+        self._wake_ns = min(until_ns, self._sweep_ns)
+        if self._later:
+            self._wake_ns = min(self._wake_ns, self._later[0])
+
+    def _sweep(self, before_ns: int) -> None:
+        """Give up what has waited since before a moment."""
+        for fd in [fd for fd, sent in self._sent.items() if sent < before_ns]:
+            connecting = self._special.get(fd) is CONNECTING
+            self._fail(fd, "connect timeout" if connecting else "timeout")
+        for fd in [fd for fd, since in self._closing.items() if since < before_ns]:
+            self._fail(fd, "kept open")
+
+    # Constant rate
+
+    def _due_ns(self, number: int) -> int:
+        assert self._interval_ns is not None
+        return self._start_ns + int(number * self._interval_ns)
+
+    def _wait_for_due(self) -> list[tuple[int, int]]:
+        """Send what is due; then the events until the next request is due."""
+        now = time.monotonic_ns()
+        wake = self._wake_ns
+        if not self._draining:
+            while self._idle and (due := self._due_ns(self._next_due)) <= now:
+                self._next_due += 1
+                fd = self._idle.popleft()
+                if fd is None:
+                    self._open(due)
+                else:
+                    self._send(fd, due)
+            if self._idle:
+                wake = min(wake, self._due_ns(self._next_due))
+            now = time.monotonic_ns()
+        timeout_s = max(0, wake - now) / 1e9
+        if self._poller.fileno() >= 0:
+            # epoll counts in milliseconds; select, over the one epoll, in microseconds.
+            select.select([self._poller], [], [], timeout_s)
+            timeout_s = 0
+        return self._poller.poll(timeout_s, MAX_EVENTS)
+
+    def _stop_sending(self, end_ns: int) -> None:
+        """The end: from now on only wait. Due and not sent is an error."""
+        self._draining = True
+        self._learnt = NOTHING_LEARNT
+        if self._interval_ns is None:
+            return
+        unsent: list[int] = []
+        while (due := self._due_ns(self._next_due)) < end_ns:
+            self._next_due += 1
+            if due >= self._window_ns:
+                self._errors["unsent"] += 1
+                unsent.append(end_ns - due)
+                if len(unsent) > MAX_EVENTS:
+                    self._histogram.add_many(unsent)
+                    unsent.clear()
+        self._histogram.add_many(unsent)
+
+    # One connection
+
+    def _socket(self) -> int:
+        """A new connection to the server, not ready yet. OSError if there is none."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            self._opened += 1
+            if self._sources:
+                source = self._sources[self._opened % len(self._sources)]
+                sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                sock.bind((source, 0))
+            with contextlib.suppress(BlockingIOError):
+                sock.connect(self._address)
+        except ConnectionRefusedError:
+            if self._opened == 1:
+                raise nothing_listens(*self._address) from None
+            raise
+        finally:
+            fd = sock.detach()
+        return fd
+
+    def _open(self, started_ns: int) -> None:
+        """Open a connection for a request that began, or was due, at `started_ns`."""
+        try:
+            fd = self._socket()
+        except OSError as error:
+            self._errors[_kind(error)] += 1
+            self._lost()
+            return
+        self._started[fd] = started_ns
+        self._sent[fd] = time.monotonic_ns()
+        # On one machine the connection is mostly there already: try before waiting.
+        try:
+            os.write(fd, self._template % next(self._numbers))
+        except BlockingIOError:
+            self._special[fd] = CONNECTING
+            self._poller.register(fd, OUT)
+        except OSError as error:
+            self._fail(fd, _kind(error))
+        else:
+            self._poller.register(fd, IN | HANGUP)
+
+    def _send(self, fd: int, started_ns: int) -> None:
+        """Send the next request on an open connection."""
+        self._started[fd] = started_ns
+        if self._sent is not self._started:
+            self._sent[fd] = time.monotonic_ns()
+        try:
+            # Never short: the last request has left, and a buffer holds many.
+            os.write(fd, self._template % next(self._numbers))
+        except OSError as error:
+            self._broken(fd, error)
+
+    def _attend(self, fd: int, flags: int) -> None:
+        """An event on a connection that is doing something out of the ordinary."""
+        state = self._special[fd]
+        if state is CONTROL:
+            raise OrphanedError
+        try:
+            if state is CONNECTING:
+                os.write(fd, self._template % next(self._numbers))
+                del self._special[fd]
+                self._poller.modify(fd, IN | HANGUP)
+                return
+            data = os.read(fd, READ_BYTES)
+        except OSError as error:
+            self._broken(fd, error)
+            return
+        if state is CLOSING:
+            if data:
+                self._fail(fd, "malformed")
+            else:
+                self._forget(fd)
+                self._free()
+            return
+        self._take(fd, data, time.monotonic_ns(), flags)
+
+    def _take(self, fd: int, data: bytes, now: int, flags: int) -> None:
+        """A piece of an answer, or the end of a connection."""
+        state = self._special.get(fd)
+        if fd not in self._started:
+            if data:
+                self._fail(fd, "malformed")
+            else:  # an idle connection is closed: no harm done
+                self._reconnects += 1
+                self._idle.remove(fd)
+                self._forget(fd)
+                self._idle.append(None)
+            return
+        if not data:
+            self._fail(fd, "short answer" if state else "closed")
+            return
+        answer = state if isinstance(state, Answer) else Answer()
+        try:
+            whole = answer.add(data)
+        except MalformedError:
+            self._fail(fd, "malformed")
+            return
+        if not whole:
+            self._special[fd] = answer
+            return
+        self._special.pop(fd, None)
+        started = self._started.pop(fd)
+        self._sent.pop(fd, None)
+        if answer.status == b"200":
+            self._count(answer, now - started, started)
+        else:
+            self._errors[f"status {answer.status.decode()}"] += 1
+        self._after(fd, answer, now, flags)
+
+    def _count(self, answer: Answer, latency_ns: int, started_ns: int) -> None:
+        """A right answer."""
+        if not self._draining:
+            self._requests += 1
+            self._received_bytes += answer.total
+        if self._interval_ns is None:
+            if not self._draining:
+                self._histogram.add_many((latency_ns,))
+        elif started_ns >= self._window_ns:
+            self._histogram.add_many((latency_ns,))
+
+    def _count_wait(self, due_ns: int) -> None:
+        """Constant rate: a request that was due and will have no answer."""
+        if due_ns >= self._window_ns:
+            self._histogram.add_many((time.monotonic_ns() - due_ns,))
+
+    def _after(self, fd: int, answer: Answer, now: int, flags: int) -> None:
+        """What comes after an answer: the next request, or the end."""
+        if not self._spec.keep_alive or answer.closes or flags & HANGUP:
+            if self._spec.keep_alive:
+                self._reconnects += 1
+            if flags & HANGUP:
+                self._forget(fd)
+                self._free()
+            else:
+                self._special[fd] = CLOSING
+                self._closing[fd] = now
+        elif self._draining:
+            pass
+        elif self._interval_ns is None:
+            if answer.status == b"200" and answer.total != self._learnt[0]:
+                self._fold()
+                begin, end, field = answer.field
+                self._learnt = (answer.total, OK[0], begin, end, field)
+            self._send(fd, now)
+        else:
+            self._idle.append(fd)
+
+    def _free(self) -> None:
+        """A connection has ended as it should: open the next."""
+        if self._draining:
+            return
+        if self._interval_ns is None:
+            self._open(time.monotonic_ns())
+        else:
+            self._idle.append(None)
+
+    def _lost(self) -> None:
+        """A connection was lost: open another, but not at once."""
+        due = time.monotonic_ns() + int(RETRY_S * 1e9)
+        self._later.append(due)
+        self._wake_ns = min(self._wake_ns, due)
+
+    def _broken(self, fd: int, error: OSError) -> None:
+        if not isinstance(error, BlockingIOError):  # that one was a false alarm
+            self._fail(fd, _kind(error))
+
+    def _fail(self, fd: int, kind: str) -> None:
+        """Count an error and give the connection up."""
+        self._errors[kind] += 1
+        started = self._started.get(fd)
+        if self._interval_ns is not None and started is not None:
+            self._count_wait(started)
+        self._forget(fd)
+        self._lost()
+
+    def _forget(self, fd: int) -> None:
+        """Close a descriptor. Its number may come again at once."""
+        for memory in (self._started, self._sent, self._special, self._closing):
+            memory.pop(fd, None)
+        os.close(fd)
+
+    def _fold(self) -> None:
+        """Move what was taken in line to where everything is counted."""
+        count = len(self._inline)
+        self._requests += count
+        self._received_bytes += count * self._learnt[0]
+        self._histogram.add_many(self._inline)
+        self._inline.clear()
+
+
+def _kind(error: OSError) -> str:
+    """The kind of error that an OSError is."""
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    if isinstance(error, BrokenPipeError):
+        return "closed"
+    if error.errno in (errno.EADDRNOTAVAIL, errno.EADDRINUSE):
+        return "no port"
+    if error.errno == errno.ETIMEDOUT:
+        return "connect timeout"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise LoadError(f"no descriptors left: {error.strerror}")
+    return "reset"
+
+
+def _socket_error(fd: int) -> int:
+    sock = socket.socket(fileno=fd)
+    try:
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    finally:
+        sock.detach()
+
+
+def _sleep_until(moment_ns: int) -> None:
+    time.sleep(max(0, moment_ns - time.monotonic_ns()) / 1e9)
+
+
+def _busy_s() -> float:
+    """Seconds that this thread was on a processor or waited for one, so far.
+
+    0 where the system does not tell.
+    """
+    try:
+        with open("/proc/thread-self/schedstat") as file:
+            on_processor, waiting, _ = file.read().split()
+    except OSError:
+        return 0.0
+    return (int(on_processor) + int(waiting)) / 1e9
+
+
+def allow_descriptors(wanted: int) -> None:
+    """Raise the limit of open descriptors of this process, if it must be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError):
+        raise LoadError(
+            f"{wanted - SPARE_DESCRIPTORS} connections need {wanted} descriptors, and "
+            f"this system allows a process {hard}: see ulimit -Hn"
+        ) from None
+
+
+def read_line() -> dict[str, object]:
+    """The next line of standard input; OrphanedError at its end."""
+    line = sys.stdin.readline()
+    if not line:
+        raise OrphanedError
+    value = json.loads(line)
+    assert isinstance(value, dict)
+    return value
+
+
+def write_line(value: object) -> None:
+    """One line to standard output."""
+    print(json.dumps(value), flush=True)
+
+
+def best_poller() -> Poller:
+    """epoll, or the best that this system has."""
+    if sys.platform == "linux":
+        return select.epoll()
+    return SelectorPoller()
+
+
+def main(make_poller: Callable[[], Poller] = best_poller) -> int:
+    """Do what standard input says; exit code 0, or 1 for an error that was reported."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent ends us
+    try:
+        order = read_line()
+        fields = order["spec"]
+        index = order["index"]
+        assert isinstance(fields, dict)
+        assert isinstance(index, int)
+        if fields["cpus"] is not None:
+            fields["cpus"] = tuple(fields["cpus"])
+        spec = LoadSpec(**fields)
+        allow_descriptors(spec.connections + SPARE_DESCRIPTORS)
+        if sys.platform == "linux":
+            if spec.cpus:
+                os.sched_setaffinity(0, spec.cpus)
+            # A constant rate is as even as the timer: 50 µs late by default.
+            ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
+        poller = make_poller()
+        poller.register(sys.stdin.fileno(), IN)
+        generator = Generator(spec, index, poller)
+        ready = generator.connect()
+        write_line({"ready": True})
+        start_ns = read_line()["start_ns"]
+        assert isinstance(start_ns, int)
+        gc.disable()  # no cycles are made here
+        write_line(generator.run(ready, start_ns))
+    except LoadError as error:
+        write_line({"error": str(error)})
+        return 1
+    except OrphanedError:
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
