@@ -168,7 +168,6 @@ def test_no_venv_module(machine: Machine) -> None:
     machine.add_python("python3", "3.11", venv="no")
     line = refused(machine.run())
     assert "apt install python3.11-venv" in line
-    assert not (machine.project / ".venv").exists()
     log = machine.project / ".venv.log"
     assert str(log.name) in line
     assert "ensurepip is not available" in log.read_text()
@@ -221,6 +220,17 @@ def test_an_install_that_was_killed_is_made_anew(machine: Machine) -> None:
     assert machine.run().returncode == 0
     assert machine.run().stdout == ""
     assert machine.calls == ["venv", "pip book", "venv", "pip book"]
+
+
+def test_a_change_of_pins_that_was_killed_is_made_anew(machine: Machine) -> None:
+    """Even if nothing is to be changed any more: what is installed is not known."""
+    machine.add_python("python3", "3.11")
+    machine.run()
+    machine.add_python("python3", "3.11", pip="killed")
+    assert machine.run("tools/bootstrap", "test").returncode == -signal.SIGKILL
+    machine.add_python("python3", "3.11")
+    assert machine.run().returncode == 0
+    assert machine.calls == ["venv", "pip book", "pip test", "venv", "pip book"]
 
 
 def test_a_venv_whose_python_is_gone_is_made_anew(machine: Machine) -> None:
