@@ -128,7 +128,7 @@ def serve_kept(connection: Connection, app: Application) -> bool:
             connection.send(answer(app, request), request, request.keep_alive)
             if not request.keep_alive:
                 return False
-            # A client may send the next one early: it is here, and select() cannot know.
+            # A client may send the next early: it is here, and select() cannot know.
             request = connection.requests.next_request()
         return True
     except BadRequest as error:
