@@ -31,8 +31,8 @@ check: ## run the linter, the formatter's check and the type checker
 	$(run) ruff format --check
 	$(run) mypy
 	@# Chapters use the same file names, so each is checked on its own.
-	@for chapter in chapters/*/; do \
-	    test ! -d "$$chapter" || $(run) mypy "$$chapter" || exit 1; \
+	@for file in chapters/*/claims.py; do \
+	    test ! -e "$$file" || $(run) mypy "$${file%claims.py}" || exit 1; \
 	done
 
 .PHONY: format
@@ -44,7 +44,7 @@ format: ## format the code, and mend what the linter can mend
 .PHONY: site
 site: ## build the book into site/
 	@tools/bootstrap book
-	@$(run) mkdocs build --strict --clean $(ARGS)
+	@$(run) lab site --strict $(ARGS)
 
 .PHONY: measure
 measure: ## record the book's own figures anew (long; on a quiet machine)
@@ -64,7 +64,7 @@ lock: ## pin the dependencies in pyproject.toml (newer ones: ARGS=--upgrade)
 
 .PHONY: clean
 clean: ## remove what make has made, except your measurements
-	rm -rf .venv .venv.log site .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers .venv.log site .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find lab steps tests tools chapters -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help
