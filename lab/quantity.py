@@ -213,6 +213,8 @@ def format_value(value: float, unit: str, digits: int) -> str:
 
     A rate stands without its unit, for "requests a second" belongs to the sentence.
     """
+    if unit == "ms" and abs(value) < 0.1:
+        value, unit = value * 1000, "µs"
     if unit == "bytes":
         for name in ("bytes", "KiB", "MiB", "GiB"):
             if abs(value) < 1024 or name == "GiB":

@@ -83,6 +83,16 @@ class Repeat(_Part):
         default_factory=dict,
         description="Failed requests by kind, such as refused, reset, timeout.",
     )
+    reconnects: int = Field(
+        default=0,
+        ge=0,
+        description="How often the server closed a kept connection after an answer.",
+    )
+    silent_open: int = Field(
+        default=0,
+        ge=0,
+        description="Silent connections that were still open at the end of the run.",
+    )
     server_cpu: NonNegative | None = Field(
         default=None,
         description="CPU time of the server divided by the length of the run: 1.0 is "
@@ -91,6 +101,11 @@ class Repeat(_Part):
     generator_cpu: NonNegative | None = Field(
         default=None,
         description="The same for the busiest process of the load generator.",
+    )
+    generator_busy: NonNegative | None = Field(
+        default=None,
+        description="Share of the run in which that process was on a core or waiting "
+        "for one. Less than 0.9: it waited for the server, which was the limit.",
     )
     generator_bound: bool = Field(
         default=False,
@@ -220,7 +235,7 @@ class Record(_Part):
 
 def load_record(path: Path) -> Record:
     """The record in that file. Raises RecordError, in one line."""
-    name = _short(path)
+    name = short_path(path)
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -254,7 +269,7 @@ def save_record(record: Record, path: Path) -> None:
         raise
 
 
-def _short(path: Path) -> str:
+def short_path(path: Path) -> str:
     """The path as a reader would type it in the project's folder."""
     try:
         return str(path.resolve().relative_to(ROOT))
@@ -269,16 +284,17 @@ class Where(TypedDict, total=False):
     silent: int
     headers: Headers
     path: str
-    generator: Generator  # left out: wrk's answer where there is one
+    generator: Generator  # left out: the better one that measured it
 
 
 class Measurement:
     """A record that answers questions, about one point each.
 
     A question names a server and a number of connections, and may say more: `Where`.
-    Without a generator it is wrk's answer where there is one; its `other` is then the
-    embedded generator's, so that a ratio with a figure that only that one measured
-    compares like with like.
+    Without a generator, rates and latencies are wrk's where there are any, and what
+    was counted in the server is the embedded generator's, whose window is exact. The
+    answer's `other` is the other generator's, so that a ratio with a figure that only
+    that one measured compares like with like.
 
     What was not measured is answered with a missing quantity and the reason in its
     `doubt`, never with an exception: a page can print it, a claim is undecided.
@@ -389,8 +405,14 @@ class Measurement:
         what = _named(server, connections, where)
         return Quantity.missing("", f"{what}: system calls not counted")
 
-    def _points(self, server: str, connections: int, where: Where) -> list[Point]:
-        """The points that were measured so, wrk's first, and then those skipped."""
+    def _points(
+        self,
+        server: str,
+        connections: int,
+        where: Where,
+        best: Generator = "wrk",
+    ) -> list[Point]:
+        """The points that were measured so, the best one's first, then those skipped."""
         default: Mode = "close" if server in CLOSING_STEPS else "keep-alive"
         found = [
             point
@@ -404,7 +426,7 @@ class Measurement:
             and point.generator == where.get("generator", point.generator)
             and point.rate is None
         ]
-        found.sort(key=lambda point: (not point.repeats, point.generator != "wrk"))
+        found.sort(key=lambda point: (not point.repeats, point.generator != best))
         return found
 
     def _ask(
@@ -420,7 +442,8 @@ class Measurement:
         what = _named(server, connections, where)
         answers: list[Quantity] = []
         doubt = "not measured"
-        for point in self._points(server, connections, where):
+        best_generator: Generator = "wrk" if generator_hides else "lab"
+        for point in self._points(server, connections, where, best_generator):
             values = [v for v in map(value, point.repeats) if v is not None]
             if not values:
                 doubt = point.skipped or doubt

@@ -1,0 +1,132 @@
+"""Which points are measured: for the book, for the tour, and beside the peers.
+
+A plan says what to measure; how long and how often is up to `lab/measure.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lab.peers import PEERS
+from lab.record import CLOSING_STEPS, Generator, Headers, Mode, Point
+
+STEPS = tuple(f"step{number:02}" for number in range(1, 9))
+KEEPING_STEPS = tuple(step for step in STEPS if step not in CLOSING_STEPS)
+CONNECTIONS = (1, 10, 100, 1000)
+HEADERS: tuple[Headers, ...] = ("plain", "browser")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One point to measure; the fields are those of a point in a record."""
+
+    server: str
+    connections: int
+    mode: Mode = "keep-alive"
+    silent: int = 0
+    headers: Headers = "plain"
+    generator: Generator = "lab"
+    #: Also count system calls, in a run of their own.
+    syscalls: bool = False
+    #: How many times as long as others: for a server that answers ten times a second.
+    patience: float = 1.0
+
+    def __str__(self) -> str:
+        text = f"{self.server}, {self.connections} × {self.mode}"
+        if self.silent:
+            text += f", {self.silent} silent"
+        if self.headers != "plain":
+            text += f", {self.headers} headers"
+        if self.generator != "lab":
+            text += f", {self.generator}"
+        return text
+
+    def point(self) -> Point:
+        """The point of a record that this plans, without results."""
+        return Point(
+            server=self.server,
+            mode=self.mode,
+            connections=self.connections,
+            silent=self.silent,
+            headers=self.headers,
+            generator=self.generator,
+        )
+
+
+def own_mode(server: str) -> Mode:
+    """What a server does by itself, without being asked to close."""
+    return "close" if server in CLOSING_STEPS else "keep-alive"
+
+
+def book_plan() -> list[Plan]:
+    """Everything that the book prints."""
+    plans: list[Plan] = []
+    for step in STEPS:
+        for connections in CONNECTIONS:
+            if step in KEEPING_STEPS:
+                few = connections == 1
+                plans.append(Plan(step, connections, patience=1.5 if few else 1.0))
+            plans.append(Plan(step, connections, "close"))
+        # A hundred clients, as in the question.
+        plans.append(Plan(step, 100, own_mode(step), generator="wrk"))
+    plans += [Plan("step06", 1000, generator="wrk")]  # its other figure
+    plans += silent_plan()
+    plans += peer_plan("wrk")
+    return [
+        replace(plan, syscalls=counts_syscalls(plan)) for plan in dict.fromkeys(plans)
+    ]
+
+
+def counts_syscalls(plan: Plan) -> bool:
+    """One count for each server, with a hundred clients."""
+    return (
+        plan.connections == 100
+        and plan.mode == own_mode(plan.server)
+        and plan.silent == 0
+        and plan.headers == "plain"
+        and (plan.generator == "lab" or plan.server not in STEPS)
+    )
+
+
+def tour_plan() -> list[Plan]:
+    """What a reader's first `make` measures: each step, and what the claims need."""
+    plans = [Plan(step, 100, own_mode(step)) for step in STEPS]
+    plans += [
+        Plan("step05", 1, patience=2.0),  # ten answers a second
+        Plan("step05", 10),
+        Plan("step06", 1),
+        Plan("step06", 1000),
+    ]
+    for step in ("step07", "step08"):
+        plans += [Plan(step, 10), Plan(step, 10, silent=900)]
+    return plans
+
+
+def silent_plan() -> list[Plan]:
+    """Silent connections beside active ones: what does it cost to watch?"""
+    return [
+        Plan(step, active, silent=silent)
+        for step in ("step07", "step08")
+        for active in (10, 100)
+        for silent in (0, 900)
+    ]
+
+
+def peer_plan(generator: Generator) -> list[Plan]:
+    """Step 08 beside each peer, with plain and with browser-like requests."""
+    return [
+        Plan(server, 100, headers=headers, generator=generator)
+        for headers in HEADERS
+        for server in ("step08", *(peer.name for peer in PEERS))
+    ]
+
+
+def rotated(plans: Sequence[Plan], repeat: int, repeats: int) -> list[Plan]:
+    """The order of one repeat: all plans, each repeat starting further on.
+
+    So no server is always measured after the same one, or always when the machine is
+    warm, and a disturbance does not hit all repeats of one point.
+    """
+    start = len(plans) * repeat // repeats
+    return [*plans[start:], *plans[:start]]
