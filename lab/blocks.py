@@ -1,0 +1,638 @@
+"""What the expressions in the chapters' markers may call.
+
+Numbers come from a record (`rate`, `latency`, `cpu`, …) or from the source
+(`constant`); tables, figures, code and claims come as `Drawn`, for the repository and
+for the site. Links in what is drawn are written as they are right in the repository.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import html
+import json
+import os
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lab import figures
+from lab.book import NOT_YET, BookError, Drawn, Sources, log
+from lab.claims import Claim, Outcome, Verdict, load_claims
+from lab.quantity import Quantity
+from lab.record import ROOT, Measurement, Record
+
+TRANSCRIPTS = ROOT / "docs" / "transcripts"
+TRACES = ROOT / "docs" / "measurements" / "traces"
+
+_MARKER_LINE = re.compile(r"^[ ]*# \[(?P<close>/?)(?P<name>[\w-]+)\][ ]*$")
+
+_SIGNS = {
+    Outcome.HOLDS: "✓ holds",
+    Outcome.BROKEN: "✗ broken",
+    Outcome.UNDECIDED: "? undecided",
+}
+
+
+def functions_for(
+    page: Path, sources: Sources, root: Path = ROOT
+) -> Callable[[Measurement | None], Mapping[str, Any]]:
+    """The functions for a page, once a measurement is chosen for its numbers."""
+    blocks = Blocks(page, sources, root)
+
+    def bound(measurement: Measurement | None) -> Mapping[str, Any]:
+        return _numbers(measurement, root) | blocks.functions()
+
+    return bound
+
+
+# -- numbers ------------------------------------------------------------------
+
+
+def _numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
+    def asked(method: Callable[..., Quantity]) -> Callable[..., Quantity]:
+        def ask(*args: Any, **options: Any) -> Quantity:
+            if m is None:
+                return Quantity.missing("", NOT_YET)
+            return method(m, *args, **options)
+
+        return ask
+
+    def latency(
+        m: Measurement, server: str, connections: int, percentile: str = "p50", **o: Any
+    ) -> Quantity:
+        return m.latency(server, connections, percentile=percentile, **o)
+
+    def per_request(m: Measurement, *args: Any, **options: Any) -> Quantity:
+        return m.stat(*args, per_request=True, **options)
+
+    return {
+        "rate": asked(Measurement.rate),
+        "latency": asked(latency),
+        "cpu": asked(Measurement.cpu),
+        "memory": asked(Measurement.memory),
+        "switches": asked(Measurement.switches),
+        "syscalls": asked(Measurement.syscalls),
+        "stat": asked(Measurement.stat),
+        "per_request": asked(per_request),
+        "percent": lambda q: replace(100 * q, unit="%"),
+        "constant": lambda path, name: constant(root / path, name),
+    }
+
+
+def constant(path: Path, name: str) -> float:
+    """The number that a module of the project gives this name at its top level."""
+    for node in ast.parse(_source(path)).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=found)], value=value):
+                pass
+            case ast.AnnAssign(target=ast.Name(id=found), value=ast.expr() as value):
+                pass
+            case _:
+                continue
+        if found == name:
+            number = ast.literal_eval(value)
+            assert isinstance(number, int | float)
+            return number
+    raise BookError(f"no constant {name} in {path.name}")
+
+
+def _source(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BookError(f"{path}: {error.strerror}") from error
+
+
+# -- tables -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    head: str
+    cells: Sequence[str]
+    yours: bool = False
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of plain text. Rows of the reader's stand under the book's."""
+
+    header: Sequence[str]
+    rows: Sequence[Row]
+    label: str
+
+    def markdown(self) -> str:
+        # The column of names is set left, figures right: that is how digits compare.
+        lines = ["| " + " | ".join(map(_in_cell, self.header)) + " |"]
+        lines.append("|---|" + "--:|" * (len(self.header) - 1))
+        for row in self.rows:
+            anchor = f'<a id="{row.anchor}"></a>' if row.anchor else ""
+            cells = [anchor + _in_cell(row.head), *map(_in_cell, row.cells)]
+            lines.append("| " + " | ".join(cells) + " |")
+        return "\n".join(lines)
+
+    def html(self) -> str:
+        head = "".join(f'<th scope="col">{html.escape(h)}</th>' for h in self.header)
+        body = []
+        for row in self.rows:
+            name = f' id="{row.anchor}"' if row.anchor else ""
+            kind = ' class="yours"' if row.yours else ""
+            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row.cells)
+            first = f'<th scope="row">{html.escape(row.head)}</th>'
+            body.append(f"<tr{name}{kind}>{first}{cells}</tr>")
+        label = html.escape(self.label)
+        return (
+            f'<div class="table" role="region" tabindex="0" aria-label="{label}">'
+            f'<table class="figures"><thead><tr>{head}</tr></thead>'
+            f"<tbody>{''.join(body)}</tbody></table></div>"
+        )
+
+    def drawn(self) -> Drawn:
+        book_only = replace(self, rows=[row for row in self.rows if not row.yours])
+        return Drawn(repository=book_only.markdown, site=self.html)
+
+
+def _in_cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def cell(quantity: Quantity) -> str:
+    return "–" if quantity.is_missing else str(quantity)
+
+
+# -- blocks -------------------------------------------------------------------
+
+
+@dataclass
+class Blocks:
+    """The functions that draw, for one page."""
+
+    page: Path
+    sources: Sources
+    root: Path = ROOT
+
+    def functions(self) -> dict[str, Any]:
+        return {
+            "table": self.table,
+            "points": self.points,
+            "machine": self.machine,
+            "figure": self.figure,
+            "timeline": self.timeline,
+            "code": self.code,
+            "diff": self.diff,
+            "transcript": self.transcript,
+            "claim": self.claim,
+            "claims": self.claims,
+        }
+
+    def _link(self, path: Path) -> str:
+        return Path(os.path.relpath(path, self.page.parent)).as_posix()
+
+    # tables
+
+    def table(
+        self,
+        measure: str,
+        servers: Sequence[str],
+        connections: Sequence[int] | None = None,
+        names: Sequence[str] = (),
+        **options: Any,
+    ) -> Drawn:
+        """Medians of a measure; see the author's guide in CONTRIBUTING.md."""
+        if self.sources.book is None:
+            return _placeholder(f"The table “{measure}” is {NOT_YET}.")
+        if measure == "silent":
+            return self._silent_table(servers, connections, **options).drawn()
+        if measure == "stats":
+            return self._stats_table(servers, names, connections, **options).drawn()
+        ask = figures.MEASURES[measure]
+        columns = connections or self._measured_connections(servers)
+        rows = []
+        for server in servers:
+            for name, m in self._both():
+                found = [ask.of(m, server, n, **options) for n in columns]
+                rows.append(self._row(figures.title(server), name, found))
+        header = ["server", *(_connections(n) for n in columns)]
+        return Table(header, [r for r in rows if r], ask.title).drawn()
+
+    def _silent_table(
+        self, servers: Sequence[str], active: Sequence[int] | None, **options: Any
+    ) -> Table:
+        counts = self._silent_counts(servers)
+        rows = []
+        for server in servers:
+            for n in active or (10, 100):
+                for name, m in self._both():
+                    found = [m.rate(server, n, silent=s, **options) for s in counts]
+                    found.append(found[-1] / found[0])
+                    head = f"{figures.title(server)}, {n} active"
+                    rows.append(self._row(head, name, found))
+        header = ["server", *(f"{s} silent" for s in counts), "what is left"]
+        label = "requests a second beside silent connections"
+        return Table(header, [row for row in rows if row], label)
+
+    def _stats_table(
+        self,
+        servers: Sequence[str],
+        names: Sequence[str],
+        connections: Sequence[int] | None,
+        **options: Any,
+    ) -> Table:
+        columns = connections or self._measured_connections(servers)
+        rows = []
+        for server in servers:
+            for stat in names:
+                for name, m in self._both():
+                    found = [
+                        m.stat(server, n, stat, per_request=True, **options)
+                        for n in columns
+                    ]
+                    words = stat.removesuffix("_s").replace("_", " ")
+                    head = f"{words} a request, {figures.title(server)}"
+                    rows.append(self._row(head, name, found))
+        header = ["", *(_connections(n) for n in columns)]
+        return Table(header, [r for r in rows if r], "what the server counted")
+
+    def _row(self, head: str, name: str, found: Sequence[Quantity]) -> Row | None:
+        """None for a row of the reader's in which nothing was measured."""
+        yours = name == "yours"
+        if yours and all(quantity.is_missing for quantity in found):
+            return None
+        return Row("yours" if yours else head, [cell(q) for q in found], yours)
+
+    def _both(self) -> list[tuple[str, Measurement]]:
+        both = (("book", self.sources.book), ("yours", self.sources.mine))
+        return [(name, m) for name, m in both if m is not None]
+
+    def _measured_connections(self, servers: Sequence[str]) -> list[int]:
+        assert self.sources.book is not None
+        points = self.sources.book.record.points
+        return sorted(
+            {p.connections for p in points if p.server in servers and not p.silent}
+        )
+
+    def _silent_counts(self, servers: Sequence[str]) -> list[int]:
+        assert self.sources.book is not None
+        points = self.sources.book.record.points
+        return sorted({0} | {p.silent for p in points if p.server in servers})
+
+    def points(self) -> Drawn:
+        """Every point of the records, each with its median and spread."""
+        if self.sources.book is None:
+            return _placeholder(f"The results are {NOT_YET}.")
+        header = [
+            "server", "clients", "load", "requests a second", "spread",
+            "median latency", "99 %", "CPU",
+        ]  # fmt: skip
+        rows = []
+        seen = []
+        for name, m in self._both():
+            for point in m.record.points:
+                key = point.model_copy(
+                    update={
+                        "repeats": [],
+                        "skipped": None,
+                        "syscalls_per_request": None,
+                    }
+                )
+                if key not in seen:
+                    seen.append(key)
+                else:
+                    continue
+        for key in seen:
+            for name, m in self._both():
+                row = _point_row(key, name, m)
+                if row is not None:
+                    rows.append(row)
+        return Table(header, rows, "every measured point").drawn()
+
+    def machine(self) -> Drawn:
+        """Where the two records were measured."""
+        both = self._both()
+        if self.sources.book is None:
+            return _placeholder(f"The book's machine: {NOT_YET}.")
+        described = [_machine_facts(m.record) for _, m in both]
+        names = list(dict.fromkeys(name for facts in described for name in facts))
+        full = Table(
+            ["", "the book's", "yours"][: 1 + len(both)],
+            [Row(n, [facts.get(n, "–") for facts in described]) for n in names],
+            "the machines",
+        )
+        facts = described[0]
+        book = Table(
+            ["", "the book's"], [Row(n, [v]) for n, v in facts.items()], "the machine"
+        )
+        link = self._link(self.root / "docs" / "measurements" / "book.json")
+        record = f"\n\n[The book's record, as JSON]({link})"
+        return Drawn(
+            repository=lambda: book.markdown() + record,
+            site=lambda: full.html() + record,
+        )
+
+    # figures
+
+    def figure(self, name: str, *args: Any, caption: str = "", **options: Any) -> Drawn:
+        if self.sources.book is None:
+            return _placeholder(f"The figure “{name}” is {NOT_YET}.")
+        draw = figures.FIGURES.get(name)
+        if draw is None:
+            raise BookError(f"no figure {name!r}: {', '.join(sorted(figures.FIGURES))}")
+        book = draw(Sources(self.sources.book), *args, **options)
+        both = book
+        if self.sources.mine is not None:
+            both = draw(self.sources, *args, **options)
+        return self._drawn_figure(
+            replace(book, caption=caption or book.caption),
+            replace(both, caption=caption or both.caption),
+        )
+
+    def timeline(self, step: str, name: str = "", caption: str = "", **o: Any) -> Drawn:
+        stem = f"{step}-{name}" if name else step
+        path = self.root / TRACES.relative_to(ROOT) / f"{stem}.json"
+        if not path.exists():
+            log.warning("%s: no trace %s: `python -m lab trace`", self.page, path.name)
+            return _placeholder(f"The timeline of {step} is not recorded yet.")
+        trace = json.loads(path.read_text(encoding="utf-8"))
+        drawn = figures.timeline(f"timeline-{stem}", trace, **o)
+        drawn = replace(drawn, caption=caption or drawn.caption)
+        return self._drawn_figure(drawn, drawn)
+
+    def _drawn_figure(self, book: figures.Figure, both: figures.Figure) -> Drawn:
+        folder = self.root / "docs" / "figures"
+        link = self._link(folder / book.name)
+        alt = html.escape(book.title)
+        text = "\n".join(
+            [
+                "<picture>",
+                f'<source media="(prefers-color-scheme: dark)" '
+                f'srcset="{link}-dark.svg">',
+                f'<img alt="{alt}" src="{link}-light.svg">',
+                "</picture>",
+                "",
+                f"*{book.caption}*",
+                "",
+                "<details>",
+                "<summary>The figure in numbers</summary>",
+                "",
+                Table(*book.table_parts()).markdown(),
+                "",
+                "</details>",
+            ]
+        )
+
+        def file(scheme: str) -> Callable[[], str]:
+            return lambda: figures.standalone_svg(book, scheme)
+
+        return Drawn(
+            repository=lambda: text,
+            site=lambda: figures.inline_figure(both, Table(*both.table_parts()).html()),
+            html=True,
+            files={
+                f"docs/figures/{book.name}-{scheme}.svg": file(scheme)
+                for scheme in ("light", "dark")
+            },
+            stamp=book.stamp(),
+        )
+
+    # code
+
+    def code(self, path: str, marker: str) -> Drawn:
+        found = marked(_source(self.root / path), marker, path)
+        language = {".py": "python", ".lua": "lua"}.get(Path(path).suffix, "text")
+        link = self._link(self.root / path)
+        return Drawn(
+            repository=lambda: (
+                fenced(found, language) + f"\n\n<sub>[{path}]({link})</sub>"
+            ),
+            site=lambda: fenced(found, f'{language} title="{path}"'),
+        )
+
+    def diff(self, step: str) -> Drawn:
+        """The whole difference of a step to what was there before, file by file."""
+        changes = [
+            (path, earlier_file(path))
+            for path in step_files(self.root / "steps" / step)
+        ]
+        if not changes:
+            raise BookError(f"no files in steps/{step}")
+        return Drawn(
+            repository=lambda: self._differences(step, changes, whole=False),
+            site=lambda: self._differences(step, changes, whole=True),
+        )
+
+    def _differences(
+        self, step: str, changes: Sequence[tuple[Path, Path | None]], *, whole: bool
+    ) -> str:
+        parts = []
+        for path, earlier in changes:
+            name = path.relative_to(self.root).as_posix()
+            link = f"[`{name}`]({self._link(path)})"
+            new = without_markers(_source(path))
+            if earlier is None:
+                parts.append(f"{link} is new.")
+                if whole:
+                    parts.append(fenced(new, "python"))
+                continue
+            old_name = earlier.relative_to(self.root).as_posix()
+            lines = difflib.unified_diff(
+                without_markers(_source(earlier)).splitlines(),
+                new.splitlines(),
+                old_name,
+                name,
+                lineterm="",
+            )
+            parts.append(f"{link} against [`{old_name}`]({self._link(earlier)}):")
+            parts.append(fenced("\n".join(lines), "diff"))
+        inner = "\n\n".join(parts)
+        return (
+            '<details markdown="1" class="difference">\n'
+            f"<summary>The whole difference that {step} makes</summary>\n\n"
+            f"{inner}\n\n</details>"
+        )
+
+    def transcript(self, name: str) -> Drawn:
+        path = self.root / TRANSCRIPTS.relative_to(ROOT) / f"{name}.txt"
+        if not path.exists():
+            log.warning("%s: no transcript %s", self.page, path.name)
+            return _placeholder(f"The transcript {name} is not recorded yet.")
+        text = fenced(_source(path).strip("\n"), "console")
+        return Drawn(repository=lambda: text, site=lambda: text)
+
+    # claims
+
+    def claim(self, name: str) -> Drawn:
+        """The outcome of one claim, beside the sentence that makes it."""
+        if "." not in name:
+            name = f"{self.page.parent.name.partition('-')[0]}.{name}"
+        found = [c for c in all_claims(self.root) if c.id == name]
+        if not found:
+            raise BookError(f"no claim {name!r} in chapters/*/claims.py")
+        link = self._link(self.root / "docs" / "results.md") + f"#{anchor(found[0])}"
+
+        def badge(who: str, m: Measurement | None, *, on_site: bool) -> str:
+            if m is None:
+                sign, kind, reason = f"? {NOT_YET}", "undecided", NOT_YET
+            else:
+                verdict = found[0].check(m)
+                sign, kind = _SIGNS[verdict.outcome], verdict.outcome.value
+                reason = verdict.reason
+            if not on_site:
+                return f"[{sign}]({link})"
+            reason = html.escape(reason)
+            return f'[{who}{sign}]({link}){{ .claim .{kind} title="{reason}" }}'
+
+        def site() -> str:
+            text = badge("", self.sources.book, on_site=True)
+            if self.sources.mine is not None:
+                text += " " + badge("yours: ", self.sources.mine, on_site=True)
+            return text
+
+        return Drawn(
+            repository=lambda: badge("", self.sources.book, on_site=False),
+            site=site,
+            inline=True,
+        )
+
+    def claims(self, chapter: str = "") -> Drawn:
+        """The claims of a chapter, or of all, with the outcome in either record."""
+        found = [c for c in all_claims(self.root) if c.chapter.startswith(chapter)]
+        if not found:
+            return _placeholder("No claims yet.")
+        both = self._both()
+
+        def said(verdict: Verdict) -> str:
+            return f"{_SIGNS[verdict.outcome]}: {verdict.reason}"
+
+        def table(records: Sequence[tuple[str, Measurement]]) -> Table:
+            who = {"book": "in the book's record", "yours": "in yours"}
+            header = ["claim", *(who[name] for name, _ in records)]
+            rows = [
+                Row(
+                    f"{c.id}: {c.text}",
+                    [said(c.check(m)) for _, m in records],
+                    anchor=anchor(c),
+                )
+                for c in found
+            ]
+            return Table(header, rows, "claims and their outcomes")
+
+        return Drawn(
+            repository=table(both[:1]).markdown,
+            site=lambda: table(both).html().replace('"figures"', '"claims"'),
+        )
+
+
+def _placeholder(text: str) -> Drawn:
+    return Drawn(repository=lambda: f"*{text}*", site=lambda: f"*{text}*")
+
+
+def _connections(n: int) -> str:
+    return "1 connection" if n == 1 else f"{n} connections"
+
+
+def _point_row(key: Any, name: str, m: Measurement) -> Row | None:
+    asked = {
+        "mode": key.mode,
+        "silent": key.silent,
+        "headers": key.headers,
+        "path": key.path,
+        "generator": key.generator,
+    }
+    rate = m.rate(key.server, key.connections, **asked)
+    if name == "yours" and rate.is_missing:
+        return None
+    load = [key.mode, f"by {key.generator}"]
+    if key.silent:
+        load.insert(0, f"{key.silent} silent")
+    if key.headers != "plain":
+        load.append("browser's headers")
+    cells = [
+        str(key.connections),
+        ", ".join(load),
+        cell(rate),
+        "" if rate.is_missing else rate.spread(),
+        cell(m.latency(key.server, key.connections, **asked)),
+        cell(m.latency(key.server, key.connections, percentile="p99", **asked)),
+        cell(m.cpu(key.server, key.connections, **asked)),
+    ]
+    yours = name == "yours"
+    return Row("yours" if yours else figures.title(key.server), cells, yours)
+
+
+def _machine_facts(record: Record) -> dict[str, str]:
+    machine = record.machine
+    pinned = bool(machine.server_cores and machine.generator_cores)
+    facts = {
+        "measured": record.created_utc[:10] + ("" if record.complete else ", in part"),
+        "commit": (record.commit or "unknown")[:10]
+        + (", with changes" if record.dirty else ""),
+        "system": f"{machine.system} {machine.release}, {machine.arch}",
+        "processor": machine.cpu_model,
+        "cores": f"{machine.cores}, "
+        + ("server and generator on their own" if pinned else "shared"),
+        "Python": f"{machine.implementation} {machine.python}",
+        "descriptors a process": str(machine.descriptor_limit),
+    }
+    return facts | machine.kernel | machine.tools
+
+
+# -- code ---------------------------------------------------------------------
+
+
+def marked(source: str, name: str, where: str) -> str:
+    """The lines between `# [name]` and `# [/name]`, without any marker, dedented."""
+    lines: list[str] = []
+    state = "before"
+    for line in source.splitlines():
+        match = _MARKER_LINE.match(line)
+        if match and match["name"] == name:
+            expected = {"before": "", "within": "/"}.get(state)
+            if match["close"] != expected:
+                raise BookError(f"{where}: the marker [{name}] stands there twice")
+            state = "after" if match["close"] else "within"
+        elif state == "within" and not match:
+            lines.append(line)
+    if state != "after":
+        raise BookError(f"{where}: no marker [{name}] … [/{name}]")
+    return textwrap.dedent("\n".join(lines)).strip("\n")
+
+
+def without_markers(source: str) -> str:
+    lines = (line for line in source.splitlines() if not _MARKER_LINE.match(line))
+    # A marker between two empty lines leaves them side by side.
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)).rstrip("\n")
+
+
+def fenced(text: str, info: str) -> str:
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{info}\n{text}\n{fence}"
+
+
+def step_files(folder: Path) -> list[Path]:
+    """A step's files, server.py first; empty ones are left out."""
+    files = [path for path in folder.glob("*.py") if path.stat().st_size]
+    order = {"server.py": 0, "__main__.py": 2}
+    return sorted(files, key=lambda path: (order.get(path.name, 1), path.name))
+
+
+def earlier_file(path: Path) -> Path | None:
+    """The nearest earlier step's file of that name: what this one rewrites."""
+    step = path.parent
+    earlier = [f for f in step.parent.glob(f"step*/{path.name}") if f.parent < step]
+    return max(earlier, default=None)
+
+
+@functools.cache
+def all_claims(root: Path) -> list[Claim]:
+    return load_claims(chapters=root / "chapters")
+
+
+def anchor(claim: Claim) -> str:
+    return f"claim-{claim.id.replace('.', '-')}"
