@@ -100,3 +100,20 @@ def test_pins_satisfy_what_pyproject_asks_for(group: str) -> None:
         versions = pinned.get(canonicalize_name(requirement.name), set())
         assert versions, f"{entry} is not in requirements/{group}.txt: make lock"
         assert all(map(requirement.specifier.contains, versions)), f"{entry}: make lock"
+
+
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
+FENCED = re.compile(r"^( *)```.*?^\1```", re.DOTALL | re.MULTILINE)
+
+
+def test_links_between_files_lead_somewhere() -> None:
+    """As in a repository browser; the site's own are checked by its strict build."""
+    pages = [path for path in project_files() if path.suffix == ".md"]
+    assert ROOT / "README.md" in pages
+    dead = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in pages
+        for target in LINK.findall(FENCED.sub("", page.read_text("utf-8")))
+        if not (page.parent / target).exists()
+    ]
+    assert dead == []
