@@ -473,7 +473,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     timing = Timing(arguments.repeats, arguments.seconds)
     if arguments.quick:
         timing = Timing(repeats=2, seconds=1.0, warmup_s=0.2)
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     if any(plan.server not in STEPS for plan in plans):
         try:
             peers.install()

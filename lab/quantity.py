@@ -115,9 +115,10 @@ class Quantity:
 
     def differs_from(self, other: Quantity) -> bool:
         """Whether the two spreads do not overlap. Figures from one repeat never do."""
-        if self.is_missing or other.is_missing or min(self.repeats, other.repeats) < 2:
+        left, right = _aligned(self, other)
+        if left.is_missing or right.is_missing or min(left.repeats, right.repeats) < 2:
             return False
-        return self.low > other.high or self.high < other.low
+        return left.low > right.high or left.high < right.low
 
     # -- arithmetic ----------------------------------------------------------
 

@@ -412,7 +412,7 @@ class Measurement:
         where: Where,
         best: Generator = "wrk",
     ) -> list[Point]:
-        """The points that were measured so, the best one's first, then those skipped."""
+        """The points that were measured so, the best first, and then those skipped."""
         default: Mode = "close" if server in CLOSING_STEPS else "keep-alive"
         found = [
             point
