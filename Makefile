@@ -10,13 +10,13 @@ run = .venv/bin/python -m
 .PHONY: book
 book: ## measure this machine (the first time) and serve the book; plain `make` does too
 	@tools/bootstrap book
-	@test -e measurements/mine.json || $(run) lab tour
+	@$(run) lab tour
 	@$(run) lab serve $(ARGS)
 
 .PHONY: tour
 tour: ## measure this machine again
 	@tools/bootstrap book
-	@$(run) lab tour $(ARGS)
+	@$(run) lab tour --again $(ARGS)
 
 .PHONY: test
 test: ## run the tests

@@ -29,7 +29,7 @@ import os, pathlib, shutil, signal, sys, time
 here = pathlib.Path(__file__[: -len(".py")])
 settings = pathlib.Path(f"{here}.settings").read_text().split()
 version = tuple(int(number) for number in settings[0].split("."))
-venv_works, pip = settings[1:]
+venv_works, pip, lab = settings[1:]
 arguments = sys.argv[1:]
 if arguments[0] == "-c":
     sys.version_info = (*version, 0, "final", 0)
@@ -51,9 +51,8 @@ elif arguments[:2] == ["-m", "pip"] and pip == "slow":
     time.sleep(60)
 elif arguments[:2] == ["-m", "pip"]:
     pathlib.Path(".venv/pip-was-here").touch()
-elif arguments[:3] == ["-m", "lab", "tour"]:
-    pathlib.Path("measurements").mkdir(exist_ok=True)
-    pathlib.Path("measurements/mine.json").write_text("{}")
+elif arguments[:2] == ["-m", "lab"] and lab == "fails":
+    sys.exit(130)
 """
 
 
@@ -73,11 +72,17 @@ class Machine:
         shutil.copy(ROOT / "Makefile", self.project)
 
     def add_python(
-        self, name: str, version: str, *, venv: str = "yes", pip: str = "works"
+        self,
+        name: str,
+        version: str,
+        *,
+        venv: str = "yes",
+        pip: str = "works",
+        lab: str = "works",
     ) -> Path:
         script = self.bin / f"{name}.py"
         script.write_text(STAND_IN)
-        script.with_name(f"{name}.settings").write_text(f"{version} {venv} {pip}")
+        script.with_name(f"{name}.settings").write_text(f"{version} {venv} {pip} {lab}")
         program = self.bin / name
         program.write_text(f'#!/bin/sh\nexec "{REAL_PYTHON}" "{script}" "$@"\n')
         program.chmod(0o755)
@@ -264,16 +269,20 @@ def test_ctrl_c_during_an_install(machine: Machine) -> None:
     assert process.returncode == 130
 
 
-def test_make_measures_once_and_serves(machine: Machine) -> None:
+def test_make_measures_and_serves(machine: Machine) -> None:
+    """`lab tour` keeps figures that are there already; `make tour` asks it not to."""
     machine.add_python("python3", "3.11")
-    first = machine.run("make")
-    assert first.returncode == 0, first.stderr
+    result = machine.run("make")
+    assert result.returncode == 0, result.stderr
     assert machine.calls == ["venv", "pip book", "lab tour", "lab serve"]
-    second = machine.run("make")
-    assert second.returncode == 0, second.stderr
-    assert machine.calls[4:] == ["lab serve"]
     assert machine.run("make", "tour").returncode == 0
-    assert machine.calls[5:] == ["lab tour"]
+    assert machine.calls[4:] == ["lab tour --again"]
+
+
+def test_make_does_not_serve_where_measuring_was_given_up(machine: Machine) -> None:
+    machine.add_python("python3", "3.11", lab="fails")
+    assert machine.run("make").returncode != 0
+    assert machine.calls == ["venv", "pip book", "lab tour"]
 
 
 def test_make_passes_arguments_on(machine: Machine) -> None:
