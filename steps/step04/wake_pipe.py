@@ -7,6 +7,7 @@ import os
 PIPE_BYTES = 65_536
 
 
+# [pipe]
 class WakePipe:
     """`wake()` makes the pipe readable, `drain()` empties it; neither blocks."""
 
@@ -29,6 +30,8 @@ class WakePipe:
         """*Before* looking for work: what comes later wakes anew."""
         with contextlib.suppress(BlockingIOError):  # empty
             os.read(self._reader, PIPE_BYTES)
+
+    # [/pipe]
 
     def close(self) -> None:
         reader, writer = self._reader, self._writer

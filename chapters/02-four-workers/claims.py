@@ -1,0 +1,21 @@
+"""What chapter 02 claims."""
+
+from lab.claims import Verdict, at_least, between, claim
+from lab.record import Measurement
+
+
+@claim("Four workers answer the small document about as fast as one thread does.")
+def workers_buy_little(m: Measurement) -> Verdict:
+    return between(m.rate("step02", 100) / m.rate("step01", 100), 0.7, 1.4)
+
+
+@claim("Where the handler sleeps, four workers answer at least 3.5 times as much.")
+def workers_buy_waiting(m: Measurement) -> Verdict:
+    four = m.rate("step02", 100, path="/sleep/10")
+    return at_least(four / m.rate("step01", 100, path="/sleep/10"), 3.5)
+
+
+@claim("Throughput times mean latency is the number of clients, within 10 %.")
+def littles_law(m: Measurement) -> Verdict:
+    clients = m.rate("step02", 100) * m.latency("step02", 100, "mean")
+    return between(clients, 90, 110)

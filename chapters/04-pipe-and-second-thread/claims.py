@@ -1,0 +1,30 @@
+"""What chapter 04 claims."""
+
+from lab.claims import Verdict, at_least, at_most, claim
+from lab.record import Measurement
+
+
+@claim(
+    "Keep-alive with 100 connections reaches at most a fifth of step 02 "
+    "(a quarter, as the embedded generator measures)."
+)
+def a_fifth(m: Measurement) -> Verdict:
+    ratio = m.rate("step04", 100) / m.rate("step02", 100)
+    return at_most(ratio, 1 / 5 if ratio.generator == "wrk" else 1 / 4)
+
+
+@claim("One connection gets at least one and a half times as much as with the timeout.")
+def the_wait_is_gone(m: Measurement) -> Verdict:
+    return at_least(m.rate("step04", 1) / m.rate("step03", 1), 1.5)
+
+
+@claim(
+    "For each request, select() reports at least ten sockets that a worker has already."
+)
+def spins(m: Measurement) -> Verdict:
+    return at_least(m.stat("step04", 100, "busy_ready", per_request=True), 10)
+
+
+@claim("A worker that closes connections still makes select() fail with EBADF.")
+def ebadf(m: Measurement) -> Verdict:
+    return at_least(m.stat("step04", 100, "ebadf", mode="close"), 1)

@@ -1,0 +1,40 @@
+"""What chapter 06 claims."""
+
+from lab.claims import Verdict, at_least, at_most, between, claim, every
+from lab.record import Measurement
+
+
+@claim(
+    "Keep-alive with 100 connections reaches at most a fifth of step 02 "
+    "(a quarter, as the embedded generator measures)."
+)
+def a_fifth(m: Measurement) -> Verdict:
+    ratio = m.rate("step06", 100) / m.rate("step02", 100)
+    return at_most(ratio, 1 / 5 if ratio.generator == "wrk" else 1 / 4)
+
+
+@claim(
+    "The median latency is 38 to 50 ms, with one connection and with a hundred.",
+    only_on="Linux",
+)
+def a_fixed_wait(m: Measurement) -> Verdict:
+    return every(
+        between(m.latency("step06", 1), 38, 50),
+        between(m.latency("step06", 100), 38, 50),
+    )
+
+
+@claim("A thousand connections get at least six times as much as a hundred.")
+def more_clients_help(m: Measurement) -> Verdict:
+    return at_least(m.rate("step06", 1000) / m.rate("step06", 100), 6)
+
+
+@claim("Waiting for the mutex is less than 1 % of a request's time.")
+def the_mutex_is_acquitted(m: Measurement) -> Verdict:
+    waited = m.stat("step06", 100, "lock_wait_s", per_request=True)
+    return at_most(waited / m.latency("step06", 100, "mean"), 0.01)
+
+
+@claim("The server uses at most a third of a core.")
+def the_server_sleeps(m: Measurement) -> Verdict:
+    return at_most(m.cpu("step06", 100), 33)
