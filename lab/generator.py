@@ -38,7 +38,6 @@ import errno
 import gc
 import json
 import os
-import re
 import resource
 import select
 import selectors
@@ -50,6 +49,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Protocol
 
+from lab.answer import Answer, MalformedError
 from lab.histogram import Histogram
 from lab.load import COUNTER_DIGITS, LoadError, LoadSpec, nothing_listens
 
@@ -63,8 +63,6 @@ CONNECT_PAUSE_S = 0.001
 CONNECT_PATIENCE_S = 5.0
 #: Events taken in one go. Few enough that the clock is looked at often.
 MAX_EVENTS = 512
-#: What a head may measure in bytes before it counts as malformed.
-MAX_HEAD_BYTES = 65536
 READ_BYTES = 65536
 #: Descriptors that this process needs beside its connections.
 SPARE_DESCRIPTORS = 32
@@ -74,15 +72,19 @@ SOURCES = [f"127.0.0.{n}" for n in range(1, 65)] if sys.platform == "linux" else
 IP_BIND_ADDRESS_NO_PORT = 24
 PR_SET_TIMERSLACK = 29
 
+#: Plain numbers: quicker than the enumeration's members.
+AF_INET, SOCK_STREAM = int(socket.AF_INET), int(socket.SOCK_STREAM)
+SOCK_NONBLOCK = int(getattr(socket, "SOCK_NONBLOCK", 0))  # macOS has none
+IPPROTO_IP = int(socket.IPPROTO_IP)
+#: What a `connect` that does not wait may answer.
+CONNECT_BEGUN = (0, errno.EINPROGRESS)
+
 IN = getattr(select, "EPOLLIN", 1)
 OUT = getattr(select, "EPOLLOUT", 4)
 #: The server has closed its side. Only epoll says so.
 HANGUP = getattr(select, "EPOLLRDHUP", 0)
 
-OK = (b"HTTP/1.1 200 ", b"HTTP/1.0 200 ")
-STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
-CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})\r\n", re.I)
-CLOSES = re.compile(rb"\r\nconnection:[ \t]*close\r\n", re.I)
+OK = b"HTTP/1.1 200 "
 
 
 class Poller(Protocol):
@@ -137,54 +139,6 @@ class OrphanedError(Exception):
     """Standard input has ended: whoever wanted the load is gone."""
 
 
-class MalformedError(Exception):
-    """The server's bytes are not an answer that this client understands."""
-
-
-class Answer:
-    """An answer that did not come in one piece of the usual length.
-
-    Its head is kept until it is whole; of its body the bytes are only counted.
-    """
-
-    __slots__ = ("_head", "closes", "field", "received", "status", "total")
-
-    def __init__(self) -> None:
-        self._head = b""
-        self.received = 0
-        #: Head and body, in bytes; 0 while the head is not whole.
-        self.total = 0
-        self.status = b""
-        self.closes = False
-        #: Where the head has its Content-Length, and the field's bytes.
-        self.field = (0, 0, b"")
-
-    def add(self, data: bytes) -> bool:
-        """Take bytes; True when the answer is whole. MalformedError if it is none."""
-        self.received += len(data)
-        if not self.total:
-            self._head += data
-            end = self._head.find(b"\r\n\r\n")
-            if end >= 0:
-                self._parse(self._head[: end + 4])
-                self._head = b""
-            elif len(self._head) > MAX_HEAD_BYTES:
-                raise MalformedError
-        if self.total and self.received > self.total:
-            raise MalformedError
-        return self.received == self.total
-
-    def _parse(self, head: bytes) -> None:
-        status = STATUS_LINE.match(head)
-        length = CONTENT_LENGTH.search(head)
-        if not status or not length:
-            raise MalformedError
-        self.status = status[1]
-        self.total = len(head) + int(length[1])
-        self.closes = CLOSES.search(head) is not None
-        self.field = (*length.span(), length[0])
-
-
 class State:
     """What a connection is doing, when it is not waiting for a usual answer."""
 
@@ -197,7 +151,7 @@ CLOSING = State()
 CONTROL = State()
 
 #: No answer is that long: none is taken in line.
-NOTHING_LEARNT = (-1, b"", 0, 0, b"")
+NOTHING_LEARNT = (-1, 0, 0, b"")
 
 
 class Generator:
@@ -219,8 +173,14 @@ class Generator:
         first = index * 10 ** (COUNTER_DIGITS - 1)
         self._numbers = iter(range(first, first + 10 ** (COUNTER_DIGITS - 1)))
         self._timeout_ns = int(spec.timeout_s * 1e9)
-        #: None: closed loop.
-        self._interval_ns = 1e9 / spec.rate if spec.rate else None
+        #: This process's share. The processes take turns in sending at a rate.
+        share, rest = divmod(spec.connections, spec.processes)
+        self._connections = share + (index < rest)
+        self._interval_ns: float | None = None  # a closed loop
+        self._phase_ns = 0.0
+        if spec.rate:
+            self._interval_ns = 1e9 / spec.rate * spec.processes
+            self._phase_ns = 1e9 / spec.rate * index
 
         #: Descriptor -> when its request began, or was due.
         self._started: dict[int, int] = {}
@@ -235,10 +195,12 @@ class Generator:
         self._later: deque[int] = deque()
         self._opened = 0
 
-        #: The usual answer: its length, beginning, and where Content-Length stands.
+        #: The usual answer: its length, and where it has its Content-Length.
         self._learnt = NOTHING_LEARNT
         #: Latencies of answers that were taken in line, all of the usual length.
         self._inline: list[int] = []
+        #: Latencies of all others.
+        self._latencies: list[int] = []
         self._histogram = Histogram()
         self._errors: Counter[str] = Counter()
         self._requests = 0
@@ -261,11 +223,11 @@ class Generator:
         if not self._spec.keep_alive:
             return ready
         waiting: set[int] = set()
-        for number in range(1, self._spec.connections + 1):
+        for number in range(1, self._connections + 1):
             fd = self._socket()
             waiting.add(fd)
             self._poller.register(fd, OUT)
-            if number % CONNECT_BATCH and number < self._spec.connections:
+            if number % CONNECT_BATCH and number < self._connections:
                 continue
             while waiting and time.monotonic() < deadline:
                 for fd, _ in self._poller.poll(0.1):
@@ -330,14 +292,14 @@ class Generator:
                 self._started[fd] = self._sent[fd] = now
         if self._interval_ns is not None:
             self._idle.extend(ready)
-            closed = self._spec.connections - len(ready) - len(self._started)
+            closed = self._connections - len(ready) - len(self._started)
             self._idle.extend([None] * closed)
         elif self._spec.keep_alive:
             for fd in ready:
                 self._send(fd, time.monotonic_ns())
         else:
             # Not all at once either: a listener's backlog holds only so many.
-            for number in range(self._spec.connections):
+            for number in range(self._connections):
                 pause = number // CONNECT_BATCH * CONNECT_PAUSE_S
                 self._later.append(now + int(pause * 1e9))
 
@@ -349,7 +311,9 @@ class Generator:
         number, inline = self._numbers.__next__, self._inline
         took = inline.append
         closed_loop = self._interval_ns is None
-        length, status, begin, end, field = self._learnt
+        keeps = self._spec.keep_alive
+        again = closed_loop and keeps
+        length, begin, end, field = self._learnt
         self._wake_ns = 0
         while True:
             now = clock()
@@ -370,19 +334,22 @@ class Generator:
                         now = clock()
                         if (
                             len(data) == length
-                            and data.startswith(status)
+                            and data.startswith(OK)
                             and data[begin:end] == field
                         ):
-                            took(now - started[fd])
-                            started[fd] = now
-                            write(fd, template % number())
+                            if again and flags == IN:
+                                took(now - started[fd])
+                                started[fd] = now
+                                write(fd, template % number())
+                            else:
+                                self._whole(fd, length, not keeps, now, flags)
                             continue
                     except OSError as error:
                         self._broken(fd, error)
                         continue
                     self._take(fd, data, now, flags)
-                length, status, begin, end, field = self._learnt
-            if len(inline) > MAX_EVENTS:
+                length, begin, end, field = self._learnt
+            if len(inline) > MAX_EVENTS or len(self._latencies) > MAX_EVENTS:
                 self._fold()
 
     def _look_after(self, now: int, until_ns: int) -> None:
@@ -413,7 +380,7 @@ class Generator:
 
     def _due_ns(self, number: int) -> int:
         assert self._interval_ns is not None
-        return self._start_ns + int(number * self._interval_ns)
+        return self._start_ns + int(self._phase_ns + number * self._interval_ns)
 
     def _wait_for_due(self) -> list[tuple[int, int]]:
         """Send what is due; then the events until the next request is due."""
@@ -458,23 +425,23 @@ class Generator:
 
     def _socket(self) -> int:
         """A new connection to the server, not ready yet. OSError if there is none."""
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock = socket.SocketType(AF_INET, SOCK_STREAM | SOCK_NONBLOCK)
         try:
-            sock.setblocking(False)
+            if not SOCK_NONBLOCK:
+                sock.setblocking(False)
             self._opened += 1
             if self._sources:
                 source = self._sources[self._opened % len(self._sources)]
-                sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                sock.setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
                 sock.bind((source, 0))
-            with contextlib.suppress(BlockingIOError):
-                sock.connect(self._address)
-        except ConnectionRefusedError:
-            if self._opened == 1:
-                raise nothing_listens(*self._address) from None
-            raise
+            code = sock.connect_ex(self._address)
+            if code not in CONNECT_BEGUN:
+                if code == errno.ECONNREFUSED and self._opened == 1:
+                    raise nothing_listens(*self._address)
+                raise OSError(code, os.strerror(code))
+            return sock.detach()
         finally:
-            fd = sock.detach()
-        return fd
+            sock.close()
 
     def _open(self, started_ns: int) -> None:
         """Open a connection for a request that began, or was due, at `started_ns`."""
@@ -536,13 +503,13 @@ class Generator:
         """A piece of an answer, or the end of a connection."""
         state = self._special.get(fd)
         if fd not in self._started:
+            # Idle: at a constant rate, or at the end.
             if data:
                 self._fail(fd, "malformed")
-            else:  # an idle connection is closed: no harm done
+            else:
                 self._reconnects += 1
-                self._idle.remove(fd)
                 self._forget(fd)
-                self._idle.append(None)
+                self._free()
             return
         if not data:
             self._fail(fd, "short answer" if state else "closed")
@@ -557,51 +524,58 @@ class Generator:
             self._special[fd] = answer
             return
         self._special.pop(fd, None)
-        started = self._started.pop(fd)
-        self._sent.pop(fd, None)
+        closes = answer.closes or not self._spec.keep_alive
         if answer.status == b"200":
-            self._count(answer, now - started, started)
+            if not self._draining:
+                self._learn(answer)
+            self._whole(fd, answer.total, closes, now, flags)
         else:
             self._errors[f"status {answer.status.decode()}"] += 1
-        self._after(fd, answer, now, flags)
+            self._after(fd, closes, now, flags)
 
-    def _count(self, answer: Answer, latency_ns: int, started_ns: int) -> None:
-        """A right answer."""
+    def _whole(self, fd: int, size: int, closes: bool, now: int, flags: int) -> None:
+        """A right answer of `size` bytes is whole."""
+        started = self._started[fd]
         if not self._draining:
             self._requests += 1
-            self._received_bytes += answer.total
+            self._received_bytes += size
         if self._interval_ns is None:
-            if not self._draining:
-                self._histogram.add_many((latency_ns,))
-        elif started_ns >= self._window_ns:
-            self._histogram.add_many((latency_ns,))
+            counts = not self._draining
+        else:
+            counts = started >= self._window_ns
+        if counts:
+            self._latencies.append(now - started)
+        self._after(fd, closes, now, flags)
 
-    def _count_wait(self, due_ns: int) -> None:
-        """Constant rate: a request that was due and will have no answer."""
-        if due_ns >= self._window_ns:
-            self._histogram.add_many((time.monotonic_ns() - due_ns,))
+    def _after(self, fd: int, closes: bool, now: int, flags: int) -> None:
+        """What comes after an answer: the next request, or the end.
 
-    def _after(self, fd: int, answer: Answer, now: int, flags: int) -> None:
-        """What comes after an answer: the next request, or the end."""
-        if not self._spec.keep_alive or answer.closes or flags & HANGUP:
+        Whoever closes first keeps the port for a minute (TIME-WAIT). That must be the
+        server, or this side runs out of ports: so wait for it.
+        """
+        if closes or flags & HANGUP:
             if self._spec.keep_alive:
                 self._reconnects += 1
             if flags & HANGUP:
                 self._forget(fd)
                 self._free()
             else:
+                self._started.pop(fd, None)
+                self._sent.pop(fd, None)
                 self._special[fd] = CLOSING
                 self._closing[fd] = now
-        elif self._draining:
-            pass
-        elif self._interval_ns is None:
-            if answer.status == b"200" and answer.total != self._learnt[0]:
-                self._fold()
-                begin, end, field = answer.field
-                self._learnt = (answer.total, OK[0], begin, end, field)
+        elif self._interval_ns is None and not self._draining:
             self._send(fd, now)
         else:
+            self._started.pop(fd, None)
+            self._sent.pop(fd, None)
             self._idle.append(fd)
+
+    def _learn(self, answer: Answer) -> None:
+        """Expect answers like this one."""
+        if answer.total != self._learnt[0]:
+            self._fold()
+            self._learnt = (answer.total, *answer.field)
 
     def _free(self) -> None:
         """A connection has ended as it should: open the next."""
@@ -625,25 +599,31 @@ class Generator:
     def _fail(self, fd: int, kind: str) -> None:
         """Count an error and give the connection up."""
         self._errors[kind] += 1
-        started = self._started.get(fd)
-        if self._interval_ns is not None and started is not None:
-            self._count_wait(started)
+        due = self._started.get(fd, 0)
+        if self._interval_ns is not None and due >= self._window_ns:
+            # Due, and without an answer: it counts with the time that it waited.
+            self._latencies.append(time.monotonic_ns() - due)
         self._forget(fd)
         self._lost()
 
     def _forget(self, fd: int) -> None:
         """Close a descriptor. Its number may come again at once."""
-        for memory in (self._started, self._sent, self._special, self._closing):
-            memory.pop(fd, None)
+        if self._started.pop(fd, None) is None:
+            with contextlib.suppress(ValueError):
+                self._idle.remove(fd)
+        self._sent.pop(fd, None)
+        self._special.pop(fd, None)
+        self._closing.pop(fd, None)
         os.close(fd)
 
     def _fold(self) -> None:
-        """Move what was taken in line to where everything is counted."""
+        """Move latencies to the histogram."""
         count = len(self._inline)
         self._requests += count
         self._received_bytes += count * self._learnt[0]
-        self._histogram.add_many(self._inline)
-        self._inline.clear()
+        for latencies in (self._inline, self._latencies):
+            self._histogram.add_many(latencies)
+            latencies.clear()
 
 
 def _kind(error: OSError) -> str:

@@ -37,7 +37,7 @@ import contextlib
 import ipaddress
 import json
 import os
-import select
+import selectors
 import subprocess
 import sys
 import time
@@ -368,6 +368,7 @@ class Child:
             stdout=subprocess.PIPE,
             bufsize=0,
         )
+        self._module = module
         self._unread = b""
 
     def __enter__(self) -> Child:
@@ -397,15 +398,16 @@ class Child:
         """The next value; LoadError if it is {"error": …} or does not come in time."""
         assert self._process.stdout
         fd = self._process.stdout.fileno()
-        while b"\n" not in self._unread:
-            left = max(0.0, deadline - time.monotonic())
-            if not select.select([fd], [], [], left)[0]:
-                raise LoadError("the load generator did not answer in time")
-            data = os.read(fd, 65536)
-            if not data:
-                code = self._process.wait()
-                raise LoadError(f"the load generator died (exit code {code})")
-            self._unread += data
+        with selectors.DefaultSelector() as selector:
+            selector.register(fd, selectors.EVENT_READ)
+            while b"\n" not in self._unread:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    raise LoadError(f"{self._module} did not answer in time")
+                data = os.read(fd, 65536)
+                if not data:
+                    code = self._process.wait()
+                    raise LoadError(f"{self._module} died (exit code {code})")
+                self._unread += data
         line, _, self._unread = self._unread.partition(b"\n")
         value = json.loads(line)
         assert isinstance(value, dict)
@@ -415,14 +417,11 @@ class Child:
 
 
 class _Generator(Child):
-    """One generator process with its share of the connections."""
+    """One generator process; it takes its share of the connections."""
 
     def __init__(self, spec: LoadSpec, index: int) -> None:
         super().__init__("lab.generator")
-        share, rest = divmod(spec.connections, spec.processes)
-        rate = spec.rate / spec.processes if spec.rate else None
-        mine = replace(spec, connections=share + (index < rest), rate=rate, processes=1)
-        self.write({"spec": asdict(mine), "index": index})
+        self.write({"spec": asdict(spec), "index": index})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
