@@ -166,13 +166,13 @@ def claim(
     return decorate
 
 
-def load_claims(chapter: str = "", chapters: Path = CHAPTERS) -> list[Claim]:
+def load_claims(chapter: str = "", chapters: Path | None = None) -> list[Claim]:
     """The claims of all chapters, or of those whose folder's name starts so.
 
     Chapters' names have dashes, so their claims are loaded by path.
     """
     found: list[Claim] = []
-    for path in sorted(chapters.glob(f"{chapter}*/claims.py")):
+    for path in sorted((chapters or CHAPTERS).glob(f"{chapter}*/claims.py")):
         folder = path.parent.name
         spec = importlib.util.spec_from_file_location(f"claims of {folder}", path)
         assert spec is not None
@@ -188,7 +188,7 @@ def load_claims(chapter: str = "", chapters: Path = CHAPTERS) -> list[Claim]:
 
 
 def check_claims(
-    record: Record, chapter: str = "", chapters: Path = CHAPTERS
+    record: Record, chapter: str = "", chapters: Path | None = None
 ) -> list[tuple[Claim, Verdict]]:
     measurement = Measurement(record)
     return [(c, c.check(measurement)) for c in load_claims(chapter, chapters)]

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from lab import peers
 from lab.matrix import peer_plan
-from lab.measure import Timing, measure
+from lab.measure import Timing, exit_code, measure
 from lab.record import ROOT, short_path
 from lab.show import print_tables, tables
 from lab.wrk import wrk_version
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     timing = Timing(arguments.repeats, arguments.seconds)
     record = measure(plans, timing, arguments.output, console)
     print_tables(record, tables(record), console)
-    return 0 if record.complete else 130
+    return exit_code(record)
 
 
 if __name__ == "__main__":

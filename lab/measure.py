@@ -244,7 +244,8 @@ def measure(
 ) -> Record:
     """Measure all plans into `output`; an interruption returns what was finished.
 
-    The record's `complete` says which of the two it was.
+    The record's `complete` says which of the two it was. `exit_code` makes an exit
+    code of the record.
     """
     raise_descriptor_limit()
     cores = choose_cores()
@@ -274,11 +275,19 @@ def measure(
             f"interrupted: {results.runs} of {len(wanted) * timing.repeats} runs "
             "were finished"
         )
-    for plan, reason in results.failures.items():
-        console.print(f"{plan}: {reason}", style="yellow")
+    for reason in dict.fromkeys(results.failures.values()):
+        failed = [str(p) for p, why in results.failures.items() if why == reason]
+        console.print(f"{'; '.join(failed)}: {reason}", style="yellow")
     record = results.record(complete=complete)
     _keep(record, output, unfinished, console)
     return record
+
+
+def exit_code(record: Record) -> int:
+    """0: measured; 130: interrupted, as by a shell's convention; 1: nothing came."""
+    if not record.complete:
+        return 130
+    return 0 if any(point.repeats for point in record.points) else 1
 
 
 def _run(
@@ -481,8 +490,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             console.print(str(error), style="yellow")
     output = arguments.output or READER
     record = measure(plans, timing, output, console)
-    if not record.complete:
-        return 130
+    if code := exit_code(record):
+        return code
     console.print(
         f"python -m lab show --record {short_path(output)} prints it; "
         f"python -m lab claims --record {short_path(output)} checks the chapters"

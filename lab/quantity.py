@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 #: U+202F, the narrow no-break space that stands between thousands.
@@ -123,62 +123,28 @@ class Quantity:
     # -- arithmetic ----------------------------------------------------------
 
     def __add__(self, right: Quantity | float) -> Quantity:
-        left, right = _aligned(self, right)
-        unit = _same_unit(left, right, "add")
-        return _combined(
-            left,
-            right,
-            left.median + right.median,
-            (left.low + right.low, left.high + right.high),
-            unit,
-        )
+        return _combined(_add, self, _quantity(right))
 
     def __sub__(self, right: Quantity | float) -> Quantity:
-        left, right = _aligned(self, right)
-        unit = _same_unit(left, right, "subtract")
-        return _combined(
-            left,
-            right,
-            left.median - right.median,
-            (left.low - right.high, left.high - right.low),
-            unit,
-        )
+        return _combined(_subtract, self, _quantity(right))
 
     def __mul__(self, right: Quantity | float) -> Quantity:
-        left, right = _aligned(self, right)
-        if not left.unit or not right.unit:
-            unit, factor = left.unit or right.unit, 1.0
-        elif (left.unit, right.unit) in _PRODUCTS:
-            unit, factor = _PRODUCTS[left.unit, right.unit]
-        else:
-            raise ValueError(f"no unit for {left.unit} times {right.unit}")
-        ends = [
-            _times(a, b) * factor
-            for a in (left.low, left.high)
-            for b in (right.low, right.high)
-        ]
-        median = left.median * right.median * factor
-        return _combined(left, right, median, (min(ends), max(ends)), unit)
+        return _combined(_multiply, self, _quantity(right))
 
     def __truediv__(self, right: Quantity | float) -> Quantity:
-        left, right = _aligned(self, right)
-        if left.unit == right.unit:
-            return replace(left, unit="") * _inverse(replace(right, unit=""))
-        if not right.unit or not left.unit:
-            return left * _inverse(right)
-        raise ValueError(f"no unit for {left.unit} divided by {right.unit}")
+        return _combined(_divide, self, _quantity(right))
 
     def __radd__(self, left: float) -> Quantity:
-        return Quantity.exactly(left) + self
+        return _quantity(left) + self
 
     def __rsub__(self, left: float) -> Quantity:
-        return Quantity.exactly(left) - self
+        return _quantity(left) - self
 
     def __rmul__(self, left: float) -> Quantity:
-        return Quantity.exactly(left) * self
+        return _quantity(left) * self
 
     def __rtruediv__(self, left: float) -> Quantity:
-        return Quantity.exactly(left) / self
+        return _quantity(left) / self
 
     # -- words ---------------------------------------------------------------
 
@@ -242,10 +208,17 @@ def significant(value: float, digits: int) -> str:
     return f"{rounded:,.{decimals}f}".replace(",", THIN_SPACE)
 
 
-def _aligned(left: Quantity, right: Quantity | float) -> tuple[Quantity, Quantity]:
-    """Both as quantities, and of one generator if there is one that has both."""
-    if not isinstance(right, Quantity):
-        right = Quantity.exactly(right)
+#: Median, low and high of a result, and its unit.
+_Result = tuple[float, float, float, str]
+_Operation = Callable[[Quantity, Quantity], _Result]
+
+
+def _quantity(value: Quantity | float) -> Quantity:
+    return value if isinstance(value, Quantity) else Quantity.exactly(value)
+
+
+def _aligned(left: Quantity, right: Quantity) -> tuple[Quantity, Quantity]:
+    """Both of one generator, if there is one that measured both."""
     if left.generator and right.generator and left.generator != right.generator:
         if left.other is not None:
             left = left.other
@@ -254,27 +227,81 @@ def _aligned(left: Quantity, right: Quantity | float) -> tuple[Quantity, Quantit
     return left, right
 
 
-def _same_unit(left: Quantity, right: Quantity, verb: str) -> str:
-    if left.unit != right.unit:
+def _combined(operation: _Operation, left: Quantity, right: Quantity) -> Quantity:
+    """What the operation makes of both, with their doubts, for each generator."""
+    left, right = _aligned(left, right)
+    median, low, high, unit = operation(left, right)
+    doubts = dict.fromkeys(doubt for doubt in (left.doubt, right.doubt) if doubt)
+    other = None
+    if left.other or right.other:
+        # A given number is the same for both generators.
+        other_left = left.other or (None if left.generator else left)
+        other_right = right.other or (None if right.generator else right)
+        if other_left and other_right:
+            other = _combined(operation, other_left, other_right)
+    return Quantity(
+        median=median,
+        low=low,
+        high=high,
+        unit=unit,
+        doubt="; ".join(doubts) or None,
+        repeats=min(left.repeats, right.repeats),
+        generator=left.generator or right.generator,
+        other=other,
+    )
+
+
+def _add(left: Quantity, right: Quantity) -> _Result:
+    unit = _same_unit(left, right)
+    return (
+        left.median + right.median,
+        left.low + right.low,
+        left.high + right.high,
+        unit,
+    )
+
+
+def _subtract(left: Quantity, right: Quantity) -> _Result:
+    unit = _same_unit(left, right)
+    return (
+        left.median - right.median,
+        left.low - right.high,
+        left.high - right.low,
+        unit,
+    )
+
+
+def _multiply(left: Quantity, right: Quantity) -> _Result:
+    if not left.unit or not right.unit:
+        unit, factor = left.unit or right.unit, 1.0
+    elif (left.unit, right.unit) in _PRODUCTS:
+        unit, factor = _PRODUCTS[left.unit, right.unit]
+    else:
+        raise ValueError(f"{left.unit} times {right.unit} has no unit here")
+    ends = [
+        _times(a, b) * factor
+        for a in (left.low, left.high)
+        for b in (right.low, right.high)
+    ]
+    return left.median * right.median * factor, min(ends), max(ends), unit
+
+
+def _divide(left: Quantity, right: Quantity) -> _Result:
+    if left.unit == right.unit:
+        left, right = replace(left, unit=""), replace(right, unit="")
+    if (left.unit and right.unit) or right.unit not in _INVERSES:
         raise ValueError(
-            f"cannot {verb} {left.unit or 'a number'} and {right.unit or 'a number'}"
+            f"{left.unit or 'a number'} divided by {right.unit} has no unit here"
         )
-    return left.unit
-
-
-def _inverse(q: Quantity) -> Quantity:
-    if q.unit not in _INVERSES:
-        raise ValueError(f"no unit for 1 divided by {q.unit}")
-    unit, factor = _INVERSES[q.unit]
-    if q.low < 0.0 < q.high:
+    unit, factor = _INVERSES[right.unit]
+    if right.low < 0.0 < right.high:
         low, high = -math.inf, math.inf
     else:
-        # An end at 0 (or at infinity) turns into an open (or a zero) end.
-        low = factor / q.high if q.high else -math.inf
-        high = factor / q.low if q.low else math.inf
-    median = factor / q.median if q.median else math.inf
-    other = _inverse(q.other) if q.other is not None else None
-    return replace(q, median=median, low=low, high=high, unit=unit, other=other)
+        # An end at 0 turns into an open end, and an open end into 0.
+        low = factor / right.high if right.high else -math.inf
+        high = factor / right.low if right.low else math.inf
+    median = factor / right.median if right.median else math.inf
+    return _multiply(left, Quantity(median, low, high, unit))
 
 
 def _times(a: float, b: float) -> float:
@@ -282,20 +309,8 @@ def _times(a: float, b: float) -> float:
     return 0.0 if a == 0.0 or b == 0.0 else a * b
 
 
-def _combined(
-    left: Quantity,
-    right: Quantity,
-    median: float,
-    ends: tuple[float, float],
-    unit: str,
-) -> Quantity:
-    doubts = list(dict.fromkeys(d for d in (left.doubt, right.doubt) if d))
-    return Quantity(
-        median=median,
-        low=ends[0],
-        high=ends[1],
-        unit=unit,
-        doubt="; ".join(doubts) or None,
-        repeats=min(left.repeats, right.repeats),
-        generator=left.generator or right.generator,
-    )
+def _same_unit(left: Quantity, right: Quantity) -> str:
+    if left.unit != right.unit:
+        units = (left.unit or "a number", right.unit or "a number")
+        raise ValueError(f"{units[0]} and {units[1]} cannot be added or subtracted")
+    return left.unit

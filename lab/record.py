@@ -229,7 +229,7 @@ class Record(_Part):
         description="Whether the run finished; false: it was interrupted, and holds "
         "the repeats finished until then."
     )
-    machine: Machine = Field(description="Where and with what it was measured.")
+    machine: Machine = Field(description="The machine, and what ran on it.")
     points: list[Point] = Field(description="All points, in the order of the plan.")
 
 

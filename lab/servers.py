@@ -118,10 +118,8 @@ class RunningServer:
     def wait_until_listening(self) -> None:
         match = self._wait_for(_LISTENING, START_LIMIT_S, since=0)
         if match is None:
-            raise ServerError(
-                f"{self.name} did not say within {START_LIMIT_S:.0f} s where it "
-                f"listens{self._last_words()}"
-            )
+            what = "ended before it listened" if self._closed else "does not listen"
+            raise ServerError(f"{self.name} {what}{self._last_words()}")
         self.port = int(match["port"])
 
     def stop(self) -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.matrix import HEADERS, STEPS, own_mode
+from lab.matrix import HEADERS, STEPS
 from lab.quantity import THIN_SPACE, Quantity
 from lab.record import (
     BOOK,
@@ -32,10 +32,10 @@ from lab.record import (
 )
 
 TITLES = {
-    "step01": "close after response",
+    "step01": "close after each",
     "step02": "four workers",
-    "step03": "timeout and rebuild",
-    "step04": "pipe, second thread",
+    "step03": "timeout, rebuild",
+    "step04": "pipe, two threads",
     "step05": "detach, timeout",
     "step06": "pipe and detach",
     "step07": "one write",
@@ -54,11 +54,7 @@ def change(before: Quantity, after: Quantity) -> str:
         return "not known"
     if not ratio.bound and not after.differs_from(before):
         return "no difference"
-    return f"{ratio.bound}×{THIN_SPACE}{_bare(ratio)}"
-
-
-def _bare(quantity: Quantity) -> str:
-    return str(quantity).removeprefix(quantity.bound).lstrip(THIN_SPACE)
+    return f"×{THIN_SPACE}{ratio}"
 
 
 def cell(quantity: Quantity, digits: int = 3) -> str:
@@ -219,7 +215,13 @@ def _is_plain(point: Point) -> bool:
 
 
 def _table(title: str, words: Sequence[str], numbers: Sequence[str] = ()) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE)
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE,
+        pad_edge=False,
+    )
     for name in words:
         table.add_column(name, no_wrap=bool(numbers))
     for name in numbers:

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lab.matrix import tour_plan
-from lab.measure import Timing, measure
+from lab.measure import Timing, exit_code, measure
 from lab.record import READER, RecordError, load_record, short_path
 from lab.show import print_tables, step_table
 
@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     record = measure(tour_plan(), TIMING, READER, console)
     if any(point.repeats for point in record.points):
         print_tables(record, [step_table(record)], console)
-    if not record.complete:
-        return 130
+    if code := exit_code(record):
+        return code
     console.print("python -m lab claims: does what the chapters say hold here?")
     return 0
 
