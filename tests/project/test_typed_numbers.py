@@ -1,8 +1,9 @@
 """A measured number in the README or in a page comes from the record, by a marker.
 
 So a number with a unit of speed or time that stands outside fill markers and code is
-taken for one that was typed by hand. Some are not measured at all, a kernel's constant
-or somebody else's figure: those stand in `MEANT`, each with its reason.
+taken for one that was typed by hand. Some are no measurement of ours, a kernel's
+constant or the question's figures: those stand in `MEANT`, each with its reason. The
+section "In the wild" is about other people's servers, and so are its figures.
 """
 
 import re
@@ -67,6 +68,7 @@ MEANT = [
 MARKED = re.compile(r"<!-- \{.*?\} -->.*?<!-- / -->", re.DOTALL)
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 FENCED = re.compile(r"^( *)(```+|~~~+).*?^\1\2", re.DOTALL | re.MULTILINE)
+IN_THE_WILD = re.compile(r"^## In the wild$.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"(`+).+?\1")
 NUMBER = re.compile(
     r"""
@@ -95,7 +97,7 @@ def blank(match: re.Match[str]) -> str:
 
 def typed_numbers(markdown: str) -> list[tuple[int, str]]:
     """(line, text) of each number with a unit outside markers, comments and code."""
-    for pattern in (MARKED, COMMENT, FENCED, CODE):
+    for pattern in (MARKED, COMMENT, FENCED, IN_THE_WILD, CODE):
         markdown = pattern.sub(blank, markdown)
     return [
         (markdown.count("\n", 0, match.start()) + 1, " ".join(match[0].split()))
@@ -144,6 +146,7 @@ def test_every_exception_is_still_needed() -> None:
         ('it took <!-- {latency("step06", 1)} -->43.9 ms<!-- / --> here', []),
         ('<!-- {table("rates")} -->\n| 9 ms |\n<!-- / -->\n\n7 ms', [(5, "7 ms")]),
         ("```console\nrequest 2: 43.9 ms\n```\n`1 ms` 3 ms", [(4, "3 ms")]),
+        ("## In the wild\n44 ms\n## Exercise\n3 ms\n", [(4, "3 ms")]),
         ("100 connections, descriptor 1024, 8 servers, port 8000", []),
     ],
 )
