@@ -1,55 +1,57 @@
 """HTTP/1.1 itself, without input or output; the same in every step.
 
-A server feeds a parser the bytes that arrive, cut anywhere, and asks for events:
+A server feeds a `Parser` the bytes of one connection, cut anywhere, and asks it for
+events until it needs more bytes:
 
     parser.feed(data)
     event = parser.next_event()
 
-    Request     the head of a request is whole; its body has not been read yet
-    bytes       a piece of that request's body
-    END         the request is over; the next one may follow
-    NEED_DATA   nothing more to say until more bytes are fed
+    Request        a head is whole; its body, if it has one, has not been read yet
+    bytes          a piece of that body
+    END            that request is over, and the next one may begin
+    NEED_DATA      nothing to say until more bytes are fed
+    NEED_CONTINUE  the same, and the client waits for `CONTINUE` to send the body
 
-or `BadRequest` is raised: answer its `status`, with `Connection: close`, and close.
-Nothing after the bad byte is ever read as HTTP.
+or it raises `BadRequest`: answer its `status` with `Connection: close`, and close.
+A `Gatherer` puts the events together, for servers that want whole requests.
 
-`Gatherer` puts the events together again, for servers that want whole requests.
+A server can rely on this:
 
-What is promised:
+- How the bytes were cut makes no difference to what is read and what is refused.
+- Bytes that no valid request begins with are refused when they arrive, and so is a part
+  that outgrows its limit: neither is kept until the line is whole.
+- The time taken is in proportion to the bytes fed: no expression below backtracks, and
+  no byte is searched again for each feed. The limits bound the memory.
+- Where the standard lets a recipient be tolerant, this one is not. What two recipients
+  read in two ways is how requests are smuggled past the first of them.
 
-- The answer does not depend on how the bytes were cut into pieces.
-- Bytes that no valid request can begin with are refused as soon as they arrive.
-- Each byte is looked at a bounded number of times, and no more than the limits
-  allow is kept.
-
-"§" is RFC 9112 (HTTP/1.1), "9110 §" is RFC 9110 (HTTP Semantics).
+"§" is RFC 9112, HTTP/1.1; "9110 §" is RFC 9110, HTTP Semantics.
 """
 
 import re
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
-from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a request is read before it is refused."""
+    """How much is read before a request is refused, and with which status."""
 
-    max_method_bytes: int = 32  # 501 beyond (§3)
-    max_target_bytes: int = 8192  # 414 beyond; §3 asks for 8000 at least
-    max_header_bytes: int = 32768  # 431 beyond (RFC 6585 §5); trailers too
-    max_header_fields: int = 100  # 431 beyond
-    max_body_bytes: int = 1 << 20  # 413 beyond
-    max_chunk_extension_bytes: int = 4096  # 400 beyond; for each chunk (§7.1.1)
+    max_target_bytes: int = 8192  # 414; §3 wants request lines of 8000 to be read
+    max_header_bytes: int = 32_768  # 431, RFC 6585 §5; as much again for trailers
+    max_header_fields: int = 256  # 431; as many again for trailers
+    max_body_bytes: int = 1_048_576  # 413
+    max_chunk_extension_bytes: int = 4096  # 400, §7.1.1; for each chunk
 
 
-class BadRequest(Exception):  # noqa: N818 - the name of its status in HTTP
-    """What came is not a request that can be served: answer `status` and close."""
+class BadRequest(Exception):  # noqa: N818 - HTTP's own name for it
+    """What came cannot be served: answer `status`, and close the connection."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(status, reason)
@@ -58,113 +60,20 @@ class BadRequest(Exception):  # noqa: N818 - the name of its status in HTTP
 
 
 class Event(Enum):
-    """The events that carry nothing but their name."""
+    """The events that carry nothing."""
 
-    END = "END"
-    NEED_DATA = "NEED_DATA"
-
-
-END = Event.END
-NEED_DATA = Event.NEED_DATA
-
-# --- The grammar, as fragments of regular expressions --------------------------------
-#
-# `*+` and `++` never give back what they took, so a match takes time in proportion
-# to its length, whatever the input.
-
-TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # 9110 §5.6.2
-FIELD_CHAR = rb"[\t -~\x80-\xff]"  # 9110 §5.5: visible, SP, HTAB, obs-text
-TARGET_CHAR = rb"[!\"$-~]"  # §3.2: visible ASCII without "#", a client's own business
-
-METHOD = TCHAR + rb"++"
-TARGET = TARGET_CHAR + rb"++"
-FIELD = TCHAR + rb"++:" + FIELD_CHAR + rb"*+\r\n"
-
-# A whole head. §2.2: one empty line before it is skipped.
-HEAD = re.compile(
-    rb"(?:\r\n)?(%b) (%b) HTTP/1\.([0-9])\r\n((?:%b)*+)\r\n" % (METHOD, TARGET, FIELD)
-)
-# The fields that say where a request ends and whom it is for, wherever they stand.
-FRAMING_FIELD = re.compile(
-    rb"\n(?=[CcEeHhTt])"
-    rb"(connection|content-length|expect|host|transfer-encoding):([^\r]*+)",
-    re.IGNORECASE,
-)
-
-# RFC 3986 §3.2.2 and §3.2.3; 9110 §7.2: Host = uri-host [ ":" port ]
-HOST = (
-    r"(?:\[[0-9A-Fa-f:.]++\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+)"
-    r"(?::[0-9]*+)?"
-)
-VALID_HOST = re.compile(HOST)
-ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?![:/?]|\Z)({HOST})((?:[/?].*)?)")
-AUTHORITY_FORM = re.compile(rf"(?!:){HOST}(?<=[0-9])")
-CODING = re.compile(TCHAR.decode() + r"++")
+    END = 1
+    NEED_DATA = 2
+    NEED_CONTINUE = 3
 
 
-class _Part(NamedTuple):
-    """One part of a request, read as far as it has come.
-
-    `pattern` has a group only when the part is over, and no match when no more bytes
-    can mend it. A part that can be long is read on from where the last look stopped
-    (`resumes`), so its pattern looks back to tell that the part is not empty.
-    """
-
-    what: str
-    too_long: int  # the status to refuse it with
-    resumes: bool
-    pattern: re.Pattern[bytes]
-
-
-def _part(what: str, too_long: int, resumes: bool, pattern: bytes) -> _Part:
-    return _Part(what, too_long, resumes, re.compile(pattern))
-
-
-def _so_far(*items: bytes) -> bytes:
-    """A pattern for the items in a row, or as many of them as have arrived."""
-    pattern = b"()"
-    for item in reversed(items):
-        pattern = rb"(?:%b%b|\Z)" % (item, pattern)
-    return pattern
-
-
-_CRLF = _so_far(b"\r", b"\n")
-_VERSION_SO_FAR = _so_far(*(rb"H T T P / [0-9] \. [0-9]".split()), b"\r", b"\n")
-_LINE_SO_FAR = rb"%b*+(?:(\r\n)|(?=\r?\Z))" % FIELD_CHAR
-
-# The request line (§3), field lines (§5) and chunks (§7.1), part by part.
-_START = _part("start of a request", 400, False, rb"%b|(?=[^\r])()" % _CRLF)
-_METHOD = _part("method", 501, False, rb"%b(?:( )|\Z)" % METHOD)
-_TARGET = _part("target", 414, True, rb"%b*+(?:(?<! )( )|\Z)" % TARGET_CHAR)
-_VERSION = _part("version", 400, False, _VERSION_SO_FAR)
-_NAME = _part(
-    "field name",
-    431,
-    True,
-    rb"(?<=\n)(?:(\r\n)|(?=\r\Z))|%b*+(?:(?<!\n)(:)|\Z)" % TCHAR,
-)
-_VALUE = _part("field value", 431, True, _LINE_SO_FAR)
-_SIZE = _part("chunk size", 400, False, rb"[0-9A-Fa-f]{1,16}+(?:(\r\n|;)|\r?\Z)")
-_EXTENSION = _part("chunk extension", 400, True, _LINE_SO_FAR)
-_DATA_END = _part("end of a chunk", 400, False, _CRLF)
+END, NEED_DATA, NEED_CONTINUE = Event
 
 
 class Request:
-    """The head of a request; once gathered, its body too.
+    """The head of a request; from a `Gatherer`, with its body."""
 
-    `headers` has lower-case names; the values of a repeated field are joined with
-    ", " (9110 §5.3). It is made on first use: most handlers look at few fields or none.
-    """
-
-    __slots__ = (
-        "_headers",
-        "body",
-        "expects_continue",
-        "keep_alive",
-        "method",
-        "target",
-        "version",
-    )
+    __slots__ = ("_headers", "body", "keep_alive", "method", "target", "version")
 
     def __init__(
         self,
@@ -174,252 +83,243 @@ class Request:
         headers: dict[str, str] | bytes = b"",
         body: bytes = b"",
         keep_alive: bool = True,
-        expects_continue: bool = False,
     ) -> None:
         self.method = method
-        self.target = target
-        self.version = version
+        self.target = target  # a path with its query, or "*"
+        self.version = version  # (1, 0) or (1, 1)
+        self._headers = headers  # their lines, until somebody asks
         self.body = body
-        self.keep_alive = keep_alive
-        self.expects_continue = expects_continue
-        self._headers = headers
+        self.keep_alive = keep_alive  # whether the client wants to send another
 
     @property
     def headers(self) -> dict[str, str]:
+        """Values by lower-case name; those of a repeated field are joined (9110 §5.3).
+
+        Made when first asked for: this costs more than the rest of the parser, and most
+        handlers never ask.
+        """
         if isinstance(self._headers, bytes):
             self._headers = _split(self._headers)
         return self._headers
 
-    def __repr__(self) -> str:
-        return f"<Request {self.method} {self.target}>"
+
+class Parser:
+    """Turns the bytes of one connection into events: see the top of this file."""
+
+    def __init__(self, limits: Limits = Limits()) -> None:
+        self._buffer = bytearray()
+        self._events = _events(self._buffer, limits)
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    def next_event(self) -> Request | bytes | Event:
+        for event in self._events:
+            return event
+        self._buffer.clear()
+        raise BadRequest(400, "nothing is read after a bad request")
 
 
-def _split(lines: bytes) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for line in lines.decode("latin-1").split("\r\n")[:-1]:
-        name, _, value = line.partition(":")
-        name = name.lower()
-        value = value.strip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+class Gatherer:
+    """Puts a parser's events together to whole requests."""
+
+    def __init__(self, limits: Limits = Limits()) -> None:
+        self._parser = Parser(limits)
+        self._request: Request | None = None
+        self._body = bytearray()
+        self.feed = self._parser.feed
+        self.continue_due = False  # send `CONTINUE`, or wait long for the body
+
+    def next_request(self) -> Request | None:
+        """The next whole request, or None: feed me more. Raises BadRequest."""
+        while True:
+            event = self._parser.next_event()
+            if isinstance(event, Request):
+                self._request = event
+            elif isinstance(event, bytes):
+                self._body += event
+            elif event is END:
+                request, self._request = self._request, None
+                if request and self._body:
+                    request.body = bytes(self._body)
+                    self._body.clear()
+                return request
+            else:
+                self.continue_due = event is NEED_CONTINUE
+                return None
+
+
+# --- A head --------------------------------------------------------------------------
+#
+# Fragments of regular expressions. `*+` and `++` never give back what they have taken,
+# so an expression made of them reads a byte once, whatever comes.
+
+
+def _compile(pattern: str) -> re.Pattern[bytes]:
+    return re.compile(pattern.encode())
+
+
+TOKEN_CHAR = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # 9110 §5.6.2
+FIELD_CHAR = r"[\t -~\x80-\xff]"  # 9110 §5.5: visible, SP, HTAB; obs-text is opaque
+TARGET_CHAR = r'[!"$-~]'  # §3.2: visible ASCII; a "#" never leaves the client
+MAX_METHOD_BYTES = 32  # §3: 501 for a longer one
+
+METHOD = rf"{TOKEN_CHAR}{{1,{MAX_METHOD_BYTES}}}+"
+TOKEN = rf"{TOKEN_CHAR}++"
+FIELD = rf"{TOKEN}:{FIELD_CHAR}*+\r\n"  # §5
+
+# §2.1: a whole head. §2.2: an empty line may come before it.
+HEAD = _compile(
+    rf"(?:\r\n)?({METHOD}) ({TARGET_CHAR}++) HTTP/1\.([0-9])\r\n((?:{FIELD})*+)\r\n"
+)
+
+# The fields that say for whom a request is, where it ends and what comes after it. (The
+# look at one letter spares most fields the comparison with every name.)
+FRAMING_NAME = (
+    r"(?=[CcEeHhTt])(?i:connection|content-length|expect|host|transfer-encoding)"
+)
+FRAMING_FIELD = _compile(rf"\n({FRAMING_NAME}):([^\r]*+)")
+
+# What nearly every head is: a path, one plain Host, no body, a connection that is kept.
+# The long way leads to the same request; this is one look.
+OTHER_FIELD = rf"(?!{FRAMING_NAME}:){FIELD}"
+ORDINARY_HEAD = _compile(
+    rf"({METHOD}) (/{TARGET_CHAR}*+) HTTP/1\.(1)\r\n"
+    rf"((?:{OTHER_FIELD})*+[Hh]ost: [A-Za-z0-9.\-]++(?::[0-9]++)?+\r\n"
+    rf"(?:{OTHER_FIELD}|[Cc]onnection: [Kk]eep-[Aa]live\r\n)*+)\r\n"
+)
+
+URI_HOST = (  # RFC 3986 §3.2.2
+    r"(?:\[[0-9A-Fa-f:.]++\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+)"
+)
+HOST = re.compile(rf"{URI_HOST}(?::[0-9]*+)?")  # 9110 §7.2
+ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?=[^:/?])({HOST.pattern})((?:[/?].*)?)")
+AUTHORITY_FORM = re.compile(rf"(?!:){URI_HOST}:[0-9]++")  # §3.2.3
+
+# §7: a name, and parameters that nobody reads. §7.1: chunked has none.
+TRANSFER_CODING = re.compile(rf"(?!chunked[\t ]*;){TOKEN}([\t ]*;.*)?")
+
+DIGITS = re.compile(r"[0-9]++")  # not \d, which knows the digits of all alphabets
+FIELD_PARTS = re.compile(r"([^:]++):[\t ]*+([^\r]*+)\r\n")  # of lines known to be good
+
+
+def _events(buffer: bytearray, limits: Limits) -> Iterator[Request | bytes | Event]:
+    """The events of a connection. `feed` adds to the buffer, this takes from it."""
+    # A head no longer than this is within all limits: a field has four bytes at least.
+    small = min(
+        limits.max_target_bytes, limits.max_header_bytes, 4 * limits.max_header_fields
+    )
+    keep_alive = True
+    while keep_alive:
+        while not buffer:
+            yield NEED_DATA
+        head = ORDINARY_HEAD.match(buffer)
+        if head and (head.end() <= small or _is_within(limits, head)):
+            request = Request(head[1].decode(), head[2].decode(), (1, 1), head[4])
+            length: int | None = 0
+            waits = False
+        else:
+            head = HEAD.match(buffer)
+            if not (head and (head.end() <= small or _is_within(limits, head))):
+                yield from _walk_head(buffer, limits)
+                head = HEAD.match(buffer)
+                assert head, "what is right part by part is right as a whole"
+            request, length, waits = _understand(head, limits)
+        del buffer[: head.end()]
+        keep_alive = request.keep_alive
+        yield request
+        del request  # its body may be long, and the next request long in coming
+        if length != 0:
+            if waits and not buffer:
+                yield NEED_CONTINUE
+            if length is None:
+                yield from _chunks(buffer, limits)
+            else:
+                yield from _data(buffer, length)
+        yield END
+    while True:  # §9.6: what follows the last request is never processed
+        buffer.clear()
+        yield NEED_DATA
+
+
+def _is_within(limits: Limits, head: re.Match[bytes]) -> bool:
+    return (
+        len(head[2]) <= limits.max_target_bytes
+        and head.end() - head.start(4) <= limits.max_header_bytes
+        and head[4].count(b"\n") <= limits.max_header_fields
+    )
+
+
+def _understand(
+    head: re.Match[bytes], limits: Limits
+) -> tuple[Request, int | None, bool]:
+    """The request of a well-formed head; its body's length, or None if it comes in
+    chunks; and whether the client waits to be told to send it."""
+    method, target, lines = head[1].decode(), head[2].decode(), head[4]
+    version = (1, min(int(head[3]), 1))  # 9110 §2.5: 1.2 to 1.9 are as 1.1
+    fields: defaultdict[str, list[str]] = defaultdict(list)
+    for name, value in FRAMING_FIELD.findall(b"\n" + lines):
+        fields[name.decode().lower()].append(value.decode("latin-1").strip(" \t"))
+
+    hosts = fields["host"]  # §3.2
+    if len(hosts) > 1 or (version == (1, 1) and not hosts):
+        raise BadRequest(400, "not exactly one Host field")
+    if hosts and not HOST.fullmatch(hosts[0]):
+        raise BadRequest(400, "malformed Host")
+    headers: dict[str, str] | bytes = lines
+    if not target.startswith("/"):
+        target, host = _other_form(method, target)
+        if host is not None:
+            headers = _split(lines) | {"host": host}
+
+    length = _body_length(fields, version, limits)
+
+    expectations = set(_elements(fields["expect"])) - {""}
+    if version == (1, 0):  # 9110 §10.1.1
+        expectations.clear()
+    if expectations - {"100-continue"}:
+        raise BadRequest(417, "unknown expectation")
+
+    options = _elements(fields["connection"])  # 9110 §7.6.1, §9.3
+    keep_alive = "close" not in options and (
+        version == (1, 1) or "keep-alive" in options
+    )
+    request = Request(method, target, version, headers, b"", keep_alive)
+    return request, length, bool(expectations)
 
 
 def _elements(values: list[str]) -> list[str]:
-    """The elements of a list that may be spread over fields (9110 §5.6.1)."""
+    """The elements of a list, from all its fields, in lower case (9110 §5.6.1)."""
     return [element.strip(" \t").lower() for element in ",".join(values).split(",")]
 
 
-class Parser:
-    """Turns the bytes of one connection into events; see the top of the file."""
-
-    def __init__(self, limits: Limits = Limits()) -> None:
-        self._limits = limits
-        self._buffer = bytearray()
-        self._refused: BadRequest | None = None
-        self._closed = False
-        self._start()
-
-    def _start(self) -> None:
-        """Get ready for the next request."""
-        self._request: Request | None = None
-        self._part: _Part | None = _START  # what is read next, None after the last
-        self._seen = 0  # the buffer has been read up to here
-        self._bound = 2  # and the part must be over here
-        self._fields = 0
-        self._left = 0  # bytes of the body, or of the chunk, still to come
-        self._size = 0  # of the chunk whose size line is being read
-        self._body_bytes = 0  # announced so far
-
-    def feed(self, data: bytes) -> None:
-        if not self._closed:
-            self._buffer += data
-
-    def next_event(self) -> Request | bytes | Event:
-        if self._refused:
-            raise self._refused
-        if self._closed:
-            return NEED_DATA
-        try:
-            if self._request is None:
-                return self._head()
-            return self._body(self._request)
-        except BadRequest as refused:
-            self._refused = refused
-            self._closed = True
-            self._buffer.clear()
-            raise
-
-    @property
-    def continue_due(self) -> bool:
-        """Whether the client waits for "100 Continue" before it sends the body."""
-        request = self._request
-        return (
-            request is not None
-            and request.expects_continue
-            and not self._buffer
-            and (self._part is _SIZE or 0 < self._left == self._body_bytes)
-        )
-
-    def _read(self, part: _Part) -> re.Match[bytes] | None:
-        """The match of a part that is over, or None if more bytes are needed."""
-        if self._seen == len(self._buffer):
-            return None
-        match = part.pattern.match(self._buffer, self._seen, self._bound)
-        if match is None:
-            raise BadRequest(400, f"malformed {part.what}")
-        if match.lastindex is None:
-            if len(self._buffer) >= self._bound:
-                raise BadRequest(part.too_long, f"{part.what} too long")
-            if part.resumes:
-                self._seen = match.end()
-            return None
-        self._seen = match.end()
-        return match
-
-    def _walk(self) -> bool:
-        """Read on, part by part. True: a head, a chunk's size or the trailers are
-        whole; False: more bytes are needed."""
-        limits = self._limits
-        while self._part is not None:
-            part = self._part
-            match = self._read(part)
-            if match is None:
-                return False
-            begin = self._seen
-            if part is _START:
-                self._part, self._bound = _METHOD, begin + limits.max_method_bytes + 1
-            elif part is _METHOD:
-                self._part, self._bound = _TARGET, begin + limits.max_target_bytes + 1
-            elif part is _TARGET:
-                self._part, self._bound = _VERSION, begin + 10
-            elif part is _VERSION:
-                if self._buffer[begin - 5 : begin - 4] != b"1":  # 9110 §15.6.6
-                    raise BadRequest(505, "only HTTP/1 is spoken here")
-                self._part, self._bound = _NAME, begin + limits.max_header_bytes
-            elif part is _NAME:
-                if match.lastindex == 1:  # the empty line
-                    self._part = None
-                    return True
-                self._fields += 1
-                if self._fields > limits.max_header_fields:
-                    raise BadRequest(431, "too many fields")
-                self._part = _VALUE
-            elif part is _VALUE:
-                self._part = _NAME
-            elif part is _DATA_END:
-                self._part, self._bound = _SIZE, begin + 18
-            elif part is _SIZE:
-                self._size = int(match[0].removesuffix(match[1]), 16)
-                self._body_bytes += self._size
-                if self._body_bytes > limits.max_body_bytes:
-                    raise BadRequest(413, "body too long")
-                if match[1] == b";":
-                    self._part = _EXTENSION
-                    self._bound = begin + limits.max_chunk_extension_bytes + 2
-                elif self._size_is_known():
-                    return True
-            elif self._size_is_known():  # after the extension
-                return True
-        return True
-
-    def _size_is_known(self) -> bool:
-        if self._size:
-            self._left = self._size
-            self._part, self._bound = _DATA_END, 2
-            return True
-        self._part, self._fields = _NAME, 0  # §7.1.2: trailers
-        self._bound = self._seen + self._limits.max_header_bytes
-        return False
-
-    def _consume(self, size: int) -> None:
-        del self._buffer[:size]
-        self._seen = 0
-
-    def _head(self) -> Request | Event:
-        if not self._walk():
-            return NEED_DATA
-        head = HEAD.match(self._buffer)
-        assert head is not None
-        self._request = request = self._understand(head)  # copies what it needs
-        self._consume(head.end())
-        return request
-
-    def _understand(self, head: re.Match[bytes]) -> Request:
-        """The request that a well-formed head stands for."""
-        method, target = head[1].decode(), head[2].decode()
-        version = (1, min(int(head[3]), 1))  # 9110 §2.5: 1.2 to 1.9 are as 1.1
-        fields: dict[str, list[str]] = {}
-        for name, value in FRAMING_FIELD.findall(b"\n" + head[4]):
-            fields.setdefault(name.decode().lower(), []).append(
-                value.decode("latin-1").strip(" \t")
-            )
-
-        hosts = fields.get("host", [])  # §3.2
-        if len(hosts) > 1 or not (hosts or version == (1, 0)):
-            raise BadRequest(400, "there must be one Host field")
-        if hosts and not VALID_HOST.fullmatch(hosts[0]):
-            raise BadRequest(400, "invalid Host")
-        headers: bytes | dict[str, str] = head[4]
-        if not target.startswith("/"):
-            target, host = _other_form(method, target)
-            if host:
-                headers = _split(head[4]) | {"host": host}
-
-        options = _elements(fields.get("connection", []))
-        keep_alive = "close" not in options and (
-            version == (1, 1) or "keep-alive" in options
-        )
-        self._frame(fields, version)
-        expects_continue = False
-        if "expect" in fields and version == (1, 1):  # 9110 §10.1.1: ignored in 1.0
-            if any(e not in ("100-continue", "") for e in _elements(fields["expect"])):
-                raise BadRequest(417, "unknown expectation")
-            expects_continue = True
-        return Request(
-            method, target, version, headers, b"", keep_alive, expects_continue
-        )
-
-    def _frame(self, fields: dict[str, list[str]], version: tuple[int, int]) -> None:
-        """§6.3: how long the body is."""
-        lengths = fields.get("content-length", [])
-        if "transfer-encoding" in fields:
-            if lengths or version == (1, 0):  # §6.1
-                raise BadRequest(400, "Transfer-Encoding where it must not be")
-            codings = _elements(fields["transfer-encoding"])
-            names = [coding.partition(";")[0].rstrip(" \t") for coding in codings]
-            if not all(CODING.fullmatch(name) for name in names):
-                raise BadRequest(400, "malformed Transfer-Encoding")
-            if "chunked" in names[:-1] or "chunked" == names[-1] != codings[-1]:
-                raise BadRequest(400, "chunked must come once, last and alone")
-            if codings != ["chunked"]:
-                raise BadRequest(501, "unknown transfer coding")
-            self._part, self._bound = _SIZE, 18
-        elif lengths:
-            if len(lengths) > 1 or not re.fullmatch("[0-9]+", lengths[0]):
-                raise BadRequest(400, "invalid Content-Length")
-            if len(lengths[0]) > 18 or int(lengths[0]) > self._limits.max_body_bytes:
-                raise BadRequest(413, "body too long")
-            self._left = self._body_bytes = int(lengths[0])
-
-    def _body(self, request: Request) -> bytes | Event:
-        if not self._left and self._part is not None:
-            if not self._walk():
-                return NEED_DATA
-            self._consume(self._seen)
-        if self._left:
-            data = bytes(self._buffer[: self._left])
-            self._consume(len(data))
-            self._left -= len(data)
-            return data or NEED_DATA
-        self._start()
-        if not request.keep_alive:  # §9.6: what follows is never processed
-            self._closed = True
-            self._buffer.clear()
-        return END
+def _body_length(
+    fields: dict[str, list[str]], version: tuple[int, int], limits: Limits
+) -> int | None:
+    """§6.3: the number of bytes, or None if they come in chunks."""
+    lengths, codings = fields["content-length"], fields["transfer-encoding"]
+    if codings:
+        if lengths or version == (1, 0):  # §6.1
+            raise BadRequest(400, "Transfer-Encoding where it must not be")
+        codings = _elements(codings)
+        if not all(TRANSFER_CODING.fullmatch(coding) for coding in codings):
+            raise BadRequest(400, "malformed Transfer-Encoding")
+        if "chunked" in codings[:-1]:
+            raise BadRequest(400, "chunked is not the last transfer coding")
+        if codings != ["chunked"]:
+            raise BadRequest(501, "unknown transfer coding")
+        return None
+    if not lengths:
+        return 0
+    if len(lengths) > 1 or not DIGITS.fullmatch(lengths[0]):
+        raise BadRequest(400, "malformed Content-Length")
+    if len(lengths[0]) > 18 or int(lengths[0]) > limits.max_body_bytes:
+        raise BadRequest(413, "body too long")
+    return int(lengths[0])
 
 
 def _other_form(method: str, target: str) -> tuple[str, str | None]:
-    """The target and host of a request whose target is no path (§3.2.2 to §3.2.4)."""
+    """The path, and the host if it is there, of a target that is not just a path."""
     if method == "CONNECT":
         if AUTHORITY_FORM.fullmatch(target):
             raise BadRequest(501, "no tunnels here")
@@ -427,105 +327,207 @@ def _other_form(method: str, target: str) -> tuple[str, str | None]:
         if method == "OPTIONS":
             return target, None
     elif match := ABSOLUTE_FORM.fullmatch(target):
-        path = match[2]
-        if not path and method == "OPTIONS":
-            path = "*"
-        elif not path.startswith("/"):
-            path = "/" + path
-        return path, match[1]
-    raise BadRequest(400, "malformed request target")
+        host, path = match.groups()
+        if path == "" and method == "OPTIONS":
+            return "*", host  # §3.2.4
+        return path if path.startswith("/") else "/" + path, host
+    raise BadRequest(400, "malformed target")
 
 
-class Gatherer:
-    """Puts a parser's events together to whole requests, bounded by the limits."""
+def _split(lines: bytes) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in FIELD_PARTS.findall(lines.decode("latin-1")):
+        name = name.lower()
+        value = value.rstrip(" \t")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
-    def __init__(self, limits: Limits = Limits()) -> None:
-        self._parser = Parser(limits)
-        self._request: Request | None = None
-        self._pieces: list[bytes] = []
 
-    def feed(self, data: bytes) -> None:
-        self._parser.feed(data)
+# --- What has not come whole ---------------------------------------------------------
 
-    def next_request(self) -> Request | None:
-        """The next whole request, or None: more bytes are needed."""
-        while True:
-            event = self._parser.next_event()
-            if event is NEED_DATA:
-                return None
-            if event is END:
-                request, self._request = self._request, None
-                assert request is not None
-                request.body = b"".join(self._pieces)
-                self._pieces.clear()
-                return request
-            if isinstance(event, Request):
-                self._request = event
-            elif isinstance(event, bytes):
-                self._pieces.append(event)
 
-    @property
-    def continue_due(self) -> bool:
-        """Whether the client waits for "100 Continue" before it sends the body."""
-        return self._parser.continue_due
+class Part:
+    """A part of a request, to be read as far as it has come.
+
+    The pattern has a group if the part is over, and no match if no more bytes can mend
+    it. It consumes what need not be looked at again: the next look begins behind that.
+    So, where a part must not be empty, the pattern looks back to see what was before.
+    """
+
+    def __init__(self, name: str, status_if_too_long: int, pattern: str) -> None:
+        self.name = name
+        self.status_if_too_long = status_if_too_long
+        self.pattern = _compile(pattern)
+
+
+_BEGUN_VERSION = r"H(?:T(?:T(?:P(?:/(?:[0-9](?:\.(?:[0-9]\r?)?)?)?)?)?)?)?\Z"
+HEX = "[0-9A-Fa-f]"
+_REST_OF_LINE = rf"{FIELD_CHAR}*+(?:(\r\n)|(?=\r?\Z))"
+
+START = Part("start", 400, r"(?:\r\n|(?=[^\r]))()|(?=\r\Z)")
+METHOD_PART = Part("method", 501, rf"{TOKEN_CHAR}*+(?:(?<={TOKEN_CHAR})( )|\Z)")
+TARGET = Part("target", 414, rf"{TARGET_CHAR}*+(?:(?<! )( )|\Z)")
+VERSION = Part("version", 400, rf"(HTTP/[0-9]\.[0-9]\r\n)|(?={_BEGUN_VERSION})")
+EMPTY_LINE = r"(?<=\n)(?:(\r\n)|(?=\r\Z))"  # group 1, in the place of a name
+NAME = Part("field name", 431, rf"{EMPTY_LINE}|{TOKEN_CHAR}*+(?:(?<!\n)(:)|\Z)")
+VALUE = Part("field value", 431, _REST_OF_LINE)
+SIZE = Part("chunk size", 400, rf"({HEX}{{1,16}}+)(?:\r\n|;)|(?={HEX}{{1,16}}+\r?\Z)")
+EXTENSIONS = Part("chunk extension", 400, _REST_OF_LINE)
+CHUNK_END = Part("end of a chunk", 400, r"(\r\n)|(?=\r?\Z)")
+
+# §7.1.1, from behind the first ";". 9110 §5.6.4: a quoted string.
+QUOTED = rf'"(?:[\t !#-\[\]-~\x80-\xff]|\\{FIELD_CHAR})*+"'
+CHUNK_EXTENSIONS = _compile(
+    rf"(?:[\t ]*+{TOKEN}(?:[\t ]*+=[\t ]*+(?:{TOKEN}|{QUOTED}))?[\t ]*+(?:;|\r\n))++"
+)
+
+
+def _walk_part(
+    part: Part, buffer: bytearray, begin: int, bound: int
+) -> Generator[Event, None, re.Match[bytes]]:
+    """Wait for the rest of a part, which must be over at `bound`."""
+    while True:
+        if begin < len(buffer):
+            match = part.pattern.match(buffer, begin, bound)
+            if match is None:
+                raise BadRequest(400, f"malformed {part.name}")
+            if match.lastindex:
+                return match
+            if len(buffer) >= bound:
+                raise BadRequest(part.status_if_too_long, f"{part.name} too long")
+            begin = match.end()
+        yield NEED_DATA
+
+
+def _walk_head(buffer: bytearray, limits: Limits) -> Generator[Event, None, None]:
+    """Wait for the rest of a head, and refuse it at the first byte that is wrong."""
+    end = (yield from _walk_part(START, buffer, 0, 2)).end()
+    bound = end + MAX_METHOD_BYTES + 1
+    end = (yield from _walk_part(METHOD_PART, buffer, end, bound)).end()
+    bound = end + limits.max_target_bytes + 1
+    end = (yield from _walk_part(TARGET, buffer, end, bound)).end()
+    version = yield from _walk_part(VERSION, buffer, end, end + 10)
+    if not version[0].startswith(b"HTTP/1."):
+        raise BadRequest(505, "only HTTP/1 is spoken here")  # 9110 §15.6.6
+    yield from _walk_fields(buffer, version.end(), limits)
+
+
+def _walk_fields(
+    buffer: bytearray, end: int, limits: Limits
+) -> Generator[Event, None, int]:
+    """Wait for the field lines from `end` on, and the empty line that ends them."""
+    bound = end + limits.max_header_bytes
+    for _ in range(limits.max_header_fields + 1):
+        name = yield from _walk_part(NAME, buffer, end, bound)
+        if name.lastindex == 1:
+            return name.end()
+        end = (yield from _walk_part(VALUE, buffer, name.end(), bound)).end()
+    raise BadRequest(431, "too many fields")
+
+
+def _data(buffer: bytearray, size: int) -> Iterator[bytes | Event]:
+    """The next `size` bytes, in the pieces in which they come."""
+    while size:
+        while not buffer:
+            yield NEED_DATA
+        data = bytes(buffer[:size])
+        del buffer[:size]
+        size -= len(data)
+        yield data
+
+
+def _chunks(buffer: bytearray, limits: Limits) -> Iterator[bytes | Event]:
+    """§7.1: the chunks' data. Extensions and trailers are checked and dropped."""
+    left = limits.max_body_bytes
+    while True:
+        line = yield from _walk_part(SIZE, buffer, 0, 18)
+        size, end = int(line[1], 16), line.end()
+        if size > left:
+            raise BadRequest(413, "body too long")
+        left -= size
+        if line[0].endswith(b";"):
+            bound = end + limits.max_chunk_extension_bytes + 2
+            rest = yield from _walk_part(EXTENSIONS, buffer, end, bound)
+            if not CHUNK_EXTENSIONS.fullmatch(buffer, end, rest.end()):
+                raise BadRequest(400, "malformed chunk extension")
+            end = rest.end()
+        if size == 0:
+            break
+        del buffer[:end]
+        yield from _data(buffer, size)
+        yield from _walk_part(CHUNK_END, buffer, 0, 2)
+        del buffer[:2]
+    end = yield from _walk_fields(buffer, end, limits)  # §7.1.2
+    del buffer[:end]
 
 
 # --- Responses -----------------------------------------------------------------------
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # 9110 §15.2.1
 
-STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n" for s in HTTPStatus}
-HEADER = re.compile(rf"{TCHAR.decode()}++: {FIELD_CHAR.decode('latin-1')}*+")
-OURS = {"connection", "content-length", "date", "transfer-encoding"}
+# Python has RFC 9110's names for these from 3.13 on.
+RENAMED = {413: "Content Too Large", 414: "URI Too Long"}
+STATUS_LINES = {
+    int(status): f"HTTP/1.1 {status} {RENAMED.get(status, status.phrase)}\r\n".encode()
+    for status in HTTPStatus
+}
+WITHOUT_BODY = frozenset((*range(100, 200), 204, 304))  # 9110 §15
 
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> str:
-    """9110 §5.6.7. Made once a second: the cache holds the latest one."""
-    return formatdate(second, usegmt=True)
+# A field that a handler may send: well-formed, and not one that is ours.
+RESPONSE_FIELD = re.compile(
+    r"(?!(?=[CcDdTt])(?i:connection|content-length|date|transfer-encoding):)"
+    rf"{TOKEN}: {FIELD_CHAR}*+"
+)
 
 
 class Response:
-    """What a handler answers. ValueError for a header that must not be sent."""
+    """An answer. ValueError for a header that must not be sent (9110 §5.5)."""
 
     __slots__ = ("_lines", "body", "status")
 
     def __init__(
         self, status: int, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()
     ) -> None:
-        self.status = status
-        self.body = body
-        self._lines = ""
+        lines = ""
         for name, value in headers:
             line = f"{name}: {value}"
-            if name.lower() in OURS or not HEADER.fullmatch(line):
-                raise ValueError(f"refusing to send the header {line!r}")
-            self._lines += line + "\r\n"
+            if not RESPONSE_FIELD.fullmatch(line):
+                raise ValueError(f"not a header that a handler may send: {line!r}")
+            lines += line + "\r\n"
+        self.status = status
+        self.body = body
+        self._lines = lines.encode("latin-1")
 
     def encode_head(self, request: Request | None, keep_alive: bool) -> bytes:
-        """The status line and the header section; `request` is None if it was bad."""
+        """All up to the body. `request` is None in answer to a bad one."""
         status = self.status
-        line = STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"
-        length = f"Content-Length: {len(self.body)}\r\n"
-        if status < 200 or status in (204, 304):  # 9110 §8.6
-            length = ""
-        connection = ""
-        if not keep_alive:
-            connection = "Connection: close\r\n"
-        elif request is not None and request.version == (1, 0):
-            connection = "Connection: keep-alive\r\n"
-        date = _date(int(time.time()))
-        head = f"{line}Date: {date}\r\n{length}{connection}{self._lines}\r\n"
-        return head.encode("latin-1")
+        if keep_alive:
+            asked = request is not None and request.version == (1, 0)
+            connection = b"Connection: keep-alive\r\n" if asked else b""  # §9.3
+        else:
+            connection = b"Connection: close\r\n"  # §9.6
+        return b"%bDate: %b\r\n%b%b%b\r\n" % (
+            STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status,
+            _date(int(time.time())),
+            b""
+            if status in WITHOUT_BODY
+            else b"Content-Length: %d\r\n" % len(self.body),
+            connection,
+            self._lines,
+        )
 
     def encode_body(self, request: Request | None) -> bytes:
-        """The body, where one is allowed (9110 §9.3.2, §15)."""
-        if request is not None and request.method == "HEAD":
-            return b""
-        if self.status < 200 or self.status in (204, 304):
+        """The body, where the status and the method allow one (§6.3)."""
+        if self.status in WITHOUT_BODY or (request and request.method == "HEAD"):
             return b""
         return self.body
 
     def encode(self, request: Request | None, keep_alive: bool) -> bytes:
-        """The whole response."""
+        """Head and body together."""
         return self.encode_head(request, keep_alive) + self.encode_body(request)
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    """9110 §5.6.7. The cache is why it is made once a second."""
+    return formatdate(second, usegmt=True).encode()
