@@ -36,9 +36,7 @@ import contextlib
 import ctypes
 import errno
 import gc
-import json
 import os
-import resource
 import select
 import selectors
 import signal
@@ -50,8 +48,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lab.answer import Answer, MalformedError
+from lab.child import (
+    OrphanedError,
+    allow_connections,
+    read_line,
+    run_child,
+    write_line,
+)
 from lab.histogram import Histogram
-from lab.load import COUNTER_DIGITS, LoadError, LoadSpec, nothing_listens
+from lab.load import COUNTER_DIGITS, LoadSpec
+from lab.target import LoadError, nothing_listens
 
 RETRY_S = 0.01
 #: How often requests are looked at for having run out of time.
@@ -64,8 +70,6 @@ CONNECT_PATIENCE_S = 5.0
 #: Events taken in one go. Few enough that the clock is looked at often.
 MAX_EVENTS = 512
 READ_BYTES = 65536
-#: Descriptors that this process needs beside its connections.
-SPARE_DESCRIPTORS = 32
 #: Source addresses in close mode, each with its own 28 000 ports. Linux has them all.
 SOURCES = [f"127.0.0.{n}" for n in range(1, 65)] if sys.platform == "linux" else []
 #: Linux: bind to an address now, choose the port in `connect`, when all is known.
@@ -133,10 +137,6 @@ class SelectorPoller:
         return (selectors.EVENT_READ if eventmask & IN else 0) | (
             selectors.EVENT_WRITE if eventmask & OUT else 0
         )
-
-
-class OrphanedError(Exception):
-    """Standard input has ended: whoever wanted the load is gone."""
 
 
 class State:
@@ -666,35 +666,6 @@ def _busy_s() -> float:
     return (int(on_processor) + int(waiting)) / 1e9
 
 
-def allow_descriptors(wanted: int) -> None:
-    """Raise the limit of open descriptors of this process, if it must be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted or soft == resource.RLIM_INFINITY:
-        return
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except (ValueError, OSError):
-        raise LoadError(
-            f"{wanted - SPARE_DESCRIPTORS} connections need {wanted} descriptors, and "
-            f"this system allows a process {hard}: see ulimit -Hn"
-        ) from None
-
-
-def read_line() -> dict[str, object]:
-    """The next line of standard input; OrphanedError at its end."""
-    line = sys.stdin.readline()
-    if not line:
-        raise OrphanedError
-    value = json.loads(line)
-    assert isinstance(value, dict)
-    return value
-
-
-def write_line(value: object) -> None:
-    """One line to standard output."""
-    print(json.dumps(value), flush=True)
-
-
 def best_poller() -> Poller:
     """epoll, or the best that this system has."""
     if sys.platform == "linux":
@@ -702,40 +673,30 @@ def best_poller() -> Poller:
     return SelectorPoller()
 
 
-def main(make_poller: Callable[[], Poller] = best_poller) -> int:
-    """Do what standard input says; exit code 0, or 1 for an error that was reported."""
+def generate(make_poller: Callable[[], Poller] = best_poller) -> None:
+    """Do what standard input says."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent ends us
-    try:
-        order = read_line()
-        fields = order["spec"]
-        index = order["index"]
-        assert isinstance(fields, dict)
-        assert isinstance(index, int)
-        if fields["cpus"] is not None:
-            fields["cpus"] = tuple(fields["cpus"])
-        spec = LoadSpec(**fields)
-        allow_descriptors(spec.connections + SPARE_DESCRIPTORS)
-        if sys.platform == "linux":
-            if spec.cpus:
-                os.sched_setaffinity(0, spec.cpus)
-            # A constant rate is as even as the timer: 50 µs late by default.
-            ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
-        poller = make_poller()
-        poller.register(sys.stdin.fileno(), IN)
-        generator = Generator(spec, index, poller)
-        ready = generator.connect()
-        write_line({"ready": True})
-        start_ns = read_line()["start_ns"]
-        assert isinstance(start_ns, int)
-        gc.disable()  # no cycles are made here
-        write_line(generator.run(ready, start_ns))
-    except LoadError as error:
-        write_line({"error": str(error)})
-        return 1
-    except OrphanedError:
-        return 1
-    return 0
+    order = read_line()
+    fields, index = order["spec"], order["index"]
+    assert isinstance(fields, dict)
+    assert isinstance(index, int)
+    spec = LoadSpec(**fields)
+    allow_connections(spec.connections)
+    if sys.platform == "linux":
+        if spec.cpus:
+            os.sched_setaffinity(0, spec.cpus)
+        # A constant rate is as even as the timer: 50 µs late by default.
+        ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
+    poller = make_poller()
+    poller.register(sys.stdin.fileno(), IN)
+    generator = Generator(spec, index, poller)
+    ready = generator.connect()
+    write_line({"ready": True})
+    start_ns = read_line()["start_ns"]
+    assert isinstance(start_ns, int)
+    gc.disable()  # no cycles are made from here on
+    write_line(generator.run(ready, start_ns))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_child(generate))

@@ -34,23 +34,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ipaddress
-import json
-import os
-import selectors
-import subprocess
 import sys
 import time
-import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Literal
 
+from lab.child import Child
 from lab.histogram import Histogram
-
-ROOT = Path(__file__).resolve().parent.parent
+from lab.silent import SilentClients
+from lab.target import LoadError as LoadError  # part of this module's interface
+from lab.target import loopback, parse_url
 
 #: A generator that had less idle time than this share could have been the limit.
 BUSY_GENERATOR = 0.9
@@ -82,10 +77,6 @@ BROWSER_HEADERS = (
     "Sec-Fetch-Site: same-origin",
     "Priority: u=0, i",
 )
-
-
-class LoadError(Exception):
-    """The load could not be put on the server; the message is for the reader."""
 
 
 @dataclass(frozen=True)
@@ -220,43 +211,6 @@ def is_generator_bound(
     return server_cpu is None or server_cpu < BUSY_SERVER * server_cores
 
 
-def loopback(host: str) -> str:
-    """The host as an IPv4 loopback address; LoadError for every other."""
-    if host == "localhost":
-        return "127.0.0.1"
-    with contextlib.suppress(ValueError):
-        address = ipaddress.ip_address(host)
-        if address.version == 4 and address.is_loopback:
-            return host
-    raise LoadError(
-        f"{host} is refused: the lab loads this machine only, at an address "
-        "that begins with 127."
-    )
-
-
-def parse_url(url: str) -> tuple[str, int, str]:
-    """Host, port and path (with its query) of an http URL on this machine."""
-    if "//" not in url:
-        url = f"http://{url}"
-    parts = urllib.parse.urlsplit(url)
-    try:
-        port = parts.port or 80
-    except ValueError:
-        raise LoadError(f"{url} has no valid port") from None
-    if parts.scheme != "http" or not parts.hostname:
-        raise LoadError(f"{url} is not a URL like http://127.0.0.1:8000/")
-    path = parts.path or "/"
-    return loopback(parts.hostname), port, f"{path}?{parts.query}".rstrip("?")
-
-
-def nothing_listens(host: str, port: int) -> LoadError:
-    """The error for a refused connection, with the way out."""
-    return LoadError(
-        f"nothing listens on http://{host}:{port}: "
-        "start a step first, for example: python -m steps.step03"
-    )
-
-
 def run_load(
     spec: LoadSpec, on_window: Callable[[Literal["start", "end"]], None] | None = None
 ) -> LoadResult:
@@ -267,8 +221,6 @@ def run_load(
 
     Ends by itself after connecting, `warmup_s`, `seconds` and at most `timeout_s`.
     """
-    from lab.silent import SilentClients
-
     with contextlib.ExitStack() as stack:
         silent = SilentClients(spec.host, spec.port, spec.silent)
         stack.enter_context(silent)
@@ -351,69 +303,6 @@ def _int(value: object) -> int:
 def _float(value: object) -> float:
     assert isinstance(value, int | float)
     return float(value)
-
-
-class Child:
-    """A helper process that talks in lines: one JSON value each.
-
-    It ends when its standard input does, so it never outlives this process. Leaving
-    the context ends it at once.
-    """
-
-    def __init__(self, module: str, arguments: Sequence[str] = ()) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-        )
-        self._module = module
-        self._unread = b""
-
-    def __enter__(self) -> Child:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        process = self._process
-        assert process.stdin
-        assert process.stdout
-        process.kill()
-        process.stdin.close()
-        process.stdout.close()
-        process.wait()
-
-    def write(self, value: object) -> None:
-        """Send one value."""
-        assert self._process.stdin
-        with contextlib.suppress(BrokenPipeError):  # `read` will say what happened
-            self._process.stdin.write(json.dumps(value).encode() + b"\n")
-
-    def finish(self) -> None:
-        """End the child's standard input."""
-        assert self._process.stdin
-        self._process.stdin.close()
-
-    def read(self, deadline: float) -> dict[str, object]:
-        """The next value; LoadError if it is {"error": …} or does not come in time."""
-        assert self._process.stdout
-        fd = self._process.stdout.fileno()
-        with selectors.DefaultSelector() as selector:
-            selector.register(fd, selectors.EVENT_READ)
-            while b"\n" not in self._unread:
-                if not selector.select(max(0.0, deadline - time.monotonic())):
-                    raise LoadError(f"{self._module} did not answer in time")
-                data = os.read(fd, 65536)
-                if not data:
-                    code = self._process.wait()
-                    raise LoadError(f"{self._module} died (exit code {code})")
-                self._unread += data
-        line, _, self._unread = self._unread.partition(b"\n")
-        value = json.loads(line)
-        assert isinstance(value, dict)
-        if "error" in value:
-            raise LoadError(str(value["error"]))
-        return value
 
 
 class _Generator(Child):

@@ -19,6 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -32,12 +33,14 @@ from lab.load import (
     LoadResult,
     LoadSpec,
     is_generator_bound,
-    nothing_listens,
 )
 from lab.silent import SilentClients
+from lab.target import nothing_listens
 
 SCRIPT = Path(__file__).with_suffix(".lua")
 MARK = "lab-json "
+#: How long after its end wrk may take to report.
+PATIENCE_S = 10.0
 
 
 def wrk_version() -> str | None:
@@ -96,12 +99,16 @@ def _run(spec: LoadSpec) -> LoadResult:
     )
     assert process.stdout
     began = time.monotonic()
+    # wrk ends by itself; but if it did not, this must.
+    limit = threading.Timer(seconds + spec.timeout_s + PATIENCE_S, process.kill)
+    limit.start()
     try:
         output = process.stdout.read()
         # wait4 tells the processor time of this one child.
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     finally:
+        limit.cancel()
         process.kill()
         process.wait()
         process.stdout.close()

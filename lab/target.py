@@ -1,0 +1,52 @@
+"""Which servers the lab's clients accept as a target, and what they say of others."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import urllib.parse
+
+
+class LoadError(Exception):
+    """A load or a probe that could not be; the message is one line for the reader."""
+
+
+def loopback(host: str) -> str:
+    """The host as an IPv4 loopback address; LoadError for every other."""
+    if host == "localhost":
+        return "127.0.0.1"
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        if address.version == 4 and address.is_loopback:
+            return host
+    raise LoadError(
+        f"{host} is refused: the lab loads this machine only, at an address "
+        "that begins with 127."
+    )
+
+
+def parse_url(url: str) -> tuple[str, int, str]:
+    """Host, port and path (with its query) of an http URL on this machine."""
+    if "//" not in url:
+        url = f"http://{url}"
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or 80
+    except ValueError as error:
+        raise LoadError(f"{url} is not a URL: {error}") from None
+    if parts.scheme != "http" or not parts.hostname:
+        raise LoadError(f"{url} is not a URL like http://127.0.0.1:8000/")
+    path = parts.path or "/"
+    if parts.query:
+        path += f"?{parts.query}"
+    if not path.isascii() or not path.isprintable() or " " in path:
+        raise LoadError(f"{url} has a character that must be %-encoded")
+    return loopback(parts.hostname), port, path
+
+
+def nothing_listens(host: str, port: int) -> LoadError:
+    """The error for a refused connection, with the way out."""
+    return LoadError(
+        f"nothing listens on http://{host}:{port}: "
+        "start a step first, for example: python -m steps.step03"
+    )
