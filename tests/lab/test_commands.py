@@ -1,0 +1,167 @@
+"""`python -m lab`: each command needs no more than it must."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import compare, measure, peers, schema, tour
+from lab.__main__ import COMMANDS, main
+from lab.record import load_record, save_record
+from tests.lab.sample_record import sample_record
+
+ROOT = Path(__file__).parents[2]
+
+
+def bare(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the lab on a Python without third-party packages."""
+    return subprocess.run(
+        [sys.executable, "-S", "-m", "lab", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+@pytest.mark.parametrize("command", ["probe", "load", "silent"])
+def test_clients_run_on_a_bare_python(command: str) -> None:
+    done = bare(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"python -m lab {command}" in done.stdout
+
+
+def test_a_missing_library_is_one_clear_line() -> None:
+    done = bare("show")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        "show needs rich: run `make` once, then use .venv/bin/python -m lab show\n"
+    )
+
+
+def test_help_lists_every_command_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for command, (module, what) in COMMANDS.items():
+        assert any(line.split(maxsplit=1) == [command, what] for line in lines)
+        assert (ROOT / "lab" / f"{module}.py").exists(), module
+    assert max(map(len, lines)) <= 80
+
+
+def test_an_unknown_command_says_where_the_list_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["brew"]) == 2
+    assert capsys.readouterr().err == (
+        "there is no command 'brew': python -m lab --help\n"
+    )
+
+
+def test_a_reader_who_has_seen_enough_causes_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as nobody_reads:
+        done = subprocess.run(
+            [sys.executable, "-m", "lab", "schema"],
+            cwd=ROOT,
+            stdout=nobody_reads,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+        )
+    assert done.stderr == ""
+
+
+def test_the_schema_is_json_and_has_the_records_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert schema.main([]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert "points" in printed["properties"]
+    assert "in ms" in json.dumps(printed["$defs"]["LatencyMs"])
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_tour_keeps_the_record_that_is_there(
+    complete: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "mine.json"
+    save_record(sample_record(complete=complete), path)
+    monkeypatch.setattr(tour, "READER", path)
+    monkeypatch.setattr(tour, "measure", _not_now)
+    assert tour.main([]) == 0
+    said = capsys.readouterr().out
+    assert "has figures from 2000-01-01" in said
+    assert ("unfinished" in said) == (not complete)
+    with pytest.raises(AssertionError, match="measured"):
+        tour.main(["--again"])
+
+
+def test_a_tour_measures_where_the_record_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.json").write_text("{}")
+    monkeypatch.setattr(tour, "READER", tmp_path / "mine.json")
+    monkeypatch.setattr(tour, "measure", lambda *_: sample_record())
+    assert tour.main([]) == 0
+    streams = capsys.readouterr()
+    assert "measuring again" in streams.err
+    assert "one write" in streams.out
+
+
+def _not_now(*_: object) -> None:
+    raise AssertionError("it measured")
+
+
+def test_a_part_of_the_matrix_needs_an_output_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(measure, "measure", _not_now)
+    with pytest.raises(SystemExit, match="2"):
+        measure.main(["--only", "step06"])
+    assert "--only needs --output" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        measure.main(["--only", "step99"])
+    assert "--list prints them all" in capsys.readouterr().err
+
+
+def test_only_chooses_points_by_their_description(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert measure.main(["--list", "--only", "900 silent"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert all(line.endswith("900 silent") for line in lines)
+
+
+def test_peers_that_cannot_be_installed_are_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(command: tuple[str, ...], **_: object) -> object:
+        said = "WARNING: Retrying\nERROR: No matching distribution found for uvicorn\n"
+        return subprocess.CompletedProcess(command, 1, "", said)
+
+    monkeypatch.setattr(peers, "are_installed", lambda: False)
+    monkeypatch.setattr("lab.peers.subprocess.run", fail)
+    monkeypatch.setattr(compare, "measure", _not_now)
+    assert compare.main([]) == 1
+    [line] = capsys.readouterr().err.splitlines()[1:]
+    assert line == (
+        "the peers cannot be installed: "
+        "ERROR: No matching distribution found for uvicorn"
+    )
+
+
+def test_the_books_record_is_readable_if_there_is_one() -> None:
+    path = ROOT / "docs" / "measurements" / "book.json"
+    if path.exists():
+        assert load_record(path).complete

@@ -1,0 +1,212 @@
+"""A measurement keeps what it has, whatever happens to it."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from lab import measure as measuring
+from lab import peers
+from lab.load import LoadError
+from lab.machine import Cores
+from lab.matrix import Plan
+from lab.measure import Timing, exit_code, measure
+from lab.record import Record, Repeat, load_record, save_record
+from tests.lab.sample_record import sample_record, sample_repeat
+
+PLANS = [Plan("step06", connections) for connections in (1, 10, 100)]
+TIMING = Timing(repeats=3, seconds=0.1, warmup_s=0)
+ROOT = Path(__file__).parents[2]
+
+Runner = Callable[[Plan, Timing, Cores, int], Repeat]
+
+
+class Fake:
+    """Stands in for `measure_once`, and remembers what it was asked for."""
+
+    def __init__(self, interrupt_at: int | None = None, failing: int = 0) -> None:
+        self.asked: list[Plan] = []
+        self._interrupt_at = interrupt_at
+        self._failing = failing
+
+    def __call__(
+        self, plan: Plan, timing: Timing, cores: Cores, position: int
+    ) -> Repeat:
+        if len(self.asked) == self._interrupt_at:
+            os.kill(os.getpid(), signal.SIGINT)
+        self.asked.append(plan)
+        if plan.connections == self._failing:
+            raise LoadError("nothing listens")
+        return sample_repeat(100.0 * plan.connections, 10.0, position=position)
+
+
+def run(runner: Runner, output: Path, plans: list[Plan] = PLANS) -> tuple[Record, str]:
+    """The record, and what was said."""
+    said = io.StringIO()
+    console = Console(file=said, soft_wrap=True, highlight=False)
+    return measure(plans, TIMING, output, console, runner), said.getvalue()
+
+
+def test_every_point_is_visited_in_each_repeat(tmp_path: Path) -> None:
+    runner = Fake()
+    record, said = run(runner, tmp_path / "mine.json")
+    assert [plan.connections for plan in runner.asked] == [
+        *(1, 10, 100),
+        *(10, 100, 1),
+        *(100, 1, 10),
+    ]
+    assert load_record(tmp_path / "mine.json") == record
+    assert record.complete
+    assert exit_code(record) == 0
+    positions = [[r.position_in_run for r in p.repeats] for p in record.points]
+    assert positions == [[0, 5, 7], [1, 3, 8], [2, 4, 6]]
+    assert "3 points, 3 times 0.1 s each: about " in said
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.json"]
+
+
+def test_an_interrupted_run_keeps_what_was_finished(tmp_path: Path) -> None:
+    record, said = run(Fake(interrupt_at=4), tmp_path / "mine.json")
+    assert not record.complete
+    assert exit_code(record) == 130
+    assert [len(point.repeats) for point in record.points] == [1, 2, 1]
+    assert load_record(tmp_path / "mine.json") == record
+    assert "interrupted: 4 of 9 runs were finished" in said
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_points_that_were_not_reached_are_left_out(tmp_path: Path) -> None:
+    record, _ = run(Fake(interrupt_at=2), tmp_path / "mine.json")
+    assert [point.connections for point in record.points] == [1, 10]
+
+
+def test_a_part_never_replaces_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    save_record(sample_record(), path)
+    record, said = run(Fake(interrupt_at=4), path)
+    assert load_record(path) == sample_record()
+    assert load_record(tmp_path / "mine.unfinished.json") == record
+    assert "stays; see " in said
+    run(Fake(), path)
+    assert load_record(path).complete
+    assert load_record(path) != sample_record()
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.json"]
+
+
+def test_a_part_replaces_an_older_part(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    save_record(sample_record(complete=False), path)
+    record, _ = run(Fake(interrupt_at=1), path)
+    assert load_record(path) == record
+
+
+def test_nothing_finished_writes_nothing(tmp_path: Path) -> None:
+    record, said = run(Fake(interrupt_at=0), tmp_path / "mine.json")
+    assert exit_code(record) == 130
+    assert list(tmp_path.iterdir()) == []
+    assert "nothing was measured" in said
+
+
+def test_a_failing_point_does_not_stop_the_others(tmp_path: Path) -> None:
+    record, said = run(Fake(failing=10), tmp_path / "mine.json")
+    assert record.complete
+    by_connections = {point.connections: point for point in record.points}
+    assert by_connections[10].skipped == "nothing listens"
+    assert by_connections[10].repeats == []
+    assert len(by_connections[100].repeats) == 3
+    assert "step06, 10 × keep-alive: nothing listens" in said
+
+
+def test_a_run_in_which_all_fails_is_a_failure(tmp_path: Path) -> None:
+    record, _ = run(Fake(failing=1), tmp_path / "mine.json", PLANS[:1])
+    assert exit_code(record) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_this_machine_lacks_is_skipped_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "wrk_version", lambda: None)
+    monkeypatch.setattr(peers, "are_installed", lambda: False)
+    runner = Fake()
+    plans = [
+        Plan("step06", 100),
+        Plan("step06", 100, generator="wrk"),
+        Plan("uvicorn", 100),
+    ]
+    record, said = run(runner, tmp_path / "mine.json", plans)
+    assert set(runner.asked) == {plans[0]}
+    assert [point.skipped for point in record.points] == [
+        None,
+        "wrk is not installed",
+        "`python -m lab compare` installs the peers",
+    ]
+    assert "1 points are left out: wrk is not installed" in said
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from lab.matrix import Plan
+from lab.measure import Timing, exit_code, measure
+plans = [Plan("step08", 4), Plan("step02", 4, "close"), Plan("step08", 2, silent=3)]
+timing = Timing(repeats=100, seconds=0.1, warmup_s=0.0)
+record = measure(plans, timing, Path(sys.argv[1]), Console())
+sys.exit(exit_code(record))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_real_run_survives_an_interruption_and_leaves_no_process(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    output = tmp_path / "mine.json"
+    unfinished = tmp_path / "mine.unfinished.json"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(output)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    family: set[psutil.Process] = set()
+    try:
+        deadline = time.monotonic() + 30
+        while not unfinished.exists() or len(_points(unfinished)) < 3:
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, "three runs took more than 30 s"
+            family.update(psutil.Process(process.pid).children(recursive=True))
+            time.sleep(0.02)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert family, "no server was ever seen"
+    assert not [each for each in family if each.is_running()]
+    record = load_record(output)
+    assert not record.complete
+    assert not unfinished.exists()
+    first, second, third = record.points
+    assert first.repeats[0].requests > 0
+    assert first.repeats[0].stats["accepted"] >= 0
+    assert second.repeats[0].stats["accepted"] > 0
+    assert third.repeats[0].silent_open == 3
+    assert not any(repeat.errors for repeat in first.repeats)
+
+
+def _points(path: Path) -> list[object]:
+    points = json.loads(path.read_text())["points"]
+    assert isinstance(points, list)
+    return points
