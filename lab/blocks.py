@@ -18,13 +18,22 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab import figures
 from lab.book import NOT_YET, BookError, Drawn, Sources, log
 from lab.claims import Claim, Outcome, Verdict, load_claims
+from lab.drawing import Figure, inline_figure, standalone_svg
 from lab.quantity import Quantity
-from lab.record import ROOT, Measurement, Record
+from lab.record import (
+    ROOT,
+    Generator,
+    Headers,
+    Measurement,
+    Mode,
+    Point,
+    Record,
+)
 
 TRANSCRIPTS = ROOT / "docs" / "transcripts"
 TRACES = ROOT / "docs" / "measurements" / "traces"
@@ -205,26 +214,37 @@ class Blocks:
         **options: Any,
     ) -> Drawn:
         """Medians of a measure; see the author's guide in CONTRIBUTING.md."""
-        if self.sources.book is None:
+        book = self.sources.book
+        if book is None:
             return _placeholder(f"The table “{measure}” is {NOT_YET}.")
         if measure == "silent":
-            return self._silent_table(servers, connections, **options).drawn()
+            counts = figures.measured_silent(book, servers)
+            return self._silent_table(servers, connections, counts, **options).drawn()
+        columns = connections or figures.measured_connections(book, servers)
+        if len(columns) > 1:
+            # Side by side stands what one generator measured.
+            options = {"generator": "lab", **options}
         if measure == "stats":
-            return self._stats_table(servers, names, connections, **options).drawn()
-        ask = figures.MEASURES[measure]
-        columns = connections or self._measured_connections(servers)
+            return self._stats_table(servers, names, columns, **options).drawn()
+        asked = figures.MEASURES.get(measure)
+        if asked is None:
+            raise BookError(f"no measure {measure!r}: {', '.join(figures.MEASURES)}")
         rows = []
         for server in servers:
             for name, m in self._both():
-                found = [ask.of(m, server, n, **options) for n in columns]
+                found = [asked.ask(m, server, n, **options) for n in columns]
                 rows.append(self._row(figures.title(server), name, found))
         header = ["server", *(_connections(n) for n in columns)]
-        return Table(header, [r for r in rows if r], ask.title).drawn()
+        return Table(header, [r for r in rows if r], asked.title).drawn()
 
     def _silent_table(
-        self, servers: Sequence[str], active: Sequence[int] | None, **options: Any
+        self,
+        servers: Sequence[str],
+        active: Sequence[int] | None,
+        counts: Sequence[int],
+        **options: Any,
     ) -> Table:
-        counts = self._silent_counts(servers)
+        options = {"generator": "lab", **options}
         rows = []
         for server in servers:
             for n in active or (10, 100):
@@ -241,10 +261,9 @@ class Blocks:
         self,
         servers: Sequence[str],
         names: Sequence[str],
-        connections: Sequence[int] | None,
+        columns: Sequence[int],
         **options: Any,
     ) -> Table:
-        columns = connections or self._measured_connections(servers)
         rows = []
         for server in servers:
             for stat in names:
@@ -270,18 +289,6 @@ class Blocks:
         both = (("book", self.sources.book), ("yours", self.sources.mine))
         return [(name, m) for name, m in both if m is not None]
 
-    def _measured_connections(self, servers: Sequence[str]) -> list[int]:
-        assert self.sources.book is not None
-        points = self.sources.book.record.points
-        return sorted(
-            {p.connections for p in points if p.server in servers and not p.silent}
-        )
-
-    def _silent_counts(self, servers: Sequence[str]) -> list[int]:
-        assert self.sources.book is not None
-        points = self.sources.book.record.points
-        return sorted({0} | {p.silent for p in points if p.server in servers})
-
     def points(self) -> Drawn:
         """Every point of the records, each with its median and spread."""
         if self.sources.book is None:
@@ -291,25 +298,12 @@ class Blocks:
             "median latency", "99 %", "CPU",
         ]  # fmt: skip
         rows = []
-        seen = []
-        for name, m in self._both():
-            for point in m.record.points:
-                key = point.model_copy(
-                    update={
-                        "repeats": [],
-                        "skipped": None,
-                        "syscalls_per_request": None,
-                    }
-                )
-                if key not in seen:
-                    seen.append(key)
-                else:
-                    continue
-        for key in seen:
-            for name, m in self._both():
-                row = _point_row(key, name, m)
-                if row is not None:
-                    rows.append(row)
+        seen = dict.fromkeys(
+            _load_of(point) for _, m in self._both() for point in m.record.points
+        )
+        for load in seen:
+            found = [_point_row(load, name, m) for name, m in self._both()]
+            rows += [row for row in found if row]
         return Table(header, rows, "every measured point").drawn()
 
     def machine(self) -> Drawn:
@@ -352,46 +346,52 @@ class Blocks:
             replace(both, caption=caption or both.caption),
         )
 
-    def timeline(self, step: str, name: str = "", caption: str = "", **o: Any) -> Drawn:
+    def timeline(self, step: str, name: str = "", caption: str = "") -> Drawn:
         stem = f"{step}-{name}" if name else step
         path = self.root / TRACES.relative_to(ROOT) / f"{stem}.json"
         if not path.exists():
-            log.warning("%s: no trace %s: `python -m lab trace`", self.page, path.name)
-            return _placeholder(f"The timeline of {step} is not recorded yet.")
+            return self._not_recorded(path)
         trace = json.loads(path.read_text(encoding="utf-8"))
-        drawn = figures.timeline(f"timeline-{stem}", trace, **o)
+        drawn = figures.timeline(f"timeline-{stem}", trace)
         drawn = replace(drawn, caption=caption or drawn.caption)
         return self._drawn_figure(drawn, drawn)
 
-    def _drawn_figure(self, book: figures.Figure, both: figures.Figure) -> Drawn:
-        folder = self.root / "docs" / "figures"
-        link = self._link(folder / book.name)
-        alt = html.escape(book.title)
-        text = "\n".join(
-            [
-                "<picture>",
-                f'<source media="(prefers-color-scheme: dark)" '
-                f'srcset="{link}-dark.svg">',
-                f'<img alt="{alt}" src="{link}-light.svg">',
-                "</picture>",
-                "",
-                f"*{book.caption}*",
-                "",
-                "<details>",
-                "<summary>The figure in numbers</summary>",
-                "",
-                Table(*book.table_parts()).markdown(),
-                "",
-                "</details>",
-            ]
-        )
+    def _drawn_figure(self, book: Figure, both: Figure) -> Drawn:
+        """book: for the repository. both: for the site, with what is the reader's."""
+
+        def table(figure: Figure) -> Table:
+            rows = [Row(first, rest) for first, *rest in figure.rows]
+            return Table(figure.header, rows, figure.title)
+
+        def repository() -> str:
+            link = self._link(self.root / "docs" / "figures" / book.name)
+            alt = html.escape(book.title)
+            said = "\n".join(f"- {note}." for note in book.notes)
+            return "\n".join(
+                [
+                    "<picture>",
+                    f'<source media="(prefers-color-scheme: dark)" '
+                    f'srcset="{link}-dark.svg">',
+                    f'<img alt="{alt}" src="{link}-light.svg">',
+                    "</picture>",
+                    "",
+                    f"*{book.caption}*",
+                    "",
+                    "<details>",
+                    "<summary>The figure in numbers</summary>",
+                    "",
+                    said or table(book).markdown(),
+                    "",
+                    "</details>",
+                ]
+            )
 
         def file(scheme: str) -> Callable[[], str]:
-            return lambda: figures.standalone_svg(book, scheme)
+            return lambda: standalone_svg(book, scheme)
 
         return Drawn(
-            repository=lambda: text,
-            site=lambda: figures.inline_figure(both, Table(*both.table_parts()).html()),
+            repository=repository,
+            site=lambda: inline_figure(both, table(both).html()),
             html=True,
             files={
                 f"docs/figures/{book.name}-{scheme}.svg": file(scheme)
@@ -457,19 +457,30 @@ class Blocks:
         )
 
     def transcript(self, name: str) -> Drawn:
+        """What a command printed, as `python -m lab transcripts` recorded it."""
+        if not name[:1].isdigit():
+            name = f"{self._chapter()}-{name}"
         path = self.root / TRANSCRIPTS.relative_to(ROOT) / f"{name}.txt"
         if not path.exists():
-            log.warning("%s: no transcript %s", self.page, path.name)
-            return _placeholder(f"The transcript {name} is not recorded yet.")
+            return self._not_recorded(path)
         text = fenced(_source(path).strip("\n"), "console")
         return Drawn(repository=lambda: text, site=lambda: text)
+
+    def _chapter(self) -> str:
+        return self.page.parent.name.partition("-")[0]
+
+    def _not_recorded(self, path: Path) -> Drawn:
+        """A page can be read before all of it was recorded, but not published."""
+        missing = path.relative_to(self.root)
+        log.warning("%s: %s is missing", self.page.relative_to(self.root), missing)
+        return _placeholder(f"{missing} is not recorded yet.")
 
     # claims
 
     def claim(self, name: str) -> Drawn:
         """The outcome of one claim, beside the sentence that makes it."""
         if "." not in name:
-            name = f"{self.page.parent.name.partition('-')[0]}.{name}"
+            name = f"{self._chapter()}.{name}"
         found = [c for c in all_claims(self.root) if c.id == name]
         if not found:
             raise BookError(f"no claim {name!r} in chapters/*/claims.py")
@@ -536,33 +547,43 @@ def _connections(n: int) -> str:
     return "1 connection" if n == 1 else f"{n} connections"
 
 
-def _point_row(key: Any, name: str, m: Measurement) -> Row | None:
-    asked = {
-        "mode": key.mode,
-        "silent": key.silent,
-        "headers": key.headers,
-        "path": key.path,
-        "generator": key.generator,
-    }
-    rate = m.rate(key.server, key.connections, **asked)
-    if name == "yours" and rate.is_missing:
+class _Load(NamedTuple):
+    """What tells a point from others."""
+
+    server: str
+    connections: int
+    mode: Mode
+    silent: int
+    headers: Headers
+    path: str
+    generator: Generator
+
+
+def _load_of(point: Point) -> _Load:
+    return _Load(*(getattr(point, name) for name in _Load._fields))
+
+
+def _point_row(load: _Load, name: str, m: Measurement) -> Row | None:
+    asked = load._asdict()
+    rate = m.rate(**asked)
+    yours = name == "yours"
+    if yours and rate.is_missing:
         return None
-    load = [key.mode, f"by {key.generator}"]
-    if key.silent:
-        load.insert(0, f"{key.silent} silent")
-    if key.headers != "plain":
-        load.append("browser's headers")
+    words = [load.mode, f"by {load.generator}"]
+    if load.silent:
+        words.insert(0, f"{load.silent} silent")
+    if load.headers != "plain":
+        words.append("browser's headers")
     cells = [
-        str(key.connections),
-        ", ".join(load),
+        str(load.connections),
+        ", ".join(words),
         cell(rate),
         "" if rate.is_missing else rate.spread(),
-        cell(m.latency(key.server, key.connections, **asked)),
-        cell(m.latency(key.server, key.connections, percentile="p99", **asked)),
-        cell(m.cpu(key.server, key.connections, **asked)),
+        cell(m.latency(**asked)),
+        cell(m.latency(**asked, percentile="p99")),
+        cell(m.cpu(**asked)),
     ]
-    yours = name == "yours"
-    return Row("yours" if yours else figures.title(key.server), cells, yours)
+    return Row("yours" if yours else figures.title(load.server), cells, yours)
 
 
 def _machine_facts(record: Record) -> dict[str, str]:

@@ -252,7 +252,11 @@ class Page:
 
 def _shown(result: object) -> str:
     if isinstance(result, Quantity):
-        return NOT_YET if result.doubt == NOT_YET else str(result)
+        if result.doubt == NOT_YET:
+            return NOT_YET
+        if not result.unit and not result.bound and result.median in range(100):
+            return str(int(result.median))  # a count, such as 2 and not 2.0
+        return str(result)
     if isinstance(result, bool) or not isinstance(result, int | float):
         return str(result)
     return f"{result:,.6g}".replace(",", THIN_SPACE)

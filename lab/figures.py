@@ -1,9 +1,4 @@
-"""The book's figures: from a record to Vega-Lite, and from Vega-Lite to SVG.
-
-A figure is drawn when the site is built, so that it needs no script to be seen. Each is
-drawn twice, wide and narrow, and the style sheet shows the one that fits: letters are
-legible on a phone. Colours are names (`var(--chart-3)`), which the style sheet turns
-into light or dark ones; in the files for a repository browser they stand as such.
+"""The book's figures: what each shows of a record, as Vega-Lite.
 
 What is told by a colour is told by a shape, a dash or a word besides. A point where
 the load generator was the limit is hollow, and labelled "≥": it is not the server's.
@@ -12,20 +7,16 @@ Bars through a point reach from the lowest to the highest repeat.
 
 from __future__ import annotations
 
-import hashlib
-import html
-import json
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lab.book import Sources
+from lab.drawing import AT_LEAST, MARK, Figure, Key, is_narrow
 from lab.quantity import Quantity
-from lab.record import Measurement
-
-WIDE_PX = 700
-NARROW_PX = 340
+from lab.record import CLOSING_STEPS, Headers, Measurement
 
 TITLES = {
     "step01": "01 close after response",
@@ -43,24 +34,6 @@ SHAPES = (
     "circle", "square", "triangle-up", "triangle-down",
     "diamond", "cross", "triangle-right", "triangle-left",
 )  # fmt: skip
-
-#: The names that the style sheet knows (docs/assets/book.css), and what they are in a
-#: file that has no style sheet. Contrast with the page is at least 3 to 1.
-COLOURS = {
-    "ink": ("#1f2933", "#e4e7eb"),
-    "soft": ("#52606d", "#a7b1bd"),
-    "grid": ("#dde3e9", "#39424e"),
-    "paper": ("#ffffff", "#14181d"),
-    "yours": ("#b4450a", "#ffab70"),
-    "1": ("#6b7683", "#98a3b0"),
-    "2": ("#323f4b", "#d5dbe1"),
-    "3": ("#c2410c", "#fb8f57"),
-    "4": ("#946200", "#e3b341"),
-    "5": ("#a21c6e", "#f08cc4"),
-    "6": ("#7a2e2e", "#d98c8c"),
-    "7": ("#0b62a8", "#6cb6ff"),
-    "8": ("#0b7a5a", "#4fcf9f"),
-}
 
 
 def title(server: str) -> str:
@@ -85,9 +58,6 @@ class Measure:
     ask: Callable[..., Quantity]
     log: bool = True
 
-    def of(self, m: Measurement, server: str, n: int, **options: Any) -> Quantity:
-        return self.ask(m, server, n, **options)
-
 
 MEASURES = {
     "rates": Measure("requests a second", "requests a second", Measurement.rate),
@@ -106,154 +76,10 @@ MEASURES = {
 }
 
 
-@dataclass(frozen=True)
-class Figure:
-    """What to draw, and the same in words.
-
-    name: of the files in docs/figures/, so it is unique.
-    layout: the Vega-Lite specification for a width in pixels.
-    """
-
-    name: str
-    title: str
-    caption: str
-    layout: Callable[[int], dict[str, Any]]
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    def table_parts(self) -> tuple[Sequence[str], Sequence[Any], str]:
-        from lab.blocks import Row
-
-        rows = [Row(first, rest) for first, *rest in self.rows]
-        return self.header, rows, self.title
-
-    def stamp(self) -> str:
-        """Says what was drawn, so that a file can be seen to be out of date on a
-        machine whose fonts are not the ones it was drawn with."""
-        spec = json.dumps(self.layout(WIDE_PX), sort_keys=True)
-        return "drawn from " + hashlib.sha256(spec.encode()).hexdigest()[:16]
-
-
-# -- drawing ------------------------------------------------------------------
-
-
-def svg(figure: Figure, width: int) -> str:
-    """The figure with named colours; its parts have `<title>`s for the pointer."""
-    import vl_convert
-
-    spec = figure.layout(width) | {"config": _config(width)}
-    drawn = str(vl_convert.vegalite_to_svg(spec, vl_version="6.4"))
-    # Vega describes each mark for readers of the screen. Here the whole is one image
-    # with one description and a table, and each mark says its part to the pointer.
-    drawn = re.sub(r' (?:role|aria-roledescription)="[^"]*"', "", drawn)
-    drawn = re.sub(
-        r'<(path|line|text)([^>]*) aria-label="([^"]*)"([^>]*)/>',
-        r"<\1\2\4><title>\3</title></\1>",
-        drawn,
-    )
-    drawn = re.sub(r' aria-(?:label|hidden)="[^"]*"', "", drawn)
-    label = html.escape(figure.title)
-    # Two drawings of one page must not share the names of their clipping paths.
-    prefix = f"{figure.name}-{width}-"
-    drawn = re.sub(r'\bid="', f'id="{prefix}', drawn)
-    drawn = drawn.replace("url(#", f"url(#{prefix}")
-    return drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
-
-
-def inline_figure(figure: Figure, table: str) -> str:
-    """For a page of the site: both widths, the caption, and the same as a table."""
-    import markdown
-
-    caption = markdown.markdown(figure.caption).removeprefix("<p>")
-    caption = caption.removesuffix("</p>")
-    return (
-        f'<figure class="chart">'
-        f'<div class="chart-wide">{svg(figure, WIDE_PX)}</div>'
-        f'<div class="chart-narrow">{svg(figure, NARROW_PX)}</div>'
-        f"<figcaption>{caption}</figcaption>"
-        f'<details class="chart-data"><summary>The figure in numbers</summary>{table}'
-        "</details></figure>"
-    )
-
-
-def standalone_svg(figure: Figure, scheme: str) -> str:
-    """For a repository browser: a file of one colour scheme."""
-    drawn = svg(figure, WIDE_PX)
-    for name, (light, dark) in COLOURS.items():
-        drawn = drawn.replace(
-            f"var(--chart-{name})", light if scheme == "light" else dark
-        )
-    paper = COLOURS["paper"][scheme == "dark"]
-    drawn = re.sub(
-        r"(<svg [^>]*>)",
-        rf'\1<!-- {figure.stamp()} --><rect width="100%" height="100%" fill="{paper}"/>',
-        drawn,
-        count=1,
-    )
-    return drawn + "\n"
-
-
-def _config(width: int) -> dict[str, Any]:
-    ink, soft, grid = (f"var(--chart-{name})" for name in ("ink", "soft", "grid"))
-    size = 13
-    text = {"labelFontSize": size, "titleFontSize": size, "titleFontWeight": "normal"}
-    return {
-        "background": None,
-        "font": "system-ui, sans-serif",
-        "padding": 4,
-        "view": {"stroke": None},
-        "axis": {
-            "labelColor": soft,
-            "titleColor": soft,
-            "gridColor": grid,
-            "domainColor": grid,
-            "tickColor": grid,
-            "labelLimit": 260,
-            **text,
-        },
-        "legend": {
-            "orient": "top",
-            "direction": "vertical",
-            "columns": 1 if width < 500 else 2,
-            "title": None,
-            "labelColor": ink,
-            "labelLimit": 300,
-            "symbolSize": 90,
-            "symbolStrokeWidth": 2,
-            **text,
-        },
-        "header": {"labelColor": ink, "labelFontSize": size, "title": None},
-        "text": {"color": ink, "fontSize": size},
-    }
-
-
-def _number_label(expression: str = "datum.value") -> str:
-    """Thin thousands, as the text writes them."""
-    return f"replace(format({expression}, ','), /,/g, '\u202f')"
-
-
 def _sources(sources: Sources) -> Iterable[tuple[str, Measurement]]:
     for name, m in (("the book's", sources.book), ("yours", sources.mine)):
         if m is not None:
             yield name, m
-
-
-def _tip(head: str, whose: str, quantity: Quantity, unit: str) -> str:
-    words = f"{head} ({whose}): {quantity} {unit}".rstrip()
-    spread = quantity.spread()
-    return words if spread == str(quantity) else f"{words}; {spread}"
-
-
-def _datum(quantity: Quantity) -> dict[str, Any]:
-    """The numbers of a mark. An open end of the interval is drawn as the median."""
-    bound = bool(quantity.bound)
-    return {
-        "value": quantity.median,
-        "low": quantity.median if bound else quantity.low,
-        "high": quantity.median if bound else quantity.high,
-        "bound": bound,
-        "label": str(quantity),
-    }
 
 
 def _slug(*parts: object) -> str:
@@ -261,8 +87,35 @@ def _slug(*parts: object) -> str:
     return words.strip("-")
 
 
-def _points(encoding: dict[str, Any], size: int = 110) -> list[dict[str, Any]]:
+def _mark(
+    server: str, whose: str, quantity: Quantity, said: str = "", **place: Any
+) -> dict[str, Any]:
+    """The data of one mark: what, whose, where, how much, and what the pointer sees.
+
+    An open end of the interval is drawn at the median, and the mark is hollow.
+    """
+    bound = bool(quantity.bound)
+    unit = " requests a second" if quantity.unit == "1/s" else ""
+    by = f", by {quantity.generator}" if quantity.generator else ""
+    words = f"{said or title(server)} ({whose}{by}): {quantity}{unit}"
+    if quantity.spread() != str(quantity):
+        words += f", {quantity.spread()}"
+    return {
+        "server": title(server),
+        "whose": whose,
+        "value": quantity.median,
+        "low": quantity.median if bound else quantity.low,
+        "high": quantity.median if bound else quantity.high,
+        "bound": bound,
+        "label": str(quantity),
+        "said": f"{title(server)}{MARK}{words}",
+        **place,
+    }
+
+
+def _points(encoding: dict[str, Any], size: int = 90) -> list[dict[str, Any]]:
     """Filled points, and hollow ones where the generator was the limit."""
+    encoding = {**encoding, "description": {"field": "said"}}
     mark = {"type": "point", "size": size, "strokeWidth": 2, "opacity": 1}
     return [
         {
@@ -278,273 +131,280 @@ def _points(encoding: dict[str, Any], size: int = 110) -> list[dict[str, Any]]:
     ]
 
 
+def _lines(
+    x: dict[str, Any], y: dict[str, Any], servers: Sequence[str]
+) -> list[dict[str, Any]]:
+    """A line a server, dashed for the reader's; spreads as bars, medians as points."""
+    names = [title(server) for server in servers]
+    colours = {"domain": names, "range": [colour(server) for server in servers]}
+    shapes = {"domain": names, "range": [shape(server) for server in servers]}
+    place = {"x": x, "y": y, "color": {"field": "server", "scale": colours}}
+    place["description"] = {"field": "said"}
+    dash = {
+        "field": "whose",
+        "scale": {"domain": ["the book's", "yours"], "range": [[1, 0], [5, 4]]},
+    }
+    spread = {"y": {**y, "field": "low"}, "y2": {"field": "high"}}
+    return [
+        {
+            "mark": {"type": "line", "strokeWidth": 2},
+            "encoding": {**place, "strokeDash": dash},
+        },
+        {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": {**place, **spread}},
+        *_points({**place, "shape": {"field": "server", "scale": shapes}}),
+    ]
+
+
+def _key_of_lines(
+    servers: Sequence[str], values: Sequence[dict[str, Any]]
+) -> list[Key]:
+    key = [Key(title(s), shape(s), colour(s), series=title(s)) for s in servers]
+    if any(value["whose"] == "yours" for value in values):
+        key += [Key("the book's", "line"), Key("yours", "dash")]
+    return key + _key_of_bounds(values)
+
+
+def _key_of_owners() -> list[Key]:
+    pairs = zip(("the book's", "yours"), _BOOK_AND_YOURS, strict=True)
+    return [Key(name, "bar", colour) for name, colour in pairs]
+
+
+def _key_of_bounds(values: Sequence[dict[str, Any]]) -> list[Key]:
+    return [AT_LEAST] if any(value["bound"] for value in values) else []
+
+
+def _log_axis(title: str, values: Iterable[float]) -> dict[str, Any]:
+    """An upright axis of powers of ten; its title is set level, above it."""
+    above = [value for value in values if value > 0] or [1]
+    low, high = math.floor(math.log10(min(above))), math.ceil(math.log10(max(above)))
+    marks = [10.0**n if n < 0 else 10**n for n in range(low, max(high, low + 1) + 1)]
+    return {
+        "field": "value",
+        "type": "quantitative",
+        "title": title,
+        "scale": {"type": "log", "domain": [marks[0], marks[-1]]},
+        "axis": {**_LEVEL_TITLE, "labelExpr": _THOUSANDS, "values": marks},
+    }
+
+
+#: Set level, the title of an upright axis needs no reader with a bent neck.
+_LEVEL_TITLE = {
+    "titleAngle": 0,
+    "titleAlign": "left",
+    "titleAnchor": "start",
+    "titleX": -34,
+    "titleY": -14,
+}
+#: Thin thousands, as the text writes them.
+_THOUSANDS = "replace(format(datum.value, ','), /,/g, '\u202f')"
+
+
+def _clients(n: int) -> str:
+    return "1 connection" if n == 1 else f"{n} connections"
+
+
+#: The room left of a chart of rows for the rows' names.
+_NAMES_PX = 205
+
+
+def _row_names(width: int) -> dict[str, Any] | None:
+    """The axis of a chart of rows: names stand left of them, or in them if narrow."""
+    if is_narrow(width):
+        return None
+    return {
+        "title": None,
+        "ticks": False,
+        "domain": False,
+        "labelAlign": "left",
+        "labelPadding": _NAMES_PX - 5,
+        "labelLimit": _NAMES_PX - 5,
+        "minExtent": _NAMES_PX,
+        "maxExtent": _NAMES_PX,
+    }
+
+
+def _plot_px(width: int) -> int:
+    """What is left of a chart of rows for the plot."""
+    return width - (24 if is_narrow(width) else _NAMES_PX + 20)
+
+
+def _names_within(rows: dict[str, Any], field: str, dy: int) -> dict[str, Any]:
+    return {
+        **rows,
+        "mark": {
+            "type": "text",
+            "align": "left",
+            "dy": dy,
+            "fontSize": 12,
+            "color": "var(--chart-soft)",
+        },
+        "encoding": {"x": {"value": 1}, "text": {"field": field}},
+    }
+
+
 # -- the figures --------------------------------------------------------------
 
 
 def eight(sources: Sources, connections: int = 100) -> Figure:
     """Throughput of every step at one number of connections."""
+    kinds = ["closes after each response", "keeps the connection"]
     values = []
     rows = []
-    kinds = ["closes after each response", "keeps the connection"]
     for server in STEPS:
         for whose, m in _sources(sources):
             rate = m.rate(server, connections)
             latency = m.latency(server, connections)
-            rows.append([title(server), whose, str(rate), rate.spread(), str(latency)])
-            if rate.is_missing:
-                continue
-            kind = kinds[server not in ("step01", "step02")]
-            values.append(
-                {
-                    "server": title(server),
-                    "whose": whose,
-                    "kind": kind,
-                    "tip": _tip(title(server), whose, rate, "requests a second"),
-                    **_datum(rate),
-                }
-            )
-    both = sources.mine is not None
-    whose = [name for name, _ in _sources(sources)]
+            by = f"{whose}, by {rate.generator}" if rate.generator else whose
+            rows.append([title(server), by, str(rate), rate.spread(), str(latency)])
+            if not rate.is_missing:
+                kind = kinds[server not in CLOSING_STEPS]
+                values.append(_mark(server, whose, rate, kind=kind))
+    names = [title(server) for server in STEPS]
+    series = [name for name, _ in _sources(sources)]
+    both = len(series) > 1
+    key = [Key(kinds[0], "square"), Key(kinds[1], "circle"), *_key_of_bounds(values)]
+    if both:
+        key = [*_key_of_owners(), *key]
 
     def layout(width: int) -> dict[str, Any]:
-        narrow = width < 500
-        step = (46 if both else 34) + (12 if narrow else 0)
-        ends = [v["value"] for v in values] or [1]
-        y: dict[str, Any] = {
-            "field": "server",
-            "type": "nominal",
-            "sort": [title(s) for s in STEPS],
-            "axis": None
-            if narrow
-            else {"title": None, "ticks": False, "domain": False},
-        }
-        offset = {"field": "whose", "sort": whose}
+        narrow = is_narrow(width)
+        axis = _log_axis("requests a second", [v["value"] for v in values])
+        low, high = axis["scale"]["domain"]
         x = {
-            "field": "value",
-            "type": "quantitative",
-            "title": "requests a second (each line is ten times the one before it)",
-            "scale": {
-                "type": "log",
-                "domain": [10 ** _floor10(min(ends)), 10 ** (_floor10(max(ends)) + 1)],
-            },
-            "axis": {
-                "labelExpr": _number_label(),
-                "values": [10**n for n in range(7)],
-                "titleFontSize": 12,
-                "titleLimit": width - 20,
-            },
+            **axis,
+            "title": "requests a second, each line ten times the one before"
+            if not narrow
+            else "requests a second (log scale)",
+            "scale": {"type": "log", "domain": [low, high * (4 if narrow else 2)]},
+            "axis": {"labelExpr": _THOUSANDS, "values": axis["axis"]["values"]},
         }
-        if narrow:
-            x["title"] = "requests a second, log scale"
         paint = {
             "field": "whose",
-            "scale": {
-                "domain": whose,
-                "range": ["var(--chart-7)", "var(--chart-yours)"][: len(whose)],
-            },
-            "legend": {} if both else None,
+            "scale": {"domain": series, "range": _BOOK_AND_YOURS},
         }
-        point = {
-            "x": x,
-            "color": paint,
-            "shape": {
-                "field": "kind",
-                "scale": {"domain": kinds, "range": ["square", "circle"]},
-                "legend": {"symbolFillColor": "var(--chart-soft)",
-                           "symbolStrokeColor": "var(--chart-soft)"},
-            },
-            "description": {"field": "tip"},
-        }  # fmt: skip
+        form = {
+            "field": "kind",
+            "scale": {"domain": kinds, "range": ["square", "circle"]},
+        }
+        rule = {"type": "rule", "strokeWidth": 1.5, "color": "var(--chart-grid)"}
         layers: list[dict[str, Any]] = [
+            {"mark": rule, "encoding": {"x": x, "x2": {"value": 0}}},
             {
-                "mark": {"type": "rule", "color": "var(--chart-grid)"},
+                "mark": {"type": "rule", "strokeWidth": 4, "opacity": 0.5},
                 "encoding": {
-                    "x": x,
-                    "x2": {"value": 0},
-                },
-            },
-            {
-                "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.6},
-                "encoding": {
-                    "x": {"field": "low", "type": "quantitative"},
+                    "x": {**x, "field": "low"},
                     "x2": {"field": "high"},
                     "color": paint,
                 },
             },
-            *_points(point),
+            *_points({"x": x, "color": paint, "shape": form}, size=110),
             {
-                "mark": {"type": "text", "align": "left", "dx": 10},
-                "encoding": {
-                    "x": x,
-                    "text": {"field": "label"},
-                },
+                "mark": {"type": "text", "align": "left", "dx": 11},
+                "encoding": {"x": x, "text": {"field": "label"}},
             },
         ]
+        y: dict[str, Any] = {
+            "field": "server",
+            "type": "nominal",
+            "sort": names,
+            "axis": _row_names(width),
+            "scale": {"paddingInner": 0.35, "paddingOuter": 0.5 if narrow else 0.2},
+        }
+        offset = {"yOffset": {"field": "whose", "sort": series}} if both else {}
         if narrow:
-            layers.append(
-                {
-                    "transform": [{"filter": {"field": "whose", "equal": whose[0]}}],
-                    "mark": {"type": "text", "align": "left", "dy": -15, "fontSize": 12,
-                             "color": "var(--chart-soft)"},
-                    "encoding": {"x": {"value": 2}, "text": {"field": "server"}},
-                }
-            )  # fmt: skip
+            first = {"transform": [{"filter": f'datum.whose == "{series[0]}"'}]}
+            layers.append(_names_within(first, "server", -18))
         return {
             "data": {"values": values},
-            "width": width - (40 if narrow else 240),
-            "height": {"step": step, "for": "position"} if both else {"step": step},
-            "encoding": {"y": y, **({"yOffset": offset} if both else {})},
+            "width": _plot_px(width),
+            "height": {"step": (24 if both else 30) + (6 if narrow else 0)},
+            "encoding": {"y": y, **offset},
             "layer": layers,
-            "autosize": {"type": "pad"},
         }
 
     return Figure(
         name=_slug("eight", connections),
-        title=f"Throughput of the eight steps with {connections} connections.",
+        title=f"Throughput of the eight steps with {_clients(connections)}.",
         caption="Each dot is a server; a bar through it, where it is wider than the "
         "dot, reaches from the slowest to the fastest repeat.",
         layout=layout,
+        key=key,
         header=["server", "whose", "requests a second", "spread", "median latency"],
         rows=rows,
     )
 
 
-def _floor10(value: float) -> int:
-    return len(str(int(max(value, 1)))) - 1
+_BOOK_AND_YOURS = ["var(--chart-7)", "var(--chart-yours)"]
 
 
 def against_connections(
     measure: str, sources: Sources, servers: Sequence[str], **options: Any
 ) -> Figure:
     """A measure against the number of connections, a line a server."""
-    ask = MEASURES[measure]
+    asked = MEASURES[measure]
     assert sources.book is not None
-    counts = sorted(
-        {
-            p.connections
-            for p in sources.book.record.points
-            if p.server in servers and not p.silent
-        }
-    )
+    # One generator for the whole line, and it is the lab's that measured all of it.
+    options = {"generator": "lab", **options}
+    counts = measured_connections(sources.book, servers)
     values = []
     rows = []
     for server in servers:
         for whose, m in _sources(sources):
-            found = [ask.of(m, server, n, **options) for n in counts]
+            found = [asked.ask(m, server, n, **options) for n in counts]
             if whose == "yours" and all(q.is_missing for q in found):
                 continue
             rows.append([title(server), whose, *map(_or_dash, found)])
-            for n, quantity in zip(counts, found, strict=True):
-                if quantity.is_missing:
-                    continue
-                clients = "1 connection" if n == 1 else f"{n} connections"
-                head = f"{title(server)}, {clients}"
-                unit = "requests a second" if quantity.unit == "1/s" else ""
-                values.append(
-                    {
-                        "server": title(server),
-                        "whose": whose,
-                        "connections": n,
-                        "tip": _tip(head, whose, quantity, unit),
-                        **_datum(quantity),
-                    }
-                )
-    names = [title(s) for s in servers]
-    both = any(value["whose"] == "yours" for value in values)
+            values += [
+                _mark(server, whose, q, f"{title(server)}, {_clients(n)}", clients=n)
+                for n, q in zip(counts, found, strict=True)
+                if not q.is_missing
+            ]
 
     def layout(width: int) -> dict[str, Any]:
         x = {
-            "field": "connections",
+            "field": "clients",
             "type": "quantitative",
             "title": "connections",
             "scale": {"type": "log", "domain": [counts[0] / 1.3, counts[-1] * 1.3]},
-            "axis": {"values": counts, "grid": False, "labelExpr": _number_label()},
+            "axis": {"values": counts, "grid": False, "labelExpr": _THOUSANDS},
         }
-        y = {
-            "field": "value",
-            "type": "quantitative",
-            "title": ask.axis,
-            "scale": {"type": "log", "nice": True} if ask.log else {"zero": True},
-            "axis": {
-                # Beside a title set level, the axis needs no room for letters on end.
-                "titleAngle": 0,
-                "titleAlign": "left",
-                "titleAnchor": "start",
-                "titleX": -34,
-                "titleY": -14,
-                "labelExpr": _number_label(),
-                **({"values": _decades(values)} if ask.log else {}),
-            },
-        }
-        paint = {
-            "field": "server",
-            "scale": {"domain": names, "range": [colour(s) for s in servers]},
-        }
-        forms = {
-            "field": "server",
-            "scale": {"domain": names, "range": [shape(s) for s in servers]},
-        }
-        dash = {
-            "field": "whose",
-            "scale": {"domain": ["the book's", "yours"], "range": [[1, 0], [5, 4]]},
-            "legend": {"symbolType": "stroke"} if both else None,
-        }
-        group = {"field": "whose"}
-        point = {
-            "x": x, "y": y, "color": paint, "shape": forms,
-            "description": {"field": "tip"},
-        }  # fmt: skip
+        y = _log_axis(asked.axis, [v[end] for v in values for end in ("low", "high")])
+        if not asked.log:
+            y["scale"] = {"zero": True}
+            del y["axis"]["values"]
         return {
             "data": {"values": values},
             "width": width - 8,
-            "height": 300,
+            "height": 320,
             "autosize": {"type": "fit", "contains": "padding"},
-            "layer": [
-                {
-                    "mark": {"type": "line", "strokeWidth": 2},
-                    "encoding": {
-                        "x": x, "y": y, "color": paint,
-                        "strokeDash": dash, "detail": group,
-                    },
-                },
-                {
-                    "mark": {"type": "rule", "strokeWidth": 2},
-                    "encoding": {
-                        "x": x,
-                        "y": {**y, "field": "low"},
-                        "y2": {"field": "high"},
-                        "color": paint,
-                    },
-                },
-                *_points(point, 90),
-            ],
-        }  # fmt: skip
+            "layer": _lines(x, y, servers),
+        }
 
-    clients = ["1 connection" if n == 1 else f"{n} connections" for n in counts]
+    what = asked.title[0].upper() + asked.title[1:]
     return Figure(
         name=_slug(measure, *servers, *options.values()),
-        title=f"{ask.title[0].upper()}{ask.title[1:]} against connections: "
-        + ", ".join(names)
-        + ".",
-        caption="A point is a median; the bar through it reaches from the lowest to the "
-        "highest repeat. A hollow point: the load generator was the limit.",
+        title=f"{what} against connections: {', '.join(map(title, servers))}.",
+        caption="A point is a median; the bar through it reaches from the lowest to "
+        "the highest repeat. A hollow point: the load generator was the limit.",
         layout=layout,
-        header=["server", "whose", *clients],
+        key=_key_of_lines(servers, values),
+        header=["server", "whose", *map(_clients, counts)],
         rows=rows,
     )
 
 
+def measured_connections(m: Measurement, servers: Sequence[str]) -> list[int]:
+    return sorted(
+        {p.connections for p in m.record.points if p.server in servers and not p.silent}
+    )
+
+
+def measured_silent(m: Measurement, servers: Sequence[str]) -> list[int]:
+    return sorted({0} | {p.silent for p in m.record.points if p.server in servers})
+
+
 def _or_dash(quantity: Quantity) -> str:
     return "–" if quantity.is_missing else str(quantity)
-
-
-def _decades(values: Sequence[dict[str, Any]]) -> list[float]:
-    ends = [end for v in values for end in (v["low"], v["high"]) if end > 0] or [1]
-    marks = [10.0**n for n in range(-3, 7)]
-    low = max((m for m in marks if m <= min(ends)), default=marks[0])
-    high = min((m for m in marks if m >= max(ends)), default=marks[-1])
-    kept = [m for m in marks if low <= m <= high]
-    return [int(m) if m >= 1 else m for m in kept]
 
 
 def throughput(sources: Sources, servers: Sequence[str], **options: Any) -> Figure:
@@ -560,111 +420,68 @@ def silent(
 ) -> Figure:
     """What silent connections cost: a line from none to many, a panel a load."""
     assert sources.book is not None
-    counts = sorted(
-        {0} | {p.silent for p in sources.book.record.points if p.server in servers}
-    )
+    counts = measured_silent(sources.book, servers)
+    panels = [f"{n} active connections" for n in active]
+    beside = [f"{s} silent" for s in counts]
     values = []
     rows = []
-    for n in active:
+    for n, panel in zip(active, panels, strict=True):
         for server in servers:
             for whose, m in _sources(sources):
-                found = [m.rate(server, n, silent=s) for s in counts]
+                found = [m.rate(server, n, silent=s, generator="lab") for s in counts]
                 if whose == "yours" and all(q.is_missing for q in found):
                     continue
                 head = f"{title(server)}, {n} active"
                 left = found[-1] / found[0]
                 rows.append([head, whose, *map(_or_dash, [*found, left])])
-                for s, rate in zip(counts, found, strict=True):
-                    if rate.is_missing:
-                        continue
-                    beside = f"{head}, {s} silent"
-                    values.append(
-                        {
-                            "server": title(server),
-                            "whose": whose,
-                            "panel": f"{n} active connections",
-                            "silent": f"{s} silent",
-                            "tip": _tip(beside, whose, rate, "requests a second"),
-                            **_datum(rate),
-                        }
-                    )
-    names = [title(s) for s in servers]
-    both = any(value["whose"] == "yours" for value in values)
+                values += [
+                    _mark(server, whose, q, f"{head}, {s}", panel=panel, silent=s)
+                    for s, q in zip(beside, found, strict=True)
+                    if not q.is_missing
+                ]
 
     def layout(width: int) -> dict[str, Any]:
-        narrow = width < 500
+        narrow = is_narrow(width)
         x = {
             "field": "silent",
             "type": "ordinal",
             "title": None,
-            "sort": [f"{s} silent" for s in counts],
+            "sort": beside,
             "axis": {"labelAngle": 0},
             "scale": {"type": "point", "padding": 0.3},
         }
         y = {
             "field": "value",
             "type": "quantitative",
-            "title": "requests a second" if not narrow else None,
+            "title": "requests a second",
             "scale": {"zero": True},
-            "axis": {"labelExpr": _number_label(), "tickCount": 4},
+            "axis": {**_LEVEL_TITLE, "labelExpr": _THOUSANDS, "tickCount": 4},
         }
-        paint = {
-            "field": "server",
-            "scale": {"domain": names, "range": [colour(s) for s in servers]},
-        }
-        forms = {
-            "field": "server",
-            "scale": {"domain": names, "range": [shape(s) for s in servers]},
-        }
-        dash = {
-            "field": "whose",
-            "scale": {"domain": ["the book's", "yours"], "range": [[1, 0], [5, 4]]},
-            "legend": {"symbolType": "stroke"} if both else None,
-        }
-        point = {
-            "x": x, "y": y, "color": paint, "shape": forms,
-            "description": {"field": "tip"},
-        }  # fmt: skip
         return {
             "data": {"values": values},
             "facet": {
                 "field": "panel",
                 "type": "nominal",
-                "sort": [f"{n} active connections" for n in active],
+                "sort": panels,
+                "header": {"labelPadding": 24, "labelFontWeight": "bold"},
             },
             "columns": 1 if narrow else 2,
             "spec": {
-                "width": width - 75 if narrow else (width - 130) // 2,
-                "height": 180 if narrow else 220,
-                "layer": [
-                    {
-                        "mark": {"type": "line", "strokeWidth": 2},
-                        "encoding": {
-                            "x": x, "y": y, "color": paint,
-                            "strokeDash": dash, "detail": {"field": "whose"},
-                        },
-                    },
-                    {
-                        "mark": {"type": "rule", "strokeWidth": 2},
-                        "encoding": {
-                            "x": x,
-                            "y": {**y, "field": "low"},
-                            "y2": {"field": "high"},
-                            "color": paint,
-                        },
-                    },
-                    *_points(point, 90),
-                ],
+                "width": width - 80 if narrow else (width - 150) // 2,
+                "height": 200,
+                "layer": _lines(x, y, servers),
             },
-        }  # fmt: skip
+        }
 
     return Figure(
         name=_slug("silent", *servers),
-        title="Throughput beside silent connections: " + ", ".join(names) + ".",
+        title="Throughput beside silent connections: "
+        f"{', '.join(map(title, servers))}.",
         caption="From left to right: no silent connections, then many. A level line "
         "means that a connection which says nothing costs nothing.",
         layout=layout,
-        header=["server", "whose", *(f"{s} silent" for s in counts), "what is left"],
+        key=_key_of_lines(servers, values),
+        header=["server", "whose", *beside, "what is left"],
         rows=rows,
     )
 
@@ -673,302 +490,259 @@ def regimes(
     sources: Sources,
     servers: Sequence[str],
     waits_ms: Sequence[float] = (),
-    connections: Sequence[int] | None = None,
     mode: str = "keep-alive",
 ) -> Figure:
     """Every repeat as a dot, and lines for what a fixed wait would give (N / wait)."""
-    repeats = []
+    values = []
     rows = []
     counts: set[int] = set()
     for whose, m in _sources(sources):
         for point in m.record.points:
-            if point.server not in servers or point.mode != mode or point.silent:
+            plain = point.headers == "plain" and point.path == "/" and not point.silent
+            if point.server not in servers or point.mode != mode or not plain:
                 continue
-            if connections is not None and point.connections not in connections:
-                continue
-            if point.headers != "plain" or point.path != "/" or not point.repeats:
+            if not point.repeats:
                 continue
             counts.add(point.connections)
-            by = f"{whose}, {point.generator}"
-            shown = []
-            middle = (len(point.repeats) - 1) / 2
-            for n, repeat in enumerate(point.repeats):
-                rate = Quantity.of(
+            load = f"{_clients(point.connections)}, by {point.generator}"
+            rates = [
+                Quantity.of(
                     [repeat.throughput_rps], "1/s", at_least=repeat.generator_bound
                 )
-                shown.append(str(rate))
-                head = f"{title(point.server)}, {point.connections} connections, {by}"
-                repeats.append(
-                    {
-                        "server": title(point.server),
-                        "whose": whose,
-                        "connections": point.connections,
-                        # Side by side, so that equal ones do not hide each other.
-                        "x": point.connections * 1.06 ** (n - middle),
-                        "tip": f"{head}: {rate} requests a second",
-                        **_datum(rate),
-                    }
+                for repeat in point.repeats
+            ]
+            rows.append([title(point.server), whose, load, ", ".join(map(str, rates))])
+            middle = (len(rates) - 1) / 2
+            values += [
+                _mark(
+                    point.server,
+                    whose,
+                    rate,
+                    f"{title(point.server)}, {load}",
+                    # Side by side, so that equal ones do not hide each other.
+                    clients=point.connections * 1.06 ** (n - middle),
                 )
-            clients = f"{point.connections} connections, {by}"
-            rows.append([title(point.server), clients, ", ".join(shown)])
-    clients_sorted = sorted(counts) or [1, 100]
-    names = [title(s) for s in servers]
-    whose_names = [name for name, _ in _sources(sources)]
+                for n, rate in enumerate(rates)
+            ]
+    ends = (min(counts, default=1), max(counts, default=10))
     lines = [
-        {
-            "wait": f"connections / {wait:g} ms",
-            "connections": n,
-            "value": n / wait * 1000,
-        }
+        {"wait": f"connections / {wait:g} ms", "clients": n, "value": n / wait * 1000}
         for wait in waits_ms
-        for n in (clients_sorted[0], clients_sorted[-1])
+        for n in ends
     ]
+    names = [title(server) for server in servers]
+    series = [name for name, _ in _sources(sources)]
+    waits = list(dict.fromkeys(str(line["wait"]) for line in lines))
 
     def layout(width: int) -> dict[str, Any]:
         x = {
-            "field": "x",
+            "field": "clients",
             "type": "quantitative",
             "title": "connections",
-            "scale": {
-                "type": "log",
-                "domain": [clients_sorted[0] / 1.5, clients_sorted[-1] * 1.5],
-            },
-            "axis": {
-                "values": clients_sorted,
-                "grid": False,
-                "labelExpr": _number_label(),
-            },
+            "scale": {"type": "log", "domain": [ends[0] / 1.5, ends[1] * 1.5]},
+            "axis": {"values": sorted(counts), "grid": False, "labelExpr": _THOUSANDS},
         }
-        seen = [{"low": v["value"], "high": v["value"]} for v in [*repeats, *lines]]
-        y = {
-            "field": "value",
-            "type": "quantitative",
-            "title": "requests a second",
-            "scale": {"type": "log"},
-            "axis": {
-                "titleAngle": 0, "titleAlign": "left", "titleAnchor": "start",
-                "titleX": -34, "titleY": -14,
-                "labelExpr": _number_label(), "values": _decades(seen),
-            },
-        }  # fmt: skip
+        y = _log_axis("requests a second", [v["value"] for v in (*values, *lines)])
+        dash = {
+            "field": "wait",
+            "scale": {"domain": waits, "range": [[1, 0], [5, 4], [2, 2]]},
+        }
+        wanted = {
+            "data": {"values": lines},
+            "mark": {"type": "line", "color": "var(--chart-soft)"},
+            "encoding": {"x": x, "y": y, "strokeDash": dash},
+        }
         point = {
             "x": x,
             "y": y,
             "color": {
                 "field": "whose",
-                "scale": {
-                    "domain": whose_names,
-                    "range": ["var(--chart-7)", "var(--chart-yours)"],
-                },
-                "legend": {} if len(whose_names) > 1 else None,
+                "scale": {"domain": series, "range": _BOOK_AND_YOURS},
             },
             "shape": {
                 "field": "server",
                 "scale": {"domain": names, "range": [shape(s) for s in servers]},
             },
-            "description": {"field": "tip"},
         }
-        layers: list[dict[str, Any]] = []
-        if lines:
-            layers.append(
-                {
-                    "data": {"values": lines},
-                    "mark": {"type": "line", "color": "var(--chart-soft)"},
-                    "encoding": {
-                        "x": {**x, "field": "connections"},
-                        "y": y,
-                        "strokeDash": {"field": "wait", "legend": {
-                            "symbolType": "stroke",
-                            "symbolStrokeColor": "var(--chart-soft)"}},
-                    },
-                }
-            )  # fmt: skip
         return {
-            "data": {"values": repeats},
+            "data": {"values": values},
             "width": width - 8,
-            "height": 320,
+            "height": 340,
             "autosize": {"type": "fit", "contains": "padding"},
-            "layer": [*layers, *_points(point, 70)],
+            "layer": [*([wanted] if lines else []), *_points(point, 60)],
         }
 
     return Figure(
         name=_slug("regimes", *servers, *waits_ms),
-        title="Throughput of every repeat: " + ", ".join(names) + ".",
+        title=f"Throughput of every repeat: {', '.join(names)}.",
         caption="Each dot is one run. Where dots of one number of connections lie in "
         "two heaps, the server settles in one of two regimes.",
         layout=layout,
-        header=["server", "load", "requests a second, run by run"],
+        key=[
+            *(_key_of_owners() if len(series) > 1 else ()),
+            *(Key(title(s), shape(s)) for s in servers if len(servers) > 1),
+            *(Key(w, g) for w, g in zip(waits, ("line", "dash", "dots"), strict=False)),
+            *_key_of_bounds(values),
+        ],
+        header=["server", "whose", "load", "requests a second, run by run"],
         rows=rows,
     )
 
 
+Question = tuple[str, str, Callable[[Measurement], Quantity]]
+
+
 def cpu(sources: Sources, servers: Sequence[str], connections: int = 100) -> Figure:
-    asked = [(title(s), s, {}) for s in servers]
+    """How busy each server is."""
+
+    def question(server: str) -> Question:
+        return server, "", lambda m: m.cpu(server, connections)
+
     return _bars(
-        "cpu",
         sources,
-        [(name, "", lambda m, s=s: m.cpu(s, connections)) for name, s, _ in asked],
+        [question(server) for server in servers],
         axis="CPU of the server, % of one core",
-        title=f"The server's CPU with {connections} connections.",
+        name=_slug("cpu", *servers, connections),
+        title=f"The server's CPU with {_clients(connections)}.",
         caption="A server that is slow and not busy is waiting.",
-        slug=_slug("cpu", *servers, connections),
     )
 
 
 def peers(
     sources: Sources, servers: Sequence[str], connections: int = 100, **options: Any
 ) -> Figure:
-    asked = [
-        (
-            title(s),
-            f"{headers} headers",
-            lambda m, s=s, h=headers: m.rate(s, connections, headers=h, **options),
-        )
-        for s in servers
-        for headers in ("plain", "browser")
-    ]
+    """Throughput side by side, with plain requests and with a browser's."""
+
+    def question(server: str, headers: Headers) -> Question:
+        def ask(m: Measurement) -> Quantity:
+            return m.rate(server, connections, headers=headers, **options)
+
+        return server, f"{headers} headers", ask
+
+    kinds: tuple[Headers, ...] = ("plain", "browser")
     return _bars(
-        "peers",
         sources,
-        asked,
+        [question(server, kind) for server in servers for kind in kinds],
         axis="requests a second",
-        title=f"Throughput side by side with {connections} connections.",
-        caption="Plain requests and requests with a browser's thirteen header fields.",
-        slug=_slug("peers", *servers, connections, *options.values()),
+        name=_slug("peers", *servers, connections, *options.values()),
+        title=f"Throughput side by side with {_clients(connections)}.",
+        caption="Plain requests, and requests with a browser's thirteen header fields.",
     )
 
 
 def _bars(
-    kind: str,
     sources: Sources,
-    asked: Sequence[tuple[str, str, Callable[[Measurement], Quantity]]],
+    questions: Sequence[Question],
     *,
     axis: str,
-    title: str,
-    caption: str,
-    slug: str,
+    name: str,
+    **text: str,
 ) -> Figure:
-    """Bars from zero, one a question, with the reader's beside the book's."""
+    """Bars from zero, a row a server: one for each question and record."""
     values = []
     rows = []
-    for name, variant, ask in asked:
+    for server, variant, ask in questions:
         for whose, m in _sources(sources):
             quantity = ask(m)
             if quantity.is_missing and whose == "yours":
                 continue
-            rows.append(
-                [
-                    f"{name}, {variant}" if variant else name,
-                    whose,
-                    _or_dash(quantity),
-                    quantity.spread(),
-                ]
-            )
-            if quantity.is_missing:
-                continue
-            series = f"{whose}, {variant}" if variant else whose
-            values.append(
-                {
-                    "server": name,
-                    "series": series,
-                    "yours": whose == "yours",
-                    "variant": variant,
-                    "tip": _tip(name, series, quantity, ""),
-                    **_datum(quantity),
-                }
-            )
+            kind = ", ".join(filter(None, (whose, variant)))
+            rows.append([title(server), kind, _or_dash(quantity), quantity.spread()])
+            if not quantity.is_missing:
+                values.append(_mark(server, whose, quantity, series=kind))
+    names = list(dict.fromkeys(title(server) for server, _, _ in questions))
     series = list(dict.fromkeys(v["series"] for v in values))
-    names = list(dict.fromkeys(name for name, _, _ in asked))
-    range_ = [
-        ("var(--chart-yours)" if s.startswith("yours") else "var(--chart-7)")
+    # The second kind of bar is paler, and has an outline.
+    pale = [s for s in series if s.endswith("browser headers")]
+    key = [
+        Key(s, "bar", _BOOK_AND_YOURS[s.startswith("yours")], 0.35 if s in pale else 1)
         for s in series
+        if len(series) > 1
     ]
+    key += _key_of_bounds(values)
 
     def layout(width: int) -> dict[str, Any]:
-        narrow = width < 500
-        top = max((v["high"] for v in values), default=1) * (1.45 if narrow else 1.2)
-        y: dict[str, Any] = {
-            "field": "server",
-            "type": "nominal",
-            "sort": names,
-            "axis": None
-            if narrow
-            else {"title": None, "ticks": False, "domain": False},
-            "scale": {"paddingInner": 0.4 if narrow else 0.25, "paddingOuter": 0.25},
-        }
-        offset = {"field": "series", "sort": series}
-        paint = {
-            "field": "series",
-            "scale": {"domain": series, "range": range_},
-            "legend": {} if len(series) > 1 else None,
-        }
+        narrow = is_narrow(width)
+        several = len(series) > 1
+        top = max((v["high"] for v in values), default=1)
         x = {
             "field": "value",
             "type": "quantitative",
             "title": axis,
-            "scale": {"domain": [0, top], "nice": False},
-            "axis": {"tickCount": 4, "labelExpr": _number_label()},
+            # Room for the number at the end of the longest bar.
+            "scale": {"domain": [0, top * (1.4 if narrow else 1.2)], "nice": False},
+            "axis": {"tickCount": 4, "labelExpr": _THOUSANDS},
         }
-        bar = {"x": x, "color": paint, "description": {"field": "tip"}}
-        plain = "datum.variant != 'browser headers'"
+        paint = {
+            "field": "series",
+            "scale": {
+                "domain": series,
+                "range": [_BOOK_AND_YOURS[s.startswith("yours")] for s in series],
+            },
+        }
+        bar = {
+            "x": x,
+            "color": paint,
+            "stroke": paint,
+            "fillOpacity": {
+                "field": "series",
+                "scale": {
+                    "domain": series,
+                    "range": [0.35 if s in pale else 1 for s in series],
+                },
+            },
+            "description": {"field": "said"},
+        }
+        hollow = {**bar, "fillOpacity": {"value": 0}, "strokeDash": {"value": [4, 3]}}
+        mark = {"type": "bar", "strokeWidth": 1.5}
         layers: list[dict[str, Any]] = [
             {
-                "transform": [{"filter": f"!datum.bound && {plain}"}],
-                "mark": {"type": "bar", "height": {"band": 0.85}},
+                "transform": [{"filter": "!datum.bound"}],
+                "mark": mark,
                 "encoding": bar,
-            },
-            {
-                "transform": [{"filter": f"!datum.bound && !({plain})"}],
-                "mark": {"type": "bar", "height": {"band": 0.85}, "fillOpacity": 0.45,
-                         "strokeWidth": 1.5},
-                "encoding": {**bar, "stroke": {**paint, "legend": None}},
             },
             {
                 "transform": [{"filter": "datum.bound"}],
-                "mark": {"type": "bar", "height": {"band": 0.85}, "filled": False,
-                         "strokeWidth": 1.5, "strokeDash": [4, 3]},
-                "encoding": bar,
+                "mark": mark,
+                "encoding": hollow,
             },
             {
-                "mark": {"type": "rule", "strokeWidth": 1.5, "color": "var(--chart-ink)"},
-                "encoding": {
-                    "x": {"field": "low", "type": "quantitative"},
-                    "x2": {"field": "high"},
-                },
+                "mark": {"type": "rule", "color": "var(--chart-ink)"},
+                "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}},
             },
             {
                 "mark": {"type": "text", "align": "left", "dx": 6},
-                "encoding": {
-                    "x": {"field": "high", "type": "quantitative"},
-                    "text": {"field": "label"},
-                },
+                "encoding": {"x": {**x, "field": "high"}, "text": {"field": "label"}},
             },
-        ]  # fmt: skip
-        if narrow:
-            first = {"field": "series", "equal": series[0] if series else ""}
-            layers.append(
-                {
-                    "transform": [{"filter": first}],
-                    "mark": {"type": "text", "align": "left", "dy": -20, "fontSize": 12,
-                             "color": "var(--chart-soft)"},
-                    "encoding": {"x": {"value": 2}, "text": {"field": "server"}},
-                }
-            )  # fmt: skip
-        row = 26 if not narrow else 28
+        ]
+        y: dict[str, Any] = {
+            "field": "server",
+            "type": "nominal",
+            "sort": names,
+            "axis": _row_names(width),
+            "scale": {
+                "paddingInner": 0.5 if narrow else 0.3,
+                "paddingOuter": 0.5 if narrow else 0.2,
+            },
+        }
+        if narrow and series:
+            first = {"transform": [{"filter": f'datum.series == "{series[0]}"'}]}
+            layers.append(_names_within(first, "server", -20))
+        offset = {"yOffset": {"field": "series", "sort": series}} if several else {}
         return {
             "data": {"values": values},
-            "width": width - (30 if narrow else 240),
-            "height": {"step": row, "for": "offset"} if len(series) > 1 else
-            {"step": row * (1.8 if narrow else 1.3)},
-            "encoding": {"y": y, **({"yOffset": offset} if len(series) > 1 else {})},
+            "width": _plot_px(width),
+            "height": {"step": 24 if several else 34 if narrow else 28},
+            "encoding": {"y": y, **offset},
             "layer": layers,
-        }  # fmt: skip
+        }
 
     return Figure(
-        name=slug,
-        title=title,
-        caption=caption,
+        name=name,
+        title=text["title"],
+        caption=text["caption"],
         layout=layout,
+        key=key,
         header=["server", "whose", axis, "spread"],
         rows=rows,
     )
@@ -978,158 +752,139 @@ def _bars(
 
 
 @dataclass(frozen=True)
-class Event:
-    """What one thread did, or what the client saw; an instant lasts 0 ms."""
+class Kind:
+    """A kind of event: how it is drawn."""
 
-    lane: str
-    name: str
-    start_ms: float
-    dur_ms: float
+    text: str
+    colour: str
+    px: int
 
 
-def events_of(trace: dict[str, Any] | list[dict[str, Any]]) -> list[Event]:
-    """The complete and the instant events of a Chrome trace, by thread, from 0 ms."""
-    raw = trace if isinstance(trace, list) else trace["traceEvents"]
-    lanes = {
-        (e["pid"], e["tid"]): str(e["args"]["name"])
-        for e in raw
-        if e["ph"] == "M" and e["name"] == "thread_name"
+#: In the order in which they are drawn, and stand in the key.
+KINDS = {
+    "sleeps": Kind("sleeps", "var(--chart-1)", 3),
+    "head": Kind("waits for the head", "var(--chart-4)", 12),
+    "body": Kind("waits for the body", "var(--chart-3)", 12),
+    "held": Kind("held back by the kernel", "var(--chart-5)", 12),
+    "works": Kind("works", "var(--chart-7)", 20),
+}
+_KIND_OF_NAME = {"wait for head": "head", "wait for body": "body", "held back": "held"}
+
+
+def kind_of(event: dict[str, Any]) -> str:
+    asleep = "sleeps" if event["cat"] == "wait" else "works"
+    return _KIND_OF_NAME.get(event["name"], asleep)
+
+
+def timeline(name: str, trace: dict[str, Any]) -> Figure:
+    """What each thread did, and what the clients saw: a trace of `lab/trace.py`."""
+    events = [e for e in trace["traceEvents"] if e["ph"] == "X"]
+    named = {
+        what: {e["tid"]: e["args"] for e in trace["traceEvents"] if e["name"] == what}
+        for what in ("thread_name", "thread_sort_index")
     }
-    timed = [e for e in raw if e["ph"] in "Xi"]
-    start = min((e["ts"] for e in timed), default=0)
-    return [
-        Event(
-            lane=lanes.get((e["pid"], e["tid"]), f"thread {e['tid']}"),
-            name=str(e["name"]),
-            start_ms=(e["ts"] - start) / 1000,
-            dur_ms=e.get("dur", 0) / 1000,
+    tids = sorted(
+        named["thread_name"],
+        key=lambda tid: named["thread_sort_index"].get(tid, {}).get("sort_index", tid),
+    )
+    lanes = {tid: str(named["thread_name"][tid]["name"]) for tid in tids}
+    end_ms = max((e["ts"] + e["dur"] for e in events), default=1000.0) / 1000
+    values = []
+    for event in events:
+        start, dur = event["ts"] / 1000, event["dur"] / 1000
+        lane = lanes[event["tid"]]
+        values.append(
+            {
+                "lane": lane,
+                "kind": kind_of(event),
+                "start": start,
+                # What is shorter than a hair would not be seen.
+                "end": max(start + dur, start + end_ms / 300),
+                "middle": start + dur / 2,
+                "share": dur / end_ms,
+                "label": f"{event['name']}, {dur:.1f} ms",
+                "said": f"{lane}{MARK}{lane}: {event['name']}, at {start:.2f} ms, "
+                f"for {dur:.2f} ms",
+            }
         )
-        for e in sorted(timed, key=lambda e: (e["ts"], -e.get("dur", 0)))
-    ]
-
-
-_TIMELINE_COLOURS = ("7", "3", "8", "5", "4", "2", "6", "1")
-
-
-def timeline(
-    name: str,
-    trace: dict[str, Any] | list[dict[str, Any]] | Sequence[Event],
-    *,
-    title: str = "",
-    waits: Sequence[str] = ("wait", "select", "sleep", "lock", "idle", "poll"),
-) -> Figure:
-    """A lane a thread; waiting is drawn thin and grey, work as a bar in a colour.
-
-    waits: events whose name contains one of these words are waiting.
-    """
-    if isinstance(trace, list) and trace and isinstance(trace[0], Event):
-        events: Sequence[Event] = trace
-    else:
-        events = events_of(trace)  # type: ignore[arg-type]
-    end = max((e.start_ms + e.dur_ms for e in events), default=1.0)
-    lanes = list(dict.fromkeys(e.lane for e in events))
-    values = [
-        {
-            "lane": e.lane,
-            "name": e.name,
-            "start": e.start_ms,
-            # What is shorter than a hair would not be seen.
-            "end": max(e.start_ms + e.dur_ms, e.start_ms + end / 250),
-            "wait": any(word in e.name.lower() for word in waits),
-            "tip": f"{e.lane}: {e.name}, at {e.start_ms:.2f} ms"
-            + (f", for {e.dur_ms:.2f} ms" if e.dur_ms else ""),
-        }
-        for e in events
-    ]
-    work = list(dict.fromkeys(str(v["name"]) for v in values if not v["wait"]))
-    colours = [
-        f"var(--chart-{_TIMELINE_COLOURS[n % len(_TIMELINE_COLOURS)]})"
-        for n in range(len(work))
-    ]
+    seen = {value["kind"] for value in values}
+    kinds = {kind: how for kind, how in KINDS.items() if kind in seen}
 
     def layout(width: int) -> dict[str, Any]:
-        narrow = width < 500
-        y: dict[str, Any] = {
-            "field": "lane",
-            "type": "nominal",
-            "sort": lanes,
-            "title": None,
-            "axis": None
-            if narrow
-            else {"ticks": False, "domain": False, "grid": True, "labelLimit": 150},
-        }
+        narrow = is_narrow(width)
+        names_px = 0 if narrow else 130
         x = {
             "field": "start",
             "type": "quantitative",
             "title": "ms",
-            "scale": {"domain": [0, end * 1.01], "nice": False},
+            "scale": {"domain": [0, end_ms], "nice": False},
             "axis": {"tickCount": 5 if narrow else 10},
         }
         layers: list[dict[str, Any]] = [
             {
-                "transform": [{"filter": "datum.wait"}],
-                "mark": {
-                    "type": "bar",
-                    "height": 4,
-                    "color": "var(--chart-soft)",
-                    "opacity": 0.55,
-                },
+                "transform": [{"filter": f"datum.kind == '{kind}'"}],
+                "mark": {"type": "bar", "height": how.px, "color": how.colour},
                 "encoding": {
                     "x": x,
                     "x2": {"field": "end"},
-                    "description": {"field": "tip"},
+                    "description": {"field": "said"},
                 },
-            },
-            {
-                "transform": [{"filter": "!datum.wait"}],
-                "mark": {"type": "bar", "height": 18},
-                "encoding": {
-                    "x": x,
-                    "x2": {"field": "end"},
-                    "color": {
-                        "field": "name",
-                        "scale": {"domain": work, "range": colours},
-                        "legend": {
-                            "symbolType": "square",
-                            "columns": 2 if narrow else 4,
-                        },
-                    },
-                    "description": {"field": "tip"},
-                },
-            },
+            }
+            for kind, how in kinds.items()
         ]
+        # Room for the label is a share of the width.
+        least = 0.45 if narrow else 0.25
+        told = (
+            f"datum.share > {least} && indexof(['head','body','held'], datum.kind) >= 0"
+        )
+        layers.append(
+            {
+                "transform": [{"filter": told}],
+                "mark": {"type": "text", "dy": -14, "fontSize": 12},
+                "encoding": {
+                    "x": {**x, "field": "middle"},
+                    "text": {"field": "label"},
+                },
+            }
+        )
         if narrow:
-            layers.append(
-                {
-                    "data": {"values": [{"lane": lane} for lane in lanes]},
-                    "mark": {"type": "text", "align": "left", "dy": -18, "fontSize": 12,
-                             "color": "var(--chart-soft)"},
-                    "encoding": {"x": {"value": 0}, "text": {"field": "lane"}},
-                }
-            )  # fmt: skip
+            first = {"data": {"values": [{"lane": lane} for lane in lanes.values()]}}
+            layers.append(_names_within(first, "lane", -30))
+        axis = _row_names(width)
+        if axis is not None:
+            axis |= {"labelPadding": names_px - 5, "labelLimit": names_px - 5}
+            axis |= {"minExtent": names_px, "maxExtent": names_px}
         return {
             "data": {"values": values},
-            "width": width - (20 if narrow else 170),
-            "height": {"step": 52 if narrow else 34},
-            "encoding": {"y": y},
+            "width": width - names_px - 24,
+            "height": {"step": 58 if narrow else 44},
+            "encoding": {
+                "y": {
+                    "field": "lane",
+                    "type": "nominal",
+                    "sort": list(lanes.values()),
+                    "axis": axis,
+                }
+            },
             "layer": layers,
         }
 
+    rows = [
+        [f"{ts / 1000:.2f} ms", lanes[tid], what, f"{dur / 1000:.2f} ms"]
+        for ts, tid, what, dur in sorted(
+            (e["ts"], e["tid"], e["name"], e["dur"]) for e in events
+        )
+    ]
+    words = trace["otherData"]
     return Figure(
         name=_slug(name),
-        title=title or "What each thread did, and what the client saw, on one clock.",
-        caption="A bar is work, a thin grey line is waiting.",
+        title=f"What every thread of {words['step']} did. {words['words']}",
+        caption="A lane a thread, on one clock with what the client saw.",
         layout=layout,
-        header=["at", "thread", "what", "for"],
-        rows=[
-            [
-                f"{e.start_ms:.2f} ms",
-                e.lane,
-                e.name,
-                f"{e.dur_ms:.2f} ms" if e.dur_ms else "",
-            ]
-            for e in events
-        ],
+        key=[Key(how.text, "bar", how.colour) for how in kinds.values()],
+        header=["at", "lane", "what", "for"],
+        rows=rows,
+        notes=words["conclusions"],
     )
 
 

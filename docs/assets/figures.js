@@ -1,0 +1,46 @@
+// Figures are complete without this script. With it, a mark under the pointer says what
+// it shows at once, and entries of a figure's key hide and show what they stand for.
+for (const chart of document.querySelectorAll("figure.chart")) {
+  const series = [...chart.querySelectorAll(".chart-key li[data-series]")].filter(
+    (entry) => entry.dataset.series,
+  );
+  if (series.length > 2) {
+    for (const entry of series) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.setAttribute("aria-pressed", "true");
+      button.append(...entry.childNodes);
+      entry.append(button);
+      button.addEventListener("click", () => {
+        const hide = button.getAttribute("aria-pressed") === "true";
+        button.setAttribute("aria-pressed", String(!hide));
+        for (const mark of chart.querySelectorAll("svg [data-series]")) {
+          if (mark.dataset.series === entry.dataset.series) {
+            mark.toggleAttribute("hidden", hide);
+          }
+        }
+      });
+    }
+  }
+
+  let tip = null;
+  const drop = () => {
+    tip?.remove();
+    tip = null;
+  };
+  for (const mark of chart.querySelectorAll("svg [data-series]")) {
+    const said = mark.querySelector("title")?.textContent;
+    mark.querySelector("title")?.remove();
+    mark.addEventListener("pointerenter", (event) => {
+      drop();
+      tip = document.createElement("div");
+      tip.className = "chart-tip";
+      tip.textContent = said;
+      document.body.append(tip);
+      const left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8);
+      tip.style.left = `${Math.max(8, left)}px`;
+      tip.style.top = `${Math.max(8, event.clientY - tip.offsetHeight - 12)}px`;
+    });
+    mark.addEventListener("pointerleave", drop);
+  }
+}
