@@ -1,0 +1,274 @@
+"""What a trace shows, judged by what happened in which order and not by a stopwatch."""
+
+import itertools
+import json
+import os
+import queue
+import re
+import select
+import selectors
+import sys
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lab import trace, traced
+from lab.trace import SCENARIOS, Client, Event, Scenario
+
+IN_BOOK = [(step, name) for step, found in SCENARIOS.items() for name in found]
+#: As often as a machine that is busy may get in the way of what is to be seen.
+REQUESTS = 5
+ON_LINUX = pytest.mark.skipif(
+    sys.platform != "linux", reason="the kernel's queue and its 40 ms are Linux's"
+)
+
+
+def play(step: str, **changes: Any) -> dict[str, list[Event]]:
+    scenario = Scenario("", (Client(requests=REQUESTS),), send_queue=True)
+    return trace.lanes_of(trace.record(step, replace(scenario, **changes)))
+
+
+def named(events: list[Event], name: str) -> list[Event]:
+    return [event for event in events if event["name"] == name]
+
+
+def start(event: Event) -> float:
+    return float(event["ts"])
+
+
+def end(event: Event) -> float:
+    return float(event["ts"] + event["dur"])
+
+
+def server_events(lanes: dict[str, list[Event]]) -> list[Event]:
+    lists = (
+        events
+        for lane, events in lanes.items()
+        if not lane.startswith(("client", "queue"))
+    )
+    return sorted(itertools.chain.from_iterable(lists), key=start)
+
+
+@ON_LINUX
+def test_step06_waits_in_the_kernel_and_in_no_thread() -> None:
+    lanes = play("step06")
+    client, server = lanes["client 1"], server_events(lanes)
+    sends = named(server, "send body")
+    assert len(sends) == REQUESTS
+
+    held = named(lanes.get("queue to client 1", []), "held back")
+    assert held, "no body was held back"
+    for wait in held:
+        assert wait["args"]["unsent"] == 70
+        assert (
+            wait["args"]["unacknowledged"]
+            == named(server, "send head")[0]["args"]["bytes"]
+        )
+        send = max((s for s in sends if end(s) <= start(wait)), key=start)
+        body = min(
+            (e for e in named(client, "wait for body") if end(e) > start(wait)),
+            key=start,
+        )
+        # The program has sent the body; the client has the head, and not the body.
+        assert send["args"]["unsent"] == 70
+        assert end(send) < end(body)
+        # Between the two the program does nothing for it.
+        between = [e for e in server if end(send) < start(e) and end(e) < end(body)]
+        assert {e["name"] for e in between} <= {"wake", "drain", "select"}
+
+
+@ON_LINUX
+def test_step06_is_told_in_words() -> None:
+    scenario = replace(SCENARIOS["step06"]["alone"], clients=(Client(REQUESTS),))
+    told = trace.record("step06", scenario)["otherData"]["conclusions"]
+    assert [line.partition(":")[0] for line in told] == [
+        f"request {n}" for n in range(1, REQUESTS + 1)
+    ]
+    assert re.search(
+        r"ms between the head's arrival and the body's; meanwhile every thread of the "
+        r"server slept: .*keeper in select\(pipe, client 1\); .*; the server's kernel "
+        r"held 70 bytes back until \d+ were acknowledged",
+        "\n".join(told),
+    )
+
+
+def test_step07_never_waits_for_an_acknowledgement() -> None:
+    lanes = play("step07")
+    assert len(named(server_events(lanes), "send both")) == REQUESTS
+    assert len(named(lanes["client 1"], "wait for head")) == REQUESTS
+    # Head and body come together, and nothing stays behind.
+    assert named(lanes["client 1"], "wait for body") == []
+    assert [lane for lane in lanes if lane.startswith("queue")] == []
+
+
+@pytest.mark.parametrize("step", ["step03", "step05"])
+def test_nobody_watches_a_connection_that_is_handed_back(step: str) -> None:
+    recorded = trace.record(step, Scenario("", (Client(requests=REQUESTS),)))
+    lanes = trace.lanes_of(recorded)
+    selects = named(lanes["loop"], "select")
+    stuck = 0
+    for asked in named(lanes["client 1"], "send request")[1:]:
+        asleep = next((s for s in selects if start(s) < end(asked) < end(s)), None)
+        if asleep is None or "client 1" in asleep["args"]["watched"]:
+            continue  # the worker and the client were quicker than the loop
+        then = selects[selects.index(asleep) + 1]
+        assert asleep["args"]["ready"] == []
+        assert then["args"]["ready"] == ["client 1"]
+        stuck += 1
+    assert stuck, "every request was watched for at once"
+    assert "nobody watched client 1" in "\n".join(trace.conclusions(recorded))
+
+
+def test_step04_spins_while_its_worker_waits_for_another_client() -> None:
+    half = Client(sends="half a request", stays_s=0.2)
+    clients = (half, Client(requests=1, after_s=0.02))
+    recorded = trace.record("step04", Scenario("", clients, workers=1))
+    lanes = trace.lanes_of(recorded)
+    blocked = named(lanes["worker-1"], "wait to receive")[0]
+    assert blocked["args"]["client"] == "client 1"
+    spins = [s for s in named(lanes["keeper"], "spin") if start(s) < end(blocked)]
+    assert any(s["args"]["ready"] == ["client 2"] for s in spins)
+    told = "\n".join(recorded["otherData"]["conclusions"])
+    assert re.search(r"calling select\(\) [\d,]+ times for nothing", told)
+
+
+@pytest.mark.parametrize(("step", "name"), IN_BOOK)
+def test_server_and_clients_agree(step: str, name: str) -> None:
+    scenario = SCENARIOS[step][name]
+    recorded = trace.record(step, scenario, name)
+    lanes = trace.lanes_of(recorded)
+    server = server_events(lanes)
+    assert [lane for lane in lanes if lane.startswith("client")] == [
+        f"client {n}" for n in range(1, len(scenario.clients) + 1)
+    ]
+    # A thread does one thing at a time.
+    for events in lanes.values():
+        for one, next_one in itertools.pairwise(sorted(events, key=start)):
+            assert end(one) <= start(next_one) + 0.2  # rounding
+
+    asked = 0
+    for number, client in enumerate(scenario.clients, start=1):
+        lane = lanes[f"client {number}"]
+        requests = named(lane, "send request")
+        assert len(requests) == (client.requests if client.sends == "requests" else 0)
+        asked += len(requests)
+        mine = [e for e in server if e["args"].get("client") == f"client {number}"]
+        received = [e for e in mine if e["name"].endswith("receive")]
+        sent = [e for e in mine if e["name"] in ("send head", "send both")]
+        for request, head, answer in zip(
+            requests, named(lane, "wait for head"), sent, strict=True
+        ):
+            # One clock: nothing is received before it is sent.
+            assert any(start(request) < end(e) < start(answer) for e in received)
+            assert start(answer) < end(head)
+    assert len(named(server, "handler")) == asked
+    assert len(recorded["otherData"]["conclusions"]) == asked
+
+
+def test_every_name_is_documented() -> None:
+    documented = set(re.findall(r"`([\w ]+)`", f"{trace.__doc__}{traced.__doc__}"))
+    for step, name in IN_BOOK:
+        recorded = json.loads(trace.file_of(step, name).read_text())
+        names = {e["name"] for e in recorded["traceEvents"] if e["ph"] == "X"}
+        assert names <= documented
+
+
+@pytest.mark.parametrize(("step", "name"), IN_BOOK)
+def test_what_the_book_prints_is_recorded(step: str, name: str) -> None:
+    path = trace.file_of(step, name)
+    recorded = json.loads(path.read_text())
+    assert path.stat().st_size < 60_000
+    about = recorded["otherData"]
+    assert (about["step"], about["scenario"]) == (step, name)
+    assert about["words"] == SCENARIOS[step][name].words, "record it again"
+    assert about["conclusions"] == trace.conclusions(recorded)
+    assert about["machine"]["system"] == "Linux"
+    assert "█" in trace.draw(recorded)
+    assert len(trace.listing(recorded).splitlines()) == sum(
+        map(len, trace.lanes_of(recorded).values())
+    )
+
+
+def test_spins_are_counted_and_what_lies_between_is_kept() -> None:
+    def event(ts: float, name: str = "select", ready: str = "client 1") -> Event:
+        return {
+            "ph": "X", "name": name, "cat": "wait", "pid": 1, "tid": 1, "ts": ts,
+            "dur": 1.0, "args": {"ready": [ready] if ready else []},
+        }  # fmt: skip
+
+    def merged(*events: Event) -> list[tuple[str, int]]:
+        return [
+            (e["name"], e["args"].get("calls", 1))
+            for e in trace._without_spins(list(events))
+        ]
+
+    assert merged(event(0), event(2), event(4)) == [("spin", 3)]
+    assert merged(event(0), event(2, "hand over"), event(4)) == [
+        ("select", 1), ("hand over", 1), ("select", 1),
+    ]  # fmt: skip
+    assert merged(event(0), event(2, ready="pipe")) == [("select", 1)] * 2
+    assert merged(event(0, ready=""), event(2, ready="")) == [("select", 1)] * 2
+
+
+def test_all_is_as_it_was_after_tracing() -> None:
+    def all_that_is_replaced() -> list[object]:
+        return [
+            select.select, selectors.DefaultSelector, queue.SimpleQueue,
+            threading.Lock, os.pipe, os.write, os.read,
+        ]  # fmt: skip
+
+    before = all_that_is_replaced()
+    with traced.tracing(traced.Recorder()):
+        assert not set(map(id, before)) & set(map(id, all_that_is_replaced()))
+    assert all_that_is_replaced() == before
+
+
+def test_waiting_for_a_lock_is_noted() -> None:
+    recorder = traced.Recorder()
+    lock = traced.TracedLock(recorder)
+    assert lock.acquire()
+    assert not lock.acquire(blocking=False)
+    assert recorder.events == []
+    waiter = threading.Thread(target=lock.acquire, name="waiter")
+    waiter.start()
+    # It is in the lock's own acquire() once it has asked for the time.
+    while (frame := sys._current_frames().get(waiter.ident or 0)) is None or (
+        "start" not in frame.f_locals
+    ):
+        assert waiter.is_alive()
+    lock.release()
+    waiter.join()
+    assert [(thread, name) for thread, name, *_ in recorder.events] == [
+        ("waiter", "lock wait")
+    ]
+
+
+def test_a_lock_of_the_standard_library_is_left_alone() -> None:
+    with traced.tracing(traced.Recorder()):
+        assert not isinstance(threading.Lock(), traced.TracedLock)
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "head"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "both"),
+        (b"ok", "body"),
+        (b"", "body"),
+    ],
+)
+def test_parts_of_a_response(data: bytes, part: str) -> None:
+    assert traced.part_of_a_response(data) == part
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
+    file = tmp_path / "trace.json"
+    assert trace.main(["step07", "--requests", "2", "--output", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^client 1 .*█", printed, re.MULTILINE)
+    assert "request 2: " in printed
+    assert json.loads(file.read_text())["otherData"]["machine"]
+    assert trace.main(["step07", "nonsense"]) == 1
+    assert "no scenario nonsense: alone" in capsys.readouterr().err
