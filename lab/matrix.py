@@ -27,10 +27,13 @@ class Plan:
     silent: int = 0
     headers: Headers = "plain"
     generator: Generator = "lab"
+    path: str = "/"
     #: Also count system calls, in a run of their own.
     syscalls: bool = False
     #: How many times as long as others: for a server that answers ten times a second.
     patience: float = 1.0
+    #: At most so many repeats, where time is short; None: as many as others.
+    repeats: int | None = None
 
     def __str__(self) -> str:
         text = f"{self.server}, {self.connections} × {self.mode}"
@@ -38,6 +41,8 @@ class Plan:
             text += f", {self.silent} silent"
         if self.headers != "plain":
             text += f", {self.headers} headers"
+        if self.path != "/":
+            text += f", {self.path}"
         if self.generator != "lab":
             text += f", {self.generator}"
         return text
@@ -50,6 +55,7 @@ class Plan:
             connections=self.connections,
             silent=self.silent,
             headers=self.headers,
+            path=self.path,
             generator=self.generator,
         )
 
@@ -72,6 +78,7 @@ def book_plan() -> list[Plan]:
         plans.append(Plan(step, 100, own_mode(step), generator="wrk"))
     plans += [Plan("step06", 1000, generator="wrk")]  # its other figure
     plans += silent_plan()
+    plans += slow_handler_plan()
     plans += peer_plan("wrk")
     return [
         replace(plan, syscalls=counts_syscalls(plan)) for plan in dict.fromkeys(plans)
@@ -84,6 +91,7 @@ def counts_syscalls(plan: Plan) -> bool:
         plan.connections == 100
         and plan.mode == own_mode(plan.server)
         and plan.silent == 0
+        and plan.path == "/"
         and plan.headers == "plain"
         and (plan.generator == "lab" or plan.server not in STEPS)
     )
@@ -91,16 +99,29 @@ def counts_syscalls(plan: Plan) -> bool:
 
 def tour_plan() -> list[Plan]:
     """What a reader's first `make` measures: each step, and what the claims need."""
-    plans = [Plan(step, 100, own_mode(step)) for step in STEPS]
-    plans += [
-        Plan("step05", 1, patience=2.0),  # ten answers a second
+    plans = [
+        Plan("step01", 10, "close"),
+        *slow_handler_plan(),
+        Plan("step03", 1, patience=2.0),  # ten answers a second
+        Plan("step03", 10),
+        Plan("step03", 1000),
+        Plan("step03", 100, "close"),
+        Plan("step04", 1),
+        Plan("step04", 100, "close"),
+        Plan("step05", 1, patience=2.0),
         Plan("step05", 10),
         Plan("step06", 1),
         Plan("step06", 1000),
     ]
     for step in ("step07", "step08"):
         plans += [Plan(step, 10), Plan(step, 10, silent=900)]
-    return plans
+    headlines = [Plan(step, 100, own_mode(step)) for step in STEPS]
+    return headlines + [replace(plan, repeats=2) for plan in plans]
+
+
+def slow_handler_plan() -> list[Plan]:
+    """Four workers against one thread, where a handler waits."""
+    return [Plan(step, 100, "close", path="/sleep/10") for step in ("step01", "step02")]
 
 
 def silent_plan() -> list[Plan]:
@@ -129,4 +150,5 @@ def rotated(plans: Sequence[Plan], repeat: int, repeats: int) -> list[Plan]:
     warm, and a disturbance does not hit all repeats of one point.
     """
     start = len(plans) * repeat // repeats
-    return [*plans[start:], *plans[:start]]
+    order = [*plans[start:], *plans[:start]]
+    return [plan for plan in order if plan.repeats is None or repeat < plan.repeats]

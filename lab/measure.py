@@ -52,6 +52,7 @@ from lab.servers import (
     Sample,
     ServerCommand,
     ServerError,
+    core_busy_s,
     count_syscalls,
     running,
     step_command,
@@ -61,7 +62,7 @@ from lab.wrk import run_wrk, wrk_version
 HOST = "127.0.0.1"
 #: What a run takes beside its timed part, in seconds: starting and stopping the server
 #: and the generator, opening the connections. It only serves the estimate.
-OVERHEAD_S = 0.6
+OVERHEAD_S = 0.5
 #: Length of a run under strace, in seconds.
 SYSCALLS_S = 1.0
 #: All of such a run, about.
@@ -84,9 +85,12 @@ class Timing:
         """About how long one run of that point takes, in seconds."""
         return self.seconds * plan.patience + self.warmup_s + OVERHEAD_S
 
+    def repeats_of(self, plan: Plan) -> int:
+        return min(self.repeats, plan.repeats or self.repeats)
+
     def of_all(self, plans: Sequence[Plan]) -> float:
         counting = COUNTING_S * sum(plan.syscalls for plan in plans)
-        return self.repeats * sum(map(self.of_run, plans)) + counting
+        return counting + sum(self.repeats_of(p) * self.of_run(p) for p in plans)
 
 
 # -- one run ------------------------------------------------------------------
@@ -94,19 +98,25 @@ class Timing:
 
 def measure_once(plan: Plan, timing: Timing, cores: Cores, position: int) -> Repeat:
     """Start the server, load it for a while, and stop it."""
-    samples: dict[str, tuple[float, Sample]] = {}
+    samples: dict[str, tuple[float, float | None, Sample]] = {}
     with running(command_for(plan.server), cores=cores.server) as server:
 
         def sample(moment: Literal["start", "end"]) -> None:
-            samples[moment] = time.monotonic(), server.sample()
+            core_s = core_busy_s(cores.server[0]) if cores.server else None
+            samples[moment] = time.monotonic(), core_s, server.sample()
 
         load = run_wrk if plan.generator == "wrk" else run_load
         result = load(
             load_spec(plan, server.port, timing, cores),
             sample,
         )
-    (start_s, before), (end_s, after) = samples["start"], samples["end"]
+    start_s, core_before, before = samples["start"]
+    end_s, core_after, after = samples["end"]
     server_cpu = (after.cpu_s - before.cpu_s) / (end_s - start_s)
+    others_cpu = None
+    if core_before is not None and core_after is not None:
+        others_cpu = (core_after - core_before) / (end_s - start_s) - server_cpu
+        others_cpu = max(0.0, others_cpu)
     result = result.judged(server_cpu)
 
     def per_request(first: int | None, last: int | None) -> float | None:
@@ -125,6 +135,7 @@ def measure_once(plan: Plan, timing: Timing, cores: Cores, position: int) -> Rep
         reconnects=result.reconnects,
         silent_open=result.silent_open,
         server_cpu=server_cpu,
+        others_cpu=others_cpu,
         generator_cpu=result.generator_cpu,
         generator_busy=result.generator_busy,
         generator_bound=result.generator_bound,
@@ -167,6 +178,7 @@ def load_spec(plan: Plan, port: int, timing: Timing, cores: Cores) -> LoadSpec:
         keep_alive=plan.mode == "keep-alive",
         silent=plan.silent,
         headers=plan.headers,
+        path=plan.path,
         processes=max(1, min(MAX_PROCESSES, helpers, plan.connections)),
         cpus=cores.generator or None,
     )
@@ -272,8 +284,8 @@ def measure(
         complete = True
     except KeyboardInterrupt:
         console.print(
-            f"interrupted: {results.runs} of {len(wanted) * timing.repeats} runs "
-            "were finished"
+            f"interrupted: {results.runs} of {sum(map(timing.repeats_of, wanted))} "
+            "runs were finished"
         )
     for reason in dict.fromkeys(results.failures.values()):
         failed = [str(p) for p, why in results.failures.items() if why == reason]

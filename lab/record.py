@@ -98,6 +98,12 @@ class Repeat(_Part):
         description="CPU time of the server divided by the length of the run: 1.0 is "
         "one core fully used.",
     )
+    others_cpu: NonNegative | None = Field(
+        default=None,
+        description="What other processes took of the server's core (and a hypervisor "
+        "of its machine), likewise. More than a few percent: the run was disturbed. "
+        "Null where the server was not pinned to a core.",
+    )
     generator_cpu: NonNegative | None = Field(
         default=None,
         description="The same for the busiest process of the load generator.",

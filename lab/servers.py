@@ -240,6 +240,16 @@ def _calls_between(log: Path, start: float, end: float) -> Iterator[str]:
                 yield match["name"]
 
 
+def core_busy_s(core: int) -> float:
+    """Seconds that this core has worked for processes, or for another machine.
+
+    The kernel's own work on the network is not in it: it is part of being a server.
+    """
+    times = psutil.cpu_times(percpu=True)[core]
+    steal = getattr(times, "steal", 0.0)  # Linux: what the hypervisor took
+    return float(times.user + times.nice + times.system + steal)
+
+
 def _switches(process: psutil.Process) -> tuple[int, int | None]:
     """Voluntary and involuntary context switches of all threads."""
     if sys.platform != "linux":

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.matrix import HEADERS, STEPS
+from lab.peers import PEERS
 from lab.quantity import THIN_SPACE, Quantity
 from lab.record import (
     BOOK,
@@ -41,7 +42,10 @@ TITLES = {
     "step07": "one write",
     "step08": "register once",
 }
+PEER_NAMES = tuple(peer.name for peer in PEERS)
 GENERATORS: dict[Generator, str] = {"lab": "embedded generator", "wrk": "wrk"}
+#: A run in which others took more than this share of the server's core.
+DISTURBED = 0.05
 BOUND_NOTE = "≥ ≤: the generator was the limit, so this is a bound, not the speed"
 
 
@@ -95,9 +99,7 @@ def step_table(record: Record) -> Table:
 def tables(record: Record) -> Iterable[Table]:
     """All that a record holds, as far as it holds it."""
     measurement = Measurement(record)
-    if any(
-        point.server in STEPS and point.connections == 100 for point in record.points
-    ):
+    if any(point.server not in ("step08", *PEER_NAMES) for point in record.points):
         yield step_table(record)
     for mode in ("keep-alive", "close"):
         for generator in GENERATORS:
@@ -232,8 +234,16 @@ def _table(title: str, words: Sequence[str], numbers: Sequence[str] = ()) -> Tab
 def print_tables(record: Record, shown: Iterable[Table], console: Console) -> None:
     for table in shown:
         console.print(table)
-    if any(repeat.generator_bound for p in record.points for repeat in p.repeats):
+    repeats = [repeat for point in record.points for repeat in point.repeats]
+    if any(repeat.generator_bound for repeat in repeats):
         console.print(Text(BOUND_NOTE, style="dim"))
+    disturbed = sum((repeat.others_cpu or 0.0) > DISTURBED for repeat in repeats)
+    if disturbed:
+        console.print(
+            f"{disturbed} of {len(repeats)} runs were disturbed: other processes took "
+            f"more than {DISTURBED:.0%} of the server's core",
+            style="yellow",
+        )
     least = min((len(p.repeats) for p in record.points if p.repeats), default=0)
     console.print(
         Text(

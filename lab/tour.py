@@ -17,7 +17,7 @@ from lab.measure import Timing, exit_code, measure
 from lab.record import READER, RecordError, load_record, short_path
 from lab.show import print_tables, step_table
 
-TIMING = Timing(repeats=3, seconds=1.0, warmup_s=0.2)
+TIMING = Timing(repeats=3, seconds=0.8, warmup_s=0.15)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
