@@ -184,7 +184,7 @@ FRAMING_FIELD = _compile(rf"\n({FRAMING_NAME}):([^\r]*+)")
 # The long way leads to the same request; this is one look.
 OTHER_FIELD = rf"(?!{FRAMING_NAME}:){FIELD}"
 ORDINARY_HEAD = _compile(
-    rf"({METHOD}) (/{TARGET_CHAR}*+) HTTP/1\.(1)\r\n"
+    rf"(?!CONNECT )({METHOD}) (/{TARGET_CHAR}*+) HTTP/1\.(1)\r\n"
     rf"((?:{OTHER_FIELD})*+[Hh]ost: [A-Za-z0-9.\-]++(?::[0-9]++)?+\r\n"
     rf"(?:{OTHER_FIELD}|[Cc]onnection: [Kk]eep-[Aa]live\r\n)*+)\r\n"
 )
@@ -267,7 +267,7 @@ def _understand(
     if hosts and not HOST.fullmatch(hosts[0]):
         raise BadRequest(400, "malformed Host")
     headers: dict[str, str] | bytes = lines
-    if not target.startswith("/"):
+    if not target.startswith("/") or method == "CONNECT":
         target, host = _other_form(method, target)
         if host is not None:
             headers = _split(lines) | {"host": host}
