@@ -31,7 +31,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from lab.quantity import Quantity
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lab.quantity import EXACT, Quantity
 from lab.record import (
     BOOK,
     READER,
@@ -40,6 +44,7 @@ from lab.record import (
     Record,
     RecordError,
     load_record,
+    short_path,
 )
 
 CHAPTERS = ROOT / "chapters"
@@ -71,7 +76,11 @@ def at_most(measured: Quantity, bound: Quantity | float) -> Verdict:
 def between(
     measured: Quantity, low: Quantity | float, high: Quantity | float
 ) -> Verdict:
-    return every(at_least(measured, low), at_most(measured, high))
+    verdict = every(at_least(measured, low), at_most(measured, high))
+    if verdict.outcome is Outcome.HOLDS:
+        reason = f"{_value(measured)} is from {_bound(low)} to {_bound(high)}"
+        return replace(verdict, reason=reason)
+    return verdict
 
 
 def every(*verdicts: Verdict) -> Verdict:
@@ -98,7 +107,7 @@ def _decide(
             f"a quantity in {measured.unit or 'no unit'} has no bound in "
             f"{bound.unit or 'no unit'}"
         )
-    wanted = f"{relation} {bound:3}"
+    wanted = f"{relation} {_bound(bound)}"
     for quantity in (measured, bound):
         if quantity.is_missing or quantity.repeats < 2:
             doubt = quantity.doubt or "measured once, so its spread is not known"
@@ -109,16 +118,30 @@ def _decide(
     else:
         holds = measured.high <= bound.low
         broken = measured.low > bound.high
-    value = f"{measured:3}"
-    spread = measured.spread()
-    if spread != value:
-        value += f" ({spread})"
+    value = _value(measured)
     if holds:
         return Verdict(Outcome.HOLDS, f"{value} is {wanted}", measured)
     if broken:
         return Verdict(Outcome.BROKEN, f"{value} is not {wanted}", measured)
     why = measured.doubt or bound.doubt or "the spread reaches over the bound"
     return Verdict(Outcome.UNDECIDED, f"{value}, {wanted}? {why}", measured)
+
+
+def _value(measured: Quantity) -> str:
+    """Such as "2 280 (2 250 to 2 310)"."""
+    value = f"{measured:3}"
+    spread = measured.spread()
+    return value if value == spread else f"{value} ({spread})"
+
+
+def _bound(bound: Quantity | float) -> str:
+    """A given number as it was given, a measured one as it was measured."""
+    if not isinstance(bound, Quantity):
+        return f"{bound:g}"
+    if bound.repeats < EXACT:
+        return _value(bound)
+    unit = bound.unit if bound.unit not in ("", "1/s") else ""
+    return f"{bound.median:g} {unit}".rstrip()
 
 
 # -- the claims of a chapter --------------------------------------------------
@@ -228,19 +251,18 @@ _STYLES = {
 
 
 def _print(results: list[tuple[Claim, Verdict]], path: Path) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
     console = Console(highlight=False)
     chapter = None
+    table = Table.grid(padding=(0, 2))
     for claim_, verdict in results:
         if claim_.chapter != chapter:
             chapter = claim_.chapter
-            console.print(Text(f"\n{chapter}", style="bold"))
-        line = Text(f"{verdict.outcome:9}", style=_STYLES[verdict.outcome])
-        line.append(f"  {claim_.id}  {claim_.text}", style="default")
-        console.print(line)
-        console.print(Text(f"           {verdict.reason}", style="dim"))
+            table.add_row()
+            table.add_row("", Text(chapter, style="bold"))
+        outcome = Text(verdict.outcome, style=_STYLES[verdict.outcome])
+        table.add_row(outcome, Text(f"{claim_.id}: {claim_.text}"))
+        table.add_row("", Text(verdict.reason, style="dim"))
+    console.print(table)
     counts = [
         f"{sum(v.outcome is outcome for _, v in results)} {word}"
         for outcome, word in (
@@ -249,4 +271,4 @@ def _print(results: list[tuple[Claim, Verdict]], path: Path) -> None:
             (Outcome.UNDECIDED, "undecided"),
         )
     ]
-    console.print(f"\n{', '.join(counts)} · {path}")
+    console.print(f"\n{', '.join(counts)} · {short_path(path)}", soft_wrap=True)

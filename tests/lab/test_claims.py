@@ -98,6 +98,18 @@ def test_missing_and_single_figures_are_undecided() -> None:
     assert "measured once" in at_least(once, 1).reason
 
 
+def test_a_range_that_holds_is_told_as_one() -> None:
+    latency = Quantity.of([43.0, 44.0, 45.0], "ms")
+    assert between(latency, 38, 50).reason.replace("\u202f", " ") == (
+        "44.0 ms (43.0 to 45.0 ms) is from 38 to 50"
+    )
+    assert "at least 44.5 ms?" in between(latency, 44.5, 50).reason
+    doubled = quantity(20, 22, 24)
+    assert "is not at most 10.0 (9.00 to 11.0)" in (
+        at_most(doubled, quantity(9, 10, 11)).reason.replace("\u202f", " ")
+    )
+
+
 def test_every_is_as_weak_as_its_weakest() -> None:
     holds, broken, undecided = (Verdict(each, str(each)) for each in Outcome)
     assert every(holds, holds).outcome is HOLDS
@@ -110,7 +122,7 @@ def test_a_reason_shows_the_figure_and_the_bound() -> None:
     verdict = at_least(quantity(2_000, 2_280, 2_400), 2_100)
     reason = verdict.reason.replace("\u202f", " ")
     assert reason == (
-        "2 280 (2 000 to 2 400), at least 2 100? the spread reaches over the bound"
+        "2 280 (2 000 to 2 400), at least 2100? the spread reaches over the bound"
     )
     assert verdict.measured is not None
 
