@@ -8,7 +8,7 @@ connects and says nothing stops the server.
 
 See it break:
     python -m steps.step01
-    python -m lab silent http://127.0.0.1:8000 --connections 1 --seconds 10
+    python -m lab silent http://127.0.0.1:8000 --connections 1 --seconds 10 &
     python -m lab probe http://127.0.0.1:8000       # answered when the other has left
 """
 

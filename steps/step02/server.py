@@ -9,7 +9,7 @@ half a request and stops.
 
 See it break:
     python -m steps.step02
-    python -m lab silent http://127.0.0.1:8000 --connections 4 --half --seconds 10
+    python -m lab silent http://127.0.0.1:8000 --connections 4 --half --seconds 10 &
     python -m lab probe http://127.0.0.1:8000       # answered when the others have left
 """
 

@@ -11,7 +11,8 @@ connection leaves a dead descriptor in the list.
 See it break:
     python -m steps.step03
     python -m lab probe http://127.0.0.1:8000 --requests 5   # each waits for a timeout
-    kill -USR1 PID                                           # ebadf counts up
+    python -m lab load http://127.0.0.1:8000 --connections 100 --close
+    kill -USR1 PID                                           # ebadf: many
 """
 
 import errno

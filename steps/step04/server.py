@@ -10,9 +10,9 @@ closes descriptors that another thread is watching.
 
 See it break:
     python -m steps.step04 --workers 1
-    python -m lab silent http://127.0.0.1:8000 --connections 1 --half --seconds 10
+    python -m lab silent http://127.0.0.1:8000 --connections 1 --half --seconds 10 &
     python -m lab probe http://127.0.0.1:8000    # waits; meanwhile a core is 100 % busy
-    kill -USR1 PID                               # select_calls in the millions
+    kill -USR1 PID                               # select_calls: a million
 """
 
 import errno

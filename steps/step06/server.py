@@ -10,6 +10,7 @@ takes about 40 ms. The mutex measures how long anybody waits for it.
 See it break:
     python -m steps.step06
     python -m lab probe http://127.0.0.1:8000 --requests 5   # head at once, body late
+    python -m lab load http://127.0.0.1:8000 --connections 100
     kill -USR1 PID                                           # lock_wait_s: hardly any
 """
 

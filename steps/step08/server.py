@@ -9,8 +9,8 @@ read, everybody waits.
 
 See it break:
     python -m steps.step08
-    python -m lab probe http://127.0.0.1:8000/sleep/5000
-    python -m lab probe http://127.0.0.1:8000        # answered when the other has been
+    python -m lab probe http://127.0.0.1:8000/sleep/5000 &
+    python -m lab probe http://127.0.0.1:8000 --requests 3   # the first of them waits
 """
 
 import selectors
