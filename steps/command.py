@@ -15,6 +15,8 @@ from steps.app import Application, app
 
 # How many connections the kernel may complete before the server accepts them.
 BACKLOG = 1024
+# More than the pool waits for its workers: it shall end first, and close what it has.
+STOP_WAIT_S = 3.0
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,11 @@ def main(name: str, server_class: type[Server]) -> NoReturn:
 
     def stop(signal_number: int, frame: FrameType | None) -> None:
         server.stop()
+        # Steps 01 and 08 call the handler in this thread, and it may never return.
+        signal.setitimer(signal.ITIMER_REAL, STOP_WAIT_S)
+
+    def give_up(signal_number: int, frame: FrameType | None) -> None:
+        sys.exit(0)
 
     def log_stats(signal_number: int, frame: FrameType | None) -> None:
         stats = dataclasses.asdict(server.stats)
@@ -58,6 +65,7 @@ def main(name: str, server_class: type[Server]) -> NoReturn:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGALRM, give_up)
     signal.signal(signal.SIGUSR1, log_stats)
     port = listener.getsockname()[1]
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host

@@ -1,5 +1,6 @@
 """Send a response in one write."""
 
+import contextlib
 import socket
 
 from steps.http11 import Request, Response
@@ -10,7 +11,8 @@ class OneWriteConnection(Connection):
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
         # The kernel shall not keep a small segment until the last one is acknowledged.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # macOS, where the client has gone already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     # [one-write]
     def send(self, response: Response, request: Request | None, keep: bool) -> None:
