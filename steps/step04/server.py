@@ -85,6 +85,9 @@ class Server:
 
     def _round(self) -> None:
         kept = self._connections.fd_set()
+        # Noted before select(): a worker that is done after it has read what made the
+        # connection ready, and another worker would block in recv() for more.
+        busy = {fd for fd, connection in kept.items() if connection.busy}
         watched = [self._stop.fileno(), self._pipe.fileno(), *kept]
         self.stats.select_calls += 1
         try:
@@ -97,17 +100,17 @@ class Server:
             return
         for fd in ready:
             if fd in kept:
-                self._dispatch(kept[fd])
+                self._dispatch(kept[fd], fd in busy)
             elif fd == self._pipe.fileno():
                 self.stats.wakes += 1
                 self._pipe.drain()
 
-    def _dispatch(self, connection: KeptConnection) -> None:
+    def _dispatch(self, connection: KeptConnection, busy: bool) -> None:
         if connection.closed:
-            # Its number belongs to a newer connection, which is the readable one.
+            # Closed since the set was made; its number may be a newer connection's.
             self.stats.stale += 1
             self._connections.remove(connection)
-        elif connection.busy:
+        elif busy:
             self.stats.busy_ready += 1
         else:
             connection.busy = True
