@@ -65,7 +65,9 @@ SWEEP_S = 0.1
 #: Connections are opened this many at a time, so that no listener's backlog overflows.
 CONNECT_BATCH = 20
 CONNECT_PAUSE_S = 0.001
-#: How long opening the first connections may take; late ones go on while it runs.
+#: A connection that takes longer was swallowed by a full backlog.
+CONNECT_AGAIN_S = 0.05
+#: How long no connection may be opened until the load begins with those that are.
 CONNECT_PATIENCE_S = 5.0
 #: Events taken in one go. Few enough that the clock is looked at often.
 MAX_EVENTS = 512
@@ -194,6 +196,8 @@ class Generator:
         #: When to open connections in place of lost ones, in order.
         self._later: deque[int] = deque()
         self._opened = 0
+        #: Whether the server ever took a connection.
+        self._reached = False
 
         #: The usual answer: its length, and where it has its Content-Length.
         self._learnt = NOTHING_LEARNT
@@ -207,7 +211,8 @@ class Generator:
         self._received_bytes = 0
         self._reconnects = 0
 
-        self._start_ns = self._window_ns = 0
+        #: When to begin, to begin counting, and to stop sending.
+        self._start_ns = self._window_ns = self._end_ns = 0
         self._next_due = 0
         self._draining = False
         #: When something other than an answer must be looked after.
@@ -217,34 +222,47 @@ class Generator:
     # Before the clock starts
 
     def connect(self) -> list[int]:
-        """Keep-alive: open all connections. Returns those that are open in time."""
-        deadline = time.monotonic() + CONNECT_PATIENCE_S
+        """Keep-alive: open all connections. Returns those that are open in time.
+
+        A few at a time, and one that the listener's full backlog swallowed is tried
+        again at once: the kernel would wait for a second, then for two more.
+        """
         ready: list[int] = []
         if not self._spec.keep_alive:
             return ready
-        waiting: set[int] = set()
-        for number in range(1, self._connections + 1):
-            fd = self._socket()
-            waiting.add(fd)
-            self._poller.register(fd, OUT)
-            if number % CONNECT_BATCH and number < self._connections:
-                continue
-            while waiting and time.monotonic() < deadline:
-                for fd, _ in self._poller.poll(0.1):
-                    if fd == sys.stdin.fileno():
-                        raise OrphanedError
-                    waiting.discard(fd)
-                    code = _socket_error(fd)
-                    if code == errno.ECONNREFUSED:
-                        raise nothing_listens(*self._address)
-                    if code:
-                        raise LoadError(f"cannot connect: {os.strerror(code)}")
-                    self._poller.modify(fd, IN | HANGUP)
-                    ready.append(fd)
+        deadline = time.monotonic() + CONNECT_PATIENCE_S
+        while len(ready) < self._connections and time.monotonic() < deadline:
+            batch = min(CONNECT_BATCH, self._connections - len(ready))
+            opened = self._connect_batch(batch)
+            ready += opened
+            if opened:
+                deadline = time.monotonic() + CONNECT_PATIENCE_S
             time.sleep(CONNECT_PAUSE_S)
-        for fd in waiting:
-            self._special[fd] = CONNECTING
         return ready
+
+    def _connect_batch(self, count: int) -> list[int]:
+        """Open so many connections; those that were open soon enough."""
+        waiting = {self._socket() for _ in range(count)}
+        for fd in waiting:
+            self._poller.register(fd, OUT)
+        opened = []
+        deadline = time.monotonic() + CONNECT_AGAIN_S
+        while waiting and (left := deadline - time.monotonic()) > 0:
+            for fd, _ in self._poller.poll(left):
+                if fd == sys.stdin.fileno():
+                    raise OrphanedError
+                code = _socket_error(fd)
+                if code == errno.ECONNREFUSED:
+                    raise nothing_listens(*self._address)
+                if code:
+                    raise LoadError(f"cannot connect: {os.strerror(code)}")
+                waiting.discard(fd)
+                opened.append(fd)
+                self._poller.modify(fd, IN | HANGUP)
+                self._reached = True
+        for fd in waiting:
+            os.close(fd)
+        return opened
 
     # The run
 
@@ -255,6 +273,7 @@ class Generator:
         self._special[sys.stdin.fileno()] = CONTROL
         self._start_ns = start_ns
         self._window_ns = start_ns + int(spec.warmup_s * 1e9)
+        self._end_ns = self._window_ns + int(spec.seconds * 1e9)
         self._begin(ready)
         self._run(self._window_ns)
 
@@ -263,14 +282,14 @@ class Generator:
         self._errors.clear()
         self._requests = self._received_bytes = self._reconnects = 0
         begin_ns, cpu, busy = time.monotonic_ns(), time.process_time(), _busy_s()
-        self._run(self._window_ns + int(spec.seconds * 1e9))
+        self._run(self._end_ns)
         self._fold()
         end_ns = time.monotonic_ns()
         seconds = (end_ns - begin_ns) / 1e9
         cpu, busy = time.process_time() - cpu, _busy_s() - busy
         requests, received = self._requests, self._received_bytes
 
-        self._stop_sending(end_ns)
+        self._stop_sending()
         self._run(end_ns + self._timeout_ns + int(2 * SWEEP_S * 1e9))
         self._fold()
         return {
@@ -287,21 +306,16 @@ class Generator:
     def _begin(self, ready: list[int]) -> None:
         """The first requests."""
         now = time.monotonic_ns()
-        for fd, state in self._special.items():
-            if state is CONNECTING:
-                self._started[fd] = self._sent[fd] = now
+        # In close mode not all at once either: a backlog holds only so many.
+        missing = self._connections - len(ready)
         if self._interval_ns is not None:
-            self._idle.extend(ready)
-            closed = self._connections - len(ready) - len(self._started)
-            self._idle.extend([None] * closed)
-        elif self._spec.keep_alive:
-            for fd in ready:
-                self._send(fd, time.monotonic_ns())
-        else:
-            # Not all at once either: a listener's backlog holds only so many.
-            for number in range(self._connections):
-                pause = number // CONNECT_BATCH * CONNECT_PAUSE_S
-                self._later.append(now + int(pause * 1e9))
+            self._idle.extend([*ready, *[None] * missing])
+            return
+        for number in range(missing):
+            pause = number // CONNECT_BATCH * CONNECT_PAUSE_S
+            self._later.append(now + int(pause * 1e9))
+        for fd in ready:
+            self._send(fd, time.monotonic_ns())
 
     def _run(self, until_ns: int) -> None:
         """Serve all connections until a moment, or until a drain has no more to do."""
@@ -384,38 +398,43 @@ class Generator:
 
     def _wait_for_due(self) -> list[tuple[int, int]]:
         """Send what is due; then the events until the next request is due."""
-        now = time.monotonic_ns()
         wake = self._wake_ns
         if not self._draining:
-            while self._idle and (due := self._due_ns(self._next_due)) <= now:
-                self._next_due += 1
-                fd = self._idle.popleft()
-                if fd is None:
-                    self._open(due)
-                else:
-                    self._send(fd, due)
+            self._send_due(time.monotonic_ns())
             if self._idle:
                 wake = min(wake, self._due_ns(self._next_due))
-            now = time.monotonic_ns()
-        timeout_s = max(0, wake - now) / 1e9
+        timeout_s = max(0, wake - time.monotonic_ns()) / 1e9
         if self._poller.fileno() >= 0:
             # epoll counts in milliseconds; select, over the one epoll, in microseconds.
             select.select([self._poller], [], [], timeout_s)
             timeout_s = 0
         return self._poller.poll(timeout_s, MAX_EVENTS)
 
-    def _stop_sending(self, end_ns: int) -> None:
+    def _send_due(self, now: int) -> None:
+        """Send what is due, as long as connections are free."""
+        until = min(now, self._end_ns)
+        while self._idle and (due := self._due_ns(self._next_due)) < until:
+            self._next_due += 1
+            fd = self._idle.popleft()
+            if fd is None:
+                self._open(due)
+            else:
+                self._send(fd, due)
+
+    def _stop_sending(self) -> None:
         """The end: from now on only wait. Due and not sent is an error."""
-        self._draining = True
         self._learnt = NOTHING_LEARNT
         if self._interval_ns is None:
+            self._draining = True
             return
+        self._send_due(self._end_ns)
+        self._draining = True
         unsent: list[int] = []
-        while (due := self._due_ns(self._next_due)) < end_ns:
+        while (due := self._due_ns(self._next_due)) < self._end_ns:
             self._next_due += 1
             if due >= self._window_ns:
                 self._errors["unsent"] += 1
-                unsent.append(end_ns - due)
+                unsent.append(self._end_ns - due)
                 if len(unsent) > MAX_EVENTS:
                     self._histogram.add_many(unsent)
                     unsent.clear()
@@ -436,8 +455,6 @@ class Generator:
                 sock.bind((source, 0))
             code = sock.connect_ex(self._address)
             if code not in CONNECT_BEGUN:
-                if code == errno.ECONNREFUSED and self._opened == 1:
-                    raise nothing_listens(*self._address)
                 raise OSError(code, os.strerror(code))
             return sock.detach()
         finally:
@@ -448,7 +465,7 @@ class Generator:
         try:
             fd = self._socket()
         except OSError as error:
-            self._errors[_kind(error)] += 1
+            self._error(_kind(error))
             self._lost()
             return
         self._started[fd] = started_ns
@@ -462,6 +479,7 @@ class Generator:
         except OSError as error:
             self._fail(fd, _kind(error))
         else:
+            self._reached = True
             self._poller.register(fd, IN | HANGUP)
 
     def _send(self, fd: int, started_ns: int) -> None:
@@ -483,6 +501,7 @@ class Generator:
         try:
             if state is CONNECTING:
                 os.write(fd, self._template % next(self._numbers))
+                self._reached = True
                 del self._special[fd]
                 self._poller.modify(fd, IN | HANGUP)
                 return
@@ -526,7 +545,7 @@ class Generator:
         self._special.pop(fd, None)
         closes = answer.closes or not self._spec.keep_alive
         if answer.status == b"200":
-            if not self._draining:
+            if not (self._draining or (answer.closes and self._spec.keep_alive)):
                 self._learn(answer)
             self._whole(fd, answer.total, closes, now, flags)
         else:
@@ -596,9 +615,14 @@ class Generator:
         if not isinstance(error, BlockingIOError):  # that one was a false alarm
             self._fail(fd, _kind(error))
 
+    def _error(self, kind: str) -> None:
+        if kind == "refused" and not self._reached:
+            raise nothing_listens(*self._address)
+        self._errors[kind] += 1
+
     def _fail(self, fd: int, kind: str) -> None:
         """Count an error and give the connection up."""
-        self._errors[kind] += 1
+        self._error(kind)
         due = self._started.get(fd, 0)
         if self._interval_ns is not None and due >= self._window_ns:
             # Due, and without an answer: it counts with the time that it waited.

@@ -70,6 +70,8 @@ class Histogram:
         The nearest rank: always a value that was counted, as its bucket remembers it.
         """
         rank = max(1.0, percent / 100 * self.count)
+        if rank > self.count - 1:
+            return float(self.highest_ns)
         seen = 0
         for index, count in enumerate(self.counts):
             seen += count

@@ -53,7 +53,7 @@ BUSY_GENERATOR = 0.9
 BUSY_SERVER = 0.95
 
 #: How long all generators may take to open their connections.
-CONNECT_LIMIT_S = 30.0
+CONNECT_LIMIT_S = 60.0
 #: Time between "all are ready" and the first request.
 START_DELAY_S = 0.02
 #: How long after its last deadline a generator may take to report.

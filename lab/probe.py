@@ -88,7 +88,9 @@ class Probe:
                 data = connection.recv(READ_BYTES)
                 now_ms = (time.perf_counter() - began) * 1e3
                 if not data:
-                    what = "inside its answer" if answer.received else "without answer"
+                    what = (
+                        "inside its answer" if answer.received else "without an answer"
+                    )
                     raise LoadError(f"the server closed the connection {what}")
                 whole = answer.add(data)
                 if answer.total and head_ms is None:
