@@ -355,9 +355,9 @@ def announce(
     """Say what will be done, how long it takes, and what is left out."""
     console.print(
         f"{len(wanted)} points, {timing.repeats} times {timing.seconds:g} s each: "
-        f"about {duration(timing.of_all(wanted))}; {cores}. "
-        "Ctrl-C keeps what was finished."
+        f"about {duration(timing.of_all(wanted))} (Ctrl-C keeps what was finished)"
     )
+    console.print(str(cores))
     reasons = dict.fromkeys(reason for reason in results.skipped.values() if reason)
     for reason in reasons:
         left_out = sum(each == reason for each in results.skipped.values())
@@ -391,7 +391,7 @@ class _Display:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             _TimeLeft(),
             TextColumn("{task.description}"),
             console=console,
@@ -504,10 +504,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     record = measure(plans, timing, output, console)
     if code := exit_code(record):
         return code
-    console.print(
-        f"python -m lab show --record {short_path(output)} prints it; "
-        f"python -m lab claims --record {short_path(output)} checks the chapters"
-    )
+    record_option = "" if output == READER else f" --record {short_path(output)}"
+    console.print(f"print it:           python -m lab show{record_option}")
+    console.print(f"check the chapters: python -m lab claims{record_option}")
     return 0
 
 
