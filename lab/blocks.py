@@ -24,7 +24,7 @@ from lab import figures
 from lab.book import NOT_YET, BookError, Drawn, Sources, log
 from lab.claims import Claim, Outcome, Verdict, load_claims
 from lab.drawing import Figure, inline_figure, standalone_svg
-from lab.quantity import Quantity
+from lab.quantity import THIN_SPACE, Quantity
 from lab.record import (
     ROOT,
     Generator,
@@ -135,10 +135,13 @@ class Table:
     header: Sequence[str]
     rows: Sequence[Row]
     label: str
+    #: Said above it: what its numbers are.
+    caption: str = ""
 
     def markdown(self) -> str:
         # The column of names is set left, figures right: that is how digits compare.
-        lines = ["| " + " | ".join(map(_in_cell, self.header)) + " |"]
+        lines = [f"{self.caption}:", ""] if self.caption else []
+        lines.append("| " + " | ".join(map(_in_cell, self.header)) + " |")
         lines.append("|---|" + "--:|" * (len(self.header) - 1))
         for row in self.rows:
             anchor = f'<a id="{row.anchor}"></a>' if row.anchor else ""
@@ -156,9 +159,10 @@ class Table:
             first = f'<th scope="row">{html.escape(row.head)}</th>'
             body.append(f"<tr{name}{kind}>{first}{cells}</tr>")
         label = html.escape(self.label)
+        caption = f"<caption>{self.caption}</caption>" if self.caption else ""
         return (
             f'<div class="table" role="region" tabindex="0" aria-label="{label}">'
-            f'<table class="figures"><thead><tr>{head}</tr></thead>'
+            f'<table class="figures">{caption}<thead><tr>{head}</tr></thead>'
             f"<tbody>{''.join(body)}</tbody></table></div>"
         )
 
@@ -234,8 +238,12 @@ class Blocks:
             for name, m in self._both():
                 found = [asked.ask(m, server, n, **options) for n in columns]
                 rows.append(self._row(figures.title(server), name, found))
-        header = ["server", *(_connections(n) for n in columns)]
-        return Table(header, [r for r in rows if r], asked.title).drawn()
+        caption = asked.title[0].upper() + asked.title[1:]
+        if "percentile" in options:
+            caption += f", {options['percentile']}"
+        return Table(
+            _connections(columns), [r for r in rows if r], asked.title, caption
+        ).drawn()
 
     def _silent_table(
         self,
@@ -254,8 +262,8 @@ class Blocks:
                     head = f"{figures.title(server)}, {n} active"
                     rows.append(self._row(head, name, found))
         header = ["server", *(f"{s} silent" for s in counts), "what is left"]
-        label = "requests a second beside silent connections"
-        return Table(header, [row for row in rows if row], label)
+        label = "Requests a second beside silent connections"
+        return Table(header, [row for row in rows if row], label, label)
 
     def _stats_table(
         self,
@@ -273,10 +281,10 @@ class Blocks:
                         for n in columns
                     ]
                     words = stat.removesuffix("_s").replace("_", " ")
-                    head = f"{words} a request, {figures.title(server)}"
+                    head = f"{words}, {figures.title(server)}"
                     rows.append(self._row(head, name, found))
-        header = ["", *(_connections(n) for n in columns)]
-        return Table(header, [r for r in rows if r], "what the server counted")
+        label = "What the server counted, for each request"
+        return Table(_connections(columns), [r for r in rows if r], label, label)
 
     def _row(self, head: str, name: str, found: Sequence[Quantity]) -> Row | None:
         """None for a row of the reader's in which nothing was measured."""
@@ -543,8 +551,9 @@ def _placeholder(text: str) -> Drawn:
     return Drawn(repository=lambda: f"*{text}*", site=lambda: f"*{text}*")
 
 
-def _connections(n: int) -> str:
-    return "1 connection" if n == 1 else f"{n} connections"
+def _connections(counts: Sequence[int]) -> list[str]:
+    """The head of a table that has a column for each number of connections."""
+    return ["connections", *(f"{n:,}".replace(",", THIN_SPACE) for n in counts)]
 
 
 class _Load(NamedTuple):

@@ -61,7 +61,7 @@ class Measure:
 
 MEASURES = {
     "rates": Measure("requests a second", "requests a second", Measurement.rate),
-    "latency": Measure("latency", "median latency, ms", Measurement.latency),
+    "latency": Measure("latency", "latency, ms", Measurement.latency),
     "cpu": Measure(
         "the server's CPU, in % of one core",
         "CPU, % of one core",
@@ -421,7 +421,7 @@ def silent(
     """What silent connections cost: a line from none to many, a panel a load."""
     assert sources.book is not None
     counts = measured_silent(sources.book, servers)
-    panels = [f"{n} active connections" for n in active]
+    panels = [f"requests a second, {n} active" for n in active]
     beside = [f"{s} silent" for s in counts]
     values = []
     rows = []
@@ -453,9 +453,9 @@ def silent(
         y = {
             "field": "value",
             "type": "quantitative",
-            "title": "requests a second",
+            "title": None,
             "scale": {"zero": True},
-            "axis": {**_LEVEL_TITLE, "labelExpr": _THOUSANDS, "tickCount": 4},
+            "axis": {"labelExpr": _THOUSANDS, "tickCount": 4},
         }
         return {
             "data": {"values": values},
@@ -463,7 +463,6 @@ def silent(
                 "field": "panel",
                 "type": "nominal",
                 "sort": panels,
-                "header": {"labelPadding": 24, "labelFontWeight": "bold"},
             },
             "columns": 1 if narrow else 2,
             "spec": {
@@ -589,6 +588,9 @@ def regimes(
     )
 
 
+#: The opacity of the second kind of bar, which has an outline.
+_PALE = 0.35
+
 Question = tuple[str, str, Callable[[Measurement], Quantity]]
 
 
@@ -649,13 +651,17 @@ def _bars(
             kind = ", ".join(filter(None, (whose, variant)))
             rows.append([title(server), kind, _or_dash(quantity), quantity.spread()])
             if not quantity.is_missing:
-                values.append(_mark(server, whose, quantity, series=kind))
+                pale = variant.startswith("browser")
+                values.append(_mark(server, whose, quantity, series=kind, pale=pale))
     names = list(dict.fromkeys(title(server) for server, _, _ in questions))
     series = list(dict.fromkeys(v["series"] for v in values))
-    # The second kind of bar is paler, and has an outline.
-    pale = [s for s in series if s.endswith("browser headers")]
     key = [
-        Key(s, "bar", _BOOK_AND_YOURS[s.startswith("yours")], 0.35 if s in pale else 1)
+        Key(
+            s,
+            "bar",
+            _BOOK_AND_YOURS[s.startswith("yours")],
+            _PALE if s.endswith("browser headers") else 1,
+        )
         for s in series
         if len(series) > 1
     ]
@@ -684,28 +690,22 @@ def _bars(
             "x": x,
             "color": paint,
             "stroke": paint,
-            "fillOpacity": {
-                "field": "series",
-                "scale": {
-                    "domain": series,
-                    "range": [0.35 if s in pale else 1 for s in series],
-                },
-            },
             "description": {"field": "said"},
         }
-        hollow = {**bar, "fillOpacity": {"value": 0}, "strokeDash": {"value": [4, 3]}}
-        mark = {"type": "bar", "strokeWidth": 1.5}
+        kinds: dict[str, dict[str, Any]] = {
+            "!datum.bound && !datum.pale": {},
+            "!datum.bound && datum.pale": {"fillOpacity": _PALE},
+            "datum.bound": {"fillOpacity": 0, "strokeDash": [4, 3]},
+        }
         layers: list[dict[str, Any]] = [
-            {
-                "transform": [{"filter": "!datum.bound"}],
-                "mark": mark,
-                "encoding": bar,
-            },
-            {
-                "transform": [{"filter": "datum.bound"}],
-                "mark": mark,
-                "encoding": hollow,
-            },
+            *(
+                {
+                    "transform": [{"filter": test}],
+                    "mark": {"type": "bar", "strokeWidth": 1.5} | how,
+                    "encoding": bar,
+                }
+                for test, how in kinds.items()
+            ),
             {
                 "mark": {"type": "rule", "color": "var(--chart-ink)"},
                 "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}},

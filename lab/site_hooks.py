@@ -235,6 +235,10 @@ def _site_target(path: Path, target: str, anchor: str, files: Files) -> str | No
 def on_page_content(
     html: str, *, page: SitePage, config: MkDocsConfig, files: Files
 ) -> str:
+    # A table that scrolls must be reachable by keyboard, and keep its width to itself.
+    scrolls = '<div class="table" role="region" tabindex="0" aria-label="Table">'
+    html = html.replace("<table>", f'{scrolls}<table class="plain">')
+    html = html.replace("</table>", "</table></div>")
     for number, drawn in enumerate(_current().drawn.get(page.file.src_uri, [])):
         html = html.replace(_PLACEHOLDER.format(number), drawn)
     if page.file.src_uri.startswith("chapters/"):
@@ -265,3 +269,9 @@ def _linked_filename(name: str, page: SitePage, files: Files) -> str:
         address = file.url_relative_to(page.file) + (f"#{anchor}" if anchor else "")
         shown = f'<a href="{address}">{shown}</a>'
     return f'<span class="filename">{shown}</span>'
+
+
+def on_post_page(output: str, *, page: SitePage, config: MkDocsConfig) -> str:
+    """The theme's search is a dialog without a name, which a screen reader says."""
+    named = 'role="dialog" aria-label="Search"'
+    return output.replace('role="dialog"', named, 1)

@@ -1,0 +1,242 @@
+"""The book as a browser shows it: over HTTP, and opened from the file system.
+
+No page asks another host for anything or logs an error; none scrolls sideways on a
+phone; both colour schemes follow the system and can be chosen; the search finds; what
+is folded opens with the keyboard; the rules of axe-core find nothing serious.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from lab.serve import make_server
+from tests.book.conftest import Site
+
+PHONE = {"width": 360, "height": 780}
+DESK = {"width": 1280, "height": 900}
+
+CHAPTER = "chapters/06-both/index.html"
+
+
+@pytest.fixture(scope="module")
+def address(site: Site) -> Iterator[str]:
+    """The book over HTTP, as `make` serves it."""
+    server = make_server(site.folder)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@contextmanager
+def opened(
+    browser: Browser, size: dict[str, int], scheme: str = "light", script: bool = True
+) -> Iterator[tuple[Page, list[str]]]:
+    """A page, and what goes wrong on it: requests to others, errors."""
+    context = browser.new_context(
+        viewport={"width": size["width"], "height": size["height"]},
+        color_scheme="dark" if scheme == "dark" else "light",
+        java_script_enabled=script,
+    )
+    page = context.new_page()
+    wrong: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            wrong.append(f"console: {message.text}")
+
+    page.on("console", heard)
+    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+    yield page, wrong
+    context.close()
+
+
+def asked_for(page: Page) -> list[str]:
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
+    return urls
+
+
+def serious_violations(page: Page) -> list[str]:
+    # Without preload: from a file, axe may not read the style sheets a second time.
+    options = {"resultTypes": ["violations"], "preload": False}
+    results = Axe().run(page, options=options)
+    return [
+        f"{violation['id']}: {node['html'][:160]}"
+        for violation in results.response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+UNFOLD = "document.querySelectorAll('details').forEach(d => d.open = true)"
+# What is alike by the thousand is looked at once, for it would take minutes: the
+# colours of code on one chapter and one source, a table's first rows. Figures are one
+# image each to a screen reader; their colours have a test of their own.
+PARE = """
+  document.querySelectorAll('pre code').forEach(code => code.textContent += '');
+  document.querySelectorAll('tbody tr:nth-child(n + 9)').forEach(row => row.remove());
+  document.querySelectorAll('figure svg').forEach(svg => svg.replaceChildren());
+"""
+WITH_COLOURS = (CHAPTER, "source/steps-step07.html")
+#: One of each kind of page: the rules are as strict in the dark, and pages as many.
+OF_EACH_KIND = (*WITH_COLOURS, "index.html", "question.html", "results.html")
+
+
+def visit_all(
+    browser: Browser, site: Site, base: str, size: dict[str, int], scheme: str
+) -> list[str]:
+    """Everything wrong on any page, one line each."""
+    found = []
+    with opened(browser, size, scheme) as (page, wrong):
+        urls = asked_for(page)
+        for name in site.pages():
+            page.goto(f"{base}/{name}", wait_until="load")
+            page.evaluate(UNFOLD)
+            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            if wide > 0:
+                found.append(f"{name}: scrolls sideways, by {wide} pixels")
+            if scheme == "light" or name in OF_EACH_KIND:
+                if name not in WITH_COLOURS:
+                    page.evaluate(PARE)
+                found += [f"{name}: {line}" for line in serious_violations(page)]
+            found += [f"{name}: {line}" for line in wrong]
+            wrong.clear()
+        own = (base, "data:", "about:")
+        found += [f"asked another: {url}" for url in urls if not url.startswith(own)]
+    return found
+
+
+# Half a minute on a quiet machine; a busy one may take its time.
+@pytest.mark.timeout(240)
+def test_every_page_over_http_on_a_desk_in_light(
+    browser: Browser, site: Site, address: str
+) -> None:
+    assert visit_all(browser, site, address, DESK, "light") == []
+
+
+@pytest.mark.timeout(240)
+def test_every_page_from_the_file_system_on_a_phone_in_dark(
+    browser: Browser, site: Site
+) -> None:
+    assert visit_all(browser, site, site.folder.as_uri(), PHONE, "dark") == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_follow_the_system_and_the_choice(
+    browser: Browser, address: str, scheme: str
+) -> None:
+    with opened(browser, DESK, scheme) as (page, wrong):
+        page.goto(f"{address}/index.html")
+        shown = {"light": "default", "dark": "slate"}
+        body = page.locator("body")
+        expect(body).to_have_attribute("data-md-color-scheme", shown[scheme])
+        # From "as the system has it" to light, and from there to dark.
+        for chosen in ("light", "dark"):
+            page.locator("label.md-header__button[for^=__palette]:visible").click()
+            expect(body).to_have_attribute("data-md-color-scheme", shown[chosen])
+        background = "getComputedStyle(document.body).backgroundColor"
+        assert page.evaluate(background) == "rgb(20, 24, 29)"
+        page.reload()
+        expect(body).to_have_attribute("data-md-color-scheme", "slate")
+        assert wrong == []
+
+
+@pytest.mark.parametrize("way", ["http", "file"])
+def test_the_search_finds_a_word(
+    browser: Browser, site: Site, address: str, way: str
+) -> None:
+    base = address if way == "http" else site.folder.as_uri()
+    with opened(browser, DESK) as (page, wrong):
+        page.goto(f"{base}/index.html")
+        page.get_by_role("textbox", name="Search").click()
+        page.keyboard.type("Nagle")
+        result = page.locator(".md-search-result__link", has_text="Nagle").first
+        expect(result).to_be_visible()
+        result.click()
+        page.wait_for_url(lambda url: "index.html" not in url or "chapters" in url)
+        expect(page.locator("article")).to_contain_text("Nagle")
+        assert wrong == []
+
+
+def test_a_folded_answer_opens_with_the_keyboard(browser: Browser, site: Site) -> None:
+    with opened(browser, PHONE) as (page, _):
+        page.goto(f"{site.folder.as_uri()}/{CHAPTER}")
+        answer = page.locator(".part-predict details").first
+        for _ in range(200):
+            page.keyboard.press("Tab")
+            if answer.locator("summary").evaluate("e => e === document.activeElement"):
+                break
+        else:
+            pytest.fail("the keyboard does not reach the answer")
+        inside = answer.locator("p").first
+        expect(inside).to_be_hidden()
+        page.keyboard.press("Enter")
+        expect(inside).to_be_visible()
+
+
+def test_a_figure_fits_its_width_and_needs_no_script(
+    browser: Browser, site: Site
+) -> None:
+    for size, shown, hidden in (
+        (DESK, ".chart-wide svg", ".chart-narrow svg"),
+        (PHONE, ".chart-narrow svg", ".chart-wide svg"),
+    ):
+        with opened(browser, size, script=False) as (page, _):
+            page.goto(f"{site.folder.as_uri()}/index.html")
+            figure = page.locator("figure.chart").first
+            expect(figure.locator(shown)).to_be_visible()
+            expect(figure.locator(hidden)).to_be_hidden()
+            box = figure.locator(shown).bounding_box()
+            assert box is not None
+            # Drawn at its own size, letters have theirs: 12 pixels and more.
+            drawn = float(figure.locator(shown).get_attribute("width") or 0)
+            assert box["width"] / drawn > 0.9
+
+
+def test_the_key_hides_and_shows_a_series(browser: Browser, site: Site) -> None:
+    with opened(browser, DESK) as (page, wrong):
+        page.goto(f"{site.folder.as_uri()}/results.html")
+        figure = page.locator("figure.chart", has=page.locator("button")).first
+        button = figure.get_by_role("button", name="03 timeout and rebuild")
+        marks = figure.locator(".chart-wide [data-series^='03']")
+        assert marks.count() > 1
+        expect(marks.first).to_be_visible()
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "false")
+        expect(marks.first).to_be_hidden()
+        button.click()
+        expect(marks.first).to_be_visible()
+        assert wrong == []
+
+
+def test_a_mark_says_what_it_shows(browser: Browser, site: Site) -> None:
+    with opened(browser, DESK) as (page, _):
+        page.goto(f"{site.folder.as_uri()}/index.html")
+        page.locator(".chart-wide [data-series^='06']").first.hover()
+        expect(page.locator(".chart-tip")).to_contain_text("06 both")
+
+
+def test_motion_is_reduced_for_who_asks(browser: Browser, site: Site) -> None:
+    with browser.new_context(reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto(f"{site.folder.as_uri()}/index.html")
+        longest = page.evaluate(
+            "Math.max(...[...document.querySelectorAll('*')].map("
+            "e => parseFloat(getComputedStyle(e).transitionDuration)))"
+        )
+        assert longest < 0.001
+
+
+def test_what_is_served_is_the_site_alone(address: str, site: Site) -> None:
+    assert Path(site.folder, "index.html").exists()
+    assert not Path(site.folder, "figures").exists()
+    assert not Path(site.folder, "transcripts").exists()
