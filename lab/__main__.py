@@ -19,6 +19,7 @@ COMMANDS = {
     "load": ("load", "put many clients on a server, and print what came of it"),
     "silent": ("silent", "open connections that never send a byte, and keep them"),
     "trace": ("trace", "what each thread of a step did, and when, on one clock"),
+    "syscalls": ("syscalls", "count the system calls that a step makes for a request"),
     "claims": ("claims", "check what the chapters claim against a record"),
     "show": ("show", "print a record as tables"),
     "compare": ("compare", "measure step 08 beside servers that people use"),

@@ -122,7 +122,7 @@ def test_nobody_watches_a_connection_that_is_handed_back(step: str) -> None:
 
 
 def test_step04_spins_while_its_worker_waits_for_another_client() -> None:
-    half = Client(sends="half a request", stays_s=0.2)
+    half = Client(sends="half a request", stays_s=0.4)
     clients = (half, Client(requests=1, after_s=0.02))
     recorded = trace.record("step04", Scenario("", clients, workers=1))
     lanes = trace.lanes_of(recorded)
