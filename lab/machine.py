@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import resource
@@ -13,10 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.child import allow_connections
+from lab.load import LoadError
 from lab.record import ROOT, Machine
 
-#: What a run needs: 1000 clients, 900 silent ones, and the generator's own.
-WANTED_DESCRIPTORS = 16_384
+#: The most connections of one run: 1000 active clients, or 100 and 900 silent ones.
+MOST_CONNECTIONS = 1100
 
 #: Settings of the kernel that can move a figure here.
 _LINUX_SETTINGS = (
@@ -95,15 +98,14 @@ def pinned(cores: Sequence[int]) -> Iterator[None]:
 
 
 def raise_descriptor_limit() -> int:
-    """Let this process and its children open many descriptors; returns the limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < WANTED_DESCRIPTORS:
-        wanted = WANTED_DESCRIPTORS
-        if hard != resource.RLIM_INFINITY:
-            wanted = min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
-    return soft
+    """Let this process and its children open what a run needs; returns the limit.
+
+    Where the system refuses, the points that need it will fail and say so.
+    """
+    with contextlib.suppress(LoadError):
+        allow_connections(MOST_CONNECTIONS)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def describe_machine(cores: Cores) -> Machine:

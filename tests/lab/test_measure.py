@@ -159,7 +159,7 @@ from rich.console import Console
 from lab.matrix import Plan
 from lab.measure import Timing, exit_code, measure
 plans = [Plan("step08", 4), Plan("step02", 4, "close"), Plan("step08", 2, silent=3)]
-timing = Timing(repeats=100, seconds=0.1, warmup_s=0.0)
+timing = Timing(repeats=100, seconds=0.3, warmup_s=0.0)
 record = measure(plans, timing, Path(sys.argv[1]), Console())
 sys.exit(exit_code(record))
 """

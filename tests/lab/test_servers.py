@@ -83,7 +83,7 @@ def test_a_server_that_ends_early_is_noticed() -> None:
 
 
 def test_a_server_that_will_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "STOP_LIMIT_S", 0.3)
+    monkeypatch.setattr(servers, "STOP_LIMIT_S", 0.5)
     code = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         f"{LISTEN}; time.sleep(60)"
