@@ -1,11 +1,18 @@
 """What the whole suite shares."""
 
 import os
-from collections.abc import Callable
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tools import optional
+
+# How long what a test has ended may take to be gone.
+GONE_AFTER_S = 5.0
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +32,50 @@ def needs_tool() -> Callable[[str], str]:
         pytest.skip(f"{name} is not here: {optional.how_to_get([name])}")
 
     return path_of
+
+
+def open_descriptors() -> dict[int, str]:
+    """What is open in this process: a descriptor, and which file or socket it is."""
+    found = {}
+    for name in os.listdir("/dev/fd"):
+        try:
+            status = os.fstat(int(name))
+        except OSError:
+            continue  # it was the one that listed them
+        found[int(name)] = (
+            f"{status.st_mode:o} {status.st_dev}:{status.st_ino} {link_of(name)}"
+        )
+    return found
+
+
+def link_of(descriptor: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return ""  # not Linux
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing_behind() -> Iterator[None]:
+    """Every test ends its threads and closes its descriptors."""
+    threads = set(threading.enumerate())
+    descriptors = set(open_descriptors().items())
+    yield
+    deadline = time.monotonic() + GONE_AFTER_S
+    while True:
+        new_threads = set(threading.enumerate()) - threads
+        new_descriptors = set(open_descriptors().items()) - descriptors
+        if not new_threads and not new_descriptors:
+            return
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.005)
+    frames = sys._current_frames()
+    pytest.fail(
+        f"left open: {sorted(new_descriptors)}; left running:"
+        + "".join(
+            f"\n{thread.name}\n{''.join(traceback.format_stack(frames.get(thread.ident)))}"
+            for thread in new_threads
+            if thread.ident is not None
+        )
+    )
