@@ -236,9 +236,13 @@ def on_page_content(
     html: str, *, page: SitePage, config: MkDocsConfig, files: Files
 ) -> str:
     # A table that scrolls must be reachable by keyboard, and keep its width to itself.
-    scrolls = '<div class="table" role="region" tabindex="0" aria-label="Table">'
-    html = html.replace("<table>", f'{scrolls}<table class="plain">')
-    html = html.replace("</table>", "</table></div>")
+    html = re.sub(
+        r"<table>(.*?)</table>",
+        r'<div class="table" role="region" tabindex="0" aria-label="Table">'
+        r'<table class="plain">\1</table></div>',
+        html,
+        flags=re.DOTALL,
+    )
     for number, drawn in enumerate(_current().drawn.get(page.file.src_uri, [])):
         html = html.replace(_PLACEHOLDER.format(number), drawn)
     if page.file.src_uri.startswith("chapters/"):
