@@ -277,7 +277,7 @@ def test_chunks() -> None:
 @pytest.mark.parametrize(
     "extension",
     [
-        *(b";a", b";a=b", b";a;b=c;d", b";a = b", b"; a ;\tb", b';a="b c"'),
+        *(b";a", b";a=b", b";a;b=c;d", b';a="b c"', b';a="b";c'),
         *(b';a=";"', b';a="\\"\\\\"', b';a="\xff\t"', b';a=""', b";a=" + b"x" * 1000),
     ],
 )
@@ -300,6 +300,16 @@ def test_chunk_extension(extension: bytes) -> None:
             b";=b",
             b";a=",
             b";a b",
+            b"; a",
+            b";a ",
+            b";a =b",
+            b";a= b",
+            b';a="b" ;c',
+            b"; a",
+            b";a ",
+            b";a =b",
+            b";a= b",
+            b';a="b" ;c',
         ),
         *(b';a="', b';a="\\"', b';a="b"c', b';a="\n"', b";a\x00", b";a=\x80", b";\xff"),
         b";a=\x7f",
