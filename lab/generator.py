@@ -84,6 +84,8 @@ SOCK_NONBLOCK = int(getattr(socket, "SOCK_NONBLOCK", 0))  # macOS has none
 IPPROTO_IP = int(socket.IPPROTO_IP)
 #: What a `connect` that does not wait may answer.
 CONNECT_BEGUN = (0, errno.EINPROGRESS)
+#: What a `write` answers before the connection is there (macOS: the second).
+NOT_CONNECTED_YET = (errno.EAGAIN, errno.ENOTCONN)
 
 IN = getattr(select, "EPOLLIN", 1)
 OUT = getattr(select, "EPOLLOUT", 4)
@@ -473,11 +475,12 @@ class Generator:
         # On one machine the connection is mostly there already: try before waiting.
         try:
             os.write(fd, self._template % next(self._numbers))
-        except BlockingIOError:
-            self._special[fd] = CONNECTING
-            self._poller.register(fd, OUT)
         except OSError as error:
-            self._fail(fd, _kind(error))
+            if error.errno in NOT_CONNECTED_YET:
+                self._special[fd] = CONNECTING
+                self._poller.register(fd, OUT)
+            else:
+                self._fail(fd, _kind(error))
         else:
             self._reached = True
             self._poller.register(fd, IN | HANGUP)
@@ -500,6 +503,8 @@ class Generator:
             raise OrphanedError
         try:
             if state is CONNECTING:
+                if code := _socket_error(fd):
+                    raise OSError(code, os.strerror(code))
                 os.write(fd, self._template % next(self._numbers))
                 self._reached = True
                 del self._special[fd]

@@ -45,7 +45,7 @@ from lab.child import Child
 from lab.histogram import Histogram
 from lab.silent import SilentClients
 from lab.target import LoadError as LoadError  # part of this module's interface
-from lab.target import loopback, parse_url
+from lab.target import is_path, loopback, parse_url
 
 #: A generator that had less idle time than this share could have been the limit.
 BUSY_GENERATOR = 0.9
@@ -118,8 +118,8 @@ class LoadSpec:
             raise LoadError("seconds and timeout must be positive")
         if self.rate is not None and self.rate <= 0:
             raise LoadError("the rate must be positive")
-        if not self.path.startswith("/") or not self.path.isprintable():
-            raise LoadError(f"the path must begin with a slash: {self.path!r}")
+        if not is_path(self.path):
+            raise LoadError(f"{self.path!r} is not a path that can be asked for")
         object.__setattr__(self, "host", loopback(self.host))
 
     @property

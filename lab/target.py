@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import urllib.parse
 
 
@@ -39,9 +40,14 @@ def parse_url(url: str) -> tuple[str, int, str]:
     path = parts.path or "/"
     if parts.query:
         path += f"?{parts.query}"
-    if not path.isascii() or not path.isprintable() or " " in path:
+    if not is_path(path):
         raise LoadError(f"{url} has a character that must be %-encoded")
     return loopback(parts.hostname), port, path
+
+
+def is_path(path: str) -> bool:
+    """Whether a path (with its query) can stand in a request line."""
+    return re.fullmatch(r"/[!-~]*", path) is not None
 
 
 def nothing_listens(host: str, port: int) -> LoadError:
