@@ -3,9 +3,7 @@
 import ast
 import os
 import re
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,21 +19,17 @@ LISTENING = "step07 listening on http://127.0.0.1:8000\n"
 
 
 @pytest.fixture(scope="module")
-def checked() -> Iterator[Callable[[Path], str | None]]:
-    """The outcome of a transcript; all of them run at once, most of the time asleep."""
-    pool = ThreadPoolExecutor(len(FILES))
-    running: dict[Path, Future[str | None]] = {}
-    for path in FILES:
-        running[path] = pool.submit(transcripts.check, path)
-    yield lambda path: running[path].result()
-    pool.shutdown()
+def outcomes() -> dict[Path, str | None]:
+    """Of all transcripts. They run at once, for they sleep most of the time."""
+    with ThreadPoolExecutor(len(FILES)) as pool:
+        return dict(zip(FILES, pool.map(transcripts.check, FILES), strict=True))
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_a_transcript_is_what_is_printed(
-    path: Path, checked: Callable[[Path], str | None]
+    path: Path, outcomes: dict[Path, str | None]
 ) -> None:
-    assert checked(path) is None, "python -m lab transcripts --capture writes it anew"
+    assert outcomes[path] is None, "`python -m lab transcripts --capture` mends it"
 
 
 def test_there_is_one_for_each_chapter() -> None:
@@ -119,7 +113,6 @@ def test_what_cannot_be_run(text: str, message: str) -> None:
 def test_nothing_is_left_running() -> None:
     text = f"{STEP07}$ pgrep -f steps.step07\n$ python -c pass\n"
     started: list[int] = []
-    here = threading.current_thread()  # other transcripts run beside this test
     with pytest.MonkeyPatch.context() as patch:
         start = transcripts.Process.__init__
 
@@ -127,8 +120,7 @@ def test_nothing_is_left_running() -> None:
             process: transcripts.Process, argv: list[str], deadline: float
         ) -> None:
             start(process, argv, deadline)
-            if threading.current_thread() is here:
-                started.append(process.pid)
+            started.append(process.pid)
 
         patch.setattr(transcripts.Process, "__init__", note)
         with pytest.raises(TranscriptError):
