@@ -9,6 +9,7 @@ finished in the same way, with `complete` false; but a part never replaces a who
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 import time
@@ -83,7 +84,10 @@ class Timing:
 
     def of_run(self, plan: Plan) -> float:
         """About how long one run of that point takes, in seconds."""
-        return self.seconds * plan.patience + self.warmup_s + OVERHEAD_S
+        seconds, warmup_s = self.seconds * plan.patience, self.warmup_s
+        if plan.generator == "wrk":  # it counts in whole seconds
+            seconds, warmup_s = math.ceil(seconds), math.ceil(warmup_s)
+        return seconds + warmup_s + OVERHEAD_S
 
     def repeats_of(self, plan: Plan) -> int:
         return min(self.repeats, plan.repeats or self.repeats)
