@@ -18,8 +18,9 @@ A `Gatherer` puts the events together, for servers that want whole requests.
 A server can rely on this:
 
 - How the bytes were cut makes no difference to what is read and what is refused.
-- Bytes that no valid request begins with are refused when they arrive, and so is a part
-  that outgrows its limit: neither is kept until the line is whole.
+- What cannot become a request is refused with its first wrong byte (a TLS hello with
+  its very first), and a part that is too long when it gets too long. What a head means
+  is judged when the head is whole.
 - The time taken is in proportion to the bytes fed: no expression below backtracks, and
   no byte is searched again for each feed. The limits bound the memory.
 - Where the standard lets a recipient be tolerant, this one is not. What two recipients
@@ -181,7 +182,7 @@ FRAMING_NAME = (
 FRAMING_FIELD = _compile(rf"\n({FRAMING_NAME}):([^\r]*+)")
 
 # What nearly every head is: a path, one plain Host, no body, a connection that is kept.
-# The long way leads to the same request; this is one look.
+# It would be understood in the same way without this expression, but not in one look.
 OTHER_FIELD = rf"(?!{FRAMING_NAME}:){FIELD}"
 ORDINARY_HEAD = _compile(
     rf"(?!CONNECT )({METHOD}) (/{TARGET_CHAR}*+) HTTP/1\.(1)\r\n"
@@ -197,7 +198,7 @@ ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?=[^:/?])({HOST.pattern})((?:[/?].*
 AUTHORITY_FORM = re.compile(rf"(?!:){URI_HOST}:[0-9]++")  # §3.2.3
 
 # §7: a name, and parameters that nobody reads. §7.1: chunked has none.
-TRANSFER_CODING = re.compile(rf"(?!chunked[\t ]*;){TOKEN}([\t ]*;.*)?")
+TRANSFER_CODING = re.compile(rf"(?!chunked[\t ]*+;){TOKEN}([\t ]*+;.*)?")
 
 DIGITS = re.compile(r"[0-9]++")  # not \d, which knows the digits of all alphabets
 FIELD_PARTS = re.compile(r"([^:]++):[\t ]*+([^\r]*+)\r\n")  # of lines known to be good
@@ -213,17 +214,16 @@ def _events(buffer: bytearray, limits: Limits) -> Iterator[Request | bytes | Eve
     while keep_alive:
         while not buffer:
             yield NEED_DATA
-        head = ORDINARY_HEAD.match(buffer)
-        if head and (head.end() <= small or _is_within(limits, head)):
-            request = Request(head[1].decode(), head[2].decode(), (1, 1), head[4])
-            length: int | None = 0
-            waits = False
-        else:
+        head = ORDINARY_HEAD.match(buffer) or HEAD.match(buffer)
+        if head is None or (head.end() > small and not _is_within(limits, head)):
+            yield from _walk_head(buffer, limits)
             head = HEAD.match(buffer)
-            if not (head and (head.end() <= small or _is_within(limits, head))):
-                yield from _walk_head(buffer, limits)
-                head = HEAD.match(buffer)
-                assert head, "what is right part by part is right as a whole"
+            assert head, "what is right part by part is right as a whole"
+        length: int | None
+        if head.re is ORDINARY_HEAD:
+            request = Request(head[1].decode(), head[2].decode(), (1, 1), head[4])
+            length, waits = 0, False
+        else:
             request, length, waits = _understand(head, limits)
         del buffer[: head.end()]
         keep_alive = request.keep_alive
@@ -253,8 +253,8 @@ def _is_within(limits: Limits, head: re.Match[bytes]) -> bool:
 def _understand(
     head: re.Match[bytes], limits: Limits
 ) -> tuple[Request, int | None, bool]:
-    """The request of a well-formed head; its body's length, or None if it comes in
-    chunks; and whether the client waits to be told to send it."""
+    """What a well-formed head means: the request; its body's length, or None if it
+    comes in chunks; and whether the client waits to be told to send it."""
     method, target, lines = head[1].decode(), head[2].decode(), head[4]
     version = (1, min(int(head[3]), 1))  # 9110 §2.5: 1.2 to 1.9 are as 1.1
     fields: defaultdict[str, list[str]] = defaultdict(list)
@@ -343,15 +343,18 @@ def _split(lines: bytes) -> dict[str, str]:
     return headers
 
 
-# --- What has not come whole ---------------------------------------------------------
+# --- Part by part --------------------------------------------------------------------
+#
+# A head that has not come whole, or that is wrong, is read again from its beginning,
+# with a stop wherever the bytes end. Chunks are always read so.
 
 
 class Part:
     """A part of a request, to be read as far as it has come.
 
-    The pattern has a group if the part is over, and no match if no more bytes can mend
-    it. It consumes what need not be looked at again: the next look begins behind that.
-    So, where a part must not be empty, the pattern looks back to see what was before.
+    If the part is over, its pattern has a group. If no more bytes can mend the part, its
+    pattern does not match. Else it matches what need not be looked at again: the next
+    look begins behind that, and looks back where it must know what was there.
     """
 
     def __init__(self, name: str, status_if_too_long: int, pattern: str) -> None:
@@ -360,19 +363,19 @@ class Part:
         self.pattern = _compile(pattern)
 
 
-_BEGUN_VERSION = r"H(?:T(?:T(?:P(?:/(?:[0-9](?:\.(?:[0-9]\r?)?)?)?)?)?)?)?\Z"
+BEGUN_VERSION = r"H(?:T(?:T(?:P(?:/(?:[0-9](?:\.(?:[0-9]\r?)?)?)?)?)?)?)?\Z"
 HEX = "[0-9A-Fa-f]"
-_REST_OF_LINE = rf"{FIELD_CHAR}*+(?:(\r\n)|(?=\r?\Z))"
+REST_OF_LINE = rf"{FIELD_CHAR}*+(?:(\r\n)|(?=\r?\Z))"
 
 START = Part("start", 400, r"(?:\r\n|(?=[^\r]))()|(?=\r\Z)")
 METHOD_PART = Part("method", 501, rf"{TOKEN_CHAR}*+(?:(?<={TOKEN_CHAR})( )|\Z)")
 TARGET = Part("target", 414, rf"{TARGET_CHAR}*+(?:(?<! )( )|\Z)")
-VERSION = Part("version", 400, rf"(HTTP/[0-9]\.[0-9]\r\n)|(?={_BEGUN_VERSION})")
-EMPTY_LINE = r"(?<=\n)(?:(\r\n)|(?=\r\Z))"  # group 1, in the place of a name
+VERSION = Part("version", 400, rf"(HTTP/[0-9]\.[0-9]\r\n)|(?={BEGUN_VERSION})")
+EMPTY_LINE = r"(?<=\n)(?:(\r\n)|(?=\r\Z))"  # in the place of a name; group 1
 NAME = Part("field name", 431, rf"{EMPTY_LINE}|{TOKEN_CHAR}*+(?:(?<!\n)(:)|\Z)")
-VALUE = Part("field value", 431, _REST_OF_LINE)
+VALUE = Part("field value", 431, REST_OF_LINE)
 SIZE = Part("chunk size", 400, rf"({HEX}{{1,16}}+)(?:\r\n|;)|(?={HEX}{{1,16}}+\r?\Z)")
-EXTENSIONS = Part("chunk extension", 400, _REST_OF_LINE)
+EXTENSIONS = Part("chunk extension", 400, REST_OF_LINE)
 CHUNK_END = Part("end of a chunk", 400, r"(\r\n)|(?=\r?\Z)")
 
 # §7.1.1, from behind the first ";", without its "bad" white space. 9110 §5.6.4.
@@ -463,7 +466,7 @@ def _chunks(buffer: bytearray, limits: Limits) -> Iterator[bytes | Event]:
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # 9110 §15.2.1
 
-# Python has RFC 9110's names for these from 3.13 on.
+# The names in RFC 9110, which Python has from 3.13 on.
 RENAMED = {413: "Content Too Large", 414: "URI Too Long"}
 STATUS_LINES = {
     int(status): f"HTTP/1.1 {status} {RENAMED.get(status, status.phrase)}\r\n".encode()
@@ -498,21 +501,17 @@ class Response:
 
     def encode_head(self, request: Request | None, keep_alive: bool) -> bytes:
         """All up to the body. `request` is None in answer to a bad one."""
-        status = self.status
-        if keep_alive:
-            asked = request is not None and request.version == (1, 0)
-            connection = b"Connection: keep-alive\r\n" if asked else b""  # §9.3
-        else:
+        status, length, connection = self.status, b"", b""
+        if status not in WITHOUT_BODY:
+            length = b"Content-Length: %d\r\n" % len(self.body)
+        if not keep_alive:
             connection = b"Connection: close\r\n"  # §9.6
-        return b"%bDate: %b\r\n%b%b%b\r\n" % (
-            STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status,
-            _date(int(time.time())),
-            b""
-            if status in WITHOUT_BODY
-            else b"Content-Length: %d\r\n" % len(self.body),
-            connection,
-            self._lines,
-        )
+        elif request and request.version == (1, 0):
+            connection = b"Connection: keep-alive\r\n"  # §9.3
+        line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        date = _date(int(time.time()))
+        lines = (line, date, length, connection, self._lines)
+        return b"%bDate: %b\r\n%b%b%b\r\n" % lines
 
     def encode_body(self, request: Request | None) -> bytes:
         """The body, where the status and the method allow one (§6.3)."""
