@@ -276,18 +276,16 @@ def _indented(text: str, indent: str) -> str:
     return re.sub(r"\n(?=[^\n])", "\n" + indent, text) if indent else text
 
 
-def pages() -> list[Path]:
+def pages(root: Path) -> list[Path]:
     """Every file of text that may hold markers."""
-    docs = (ROOT / "docs").glob("*.md")
-    chapters = (ROOT / "chapters").glob("*/README.md")
+    docs = (root / "docs").glob("*.md")
+    chapters = (root / "chapters").glob("*/README.md")
     return [
-        p for p in (ROOT / "README.md", *sorted(docs), *sorted(chapters)) if p.exists()
+        p for p in (root / "README.md", *sorted(docs), *sorted(chapters)) if p.exists()
     ]
 
 
 def main(argv: Sequence[str]) -> int:
-    from lab.blocks import functions_for
-
     parser = argparse.ArgumentParser(
         prog="python -m lab fill",
         description="Write the numbers, tables, figures and code into the text.",
@@ -296,34 +294,50 @@ def main(argv: Sequence[str]) -> int:
         "--check", action="store_true", help="change nothing; fail if out of date"
     )
     arguments = parser.parse_args(argv)
-    sources = Sources.load(mine=Path("/nonexistent"))
-    stale: list[str] = []
     try:
-        for path in pages():
-            name = str(path.relative_to(ROOT))
-            text = path.read_text(encoding="utf-8")
-            page = Page(name, text, sources, functions_for(path, sources))
-            filled, files = page.filled()
-            if filled != text:
-                stale.append(f"{name}:{_first_difference(text, filled)}")
-                if not arguments.check:
-                    path.write_text(filled, encoding="utf-8")
-            for file, (stamp, make) in files.items():
-                target = ROOT / file
-                if target.exists() and stamp in target.read_text(encoding="utf-8"):
-                    continue
-                stale.append(file)
-                if not arguments.check:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_text(make(), encoding="utf-8")
+        stale = fill(Sources(Sources.load().book), change=not arguments.check)
     except BookError as error:
         print(error, file=sys.stderr)
         return 1
-    for place in dict.fromkeys(stale):
+    for place in stale:
         print(f"{place}: " + ("out of date" if arguments.check else "filled"))
     if stale and arguments.check:
         print("`python -m lab fill` brings them up to date.")
     return 1 if stale and arguments.check else 0
+
+
+def fill(sources: Sources, *, change: bool, root: Path = ROOT) -> list[str]:
+    """Fill every page, and draw the figures' files. What was out of date, by place.
+
+    change: whether to write; without it nothing is touched.
+    """
+    from lab.blocks import functions_for
+
+    stale: list[str] = []
+    wanted: set[Path] = set()
+    for path in pages(root):
+        name = str(path.relative_to(root))
+        text = path.read_text(encoding="utf-8")
+        page = Page(name, text, sources, functions_for(path, sources, root))
+        filled, files = page.filled()
+        if filled != text:
+            stale.append(f"{name}:{_first_difference(text, filled)}")
+            if change:
+                path.write_text(filled, encoding="utf-8")
+        for file, (stamp, make) in files.items():
+            target = root / file
+            wanted.add(target)
+            if target.exists() and stamp in target.read_text(encoding="utf-8"):
+                continue
+            stale.append(file)
+            if change:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(make(), encoding="utf-8")
+    for left_over in set((root / "docs" / "figures").glob("*.svg")) - wanted:
+        stale.append(str(left_over.relative_to(root)))
+        if change:
+            left_over.unlink()
+    return list(dict.fromkeys(stale))
 
 
 def _first_difference(old: str, new: str) -> int:

@@ -83,8 +83,9 @@ def _sources(sources: Sources) -> Iterable[tuple[str, Measurement]]:
 
 
 def _slug(*parts: object) -> str:
-    words = re.sub(r"[^a-z0-9]+", "-", "-".join(map(str, parts)).lower())
-    return words.strip("-")
+    """Such as "rates-02-03": what a figure's files are called."""
+    text = "-".join(map(str, parts)).lower().replace("step", "")
+    return re.sub(r"[^a-z0-9]+", "-", text).strip("-")
 
 
 def _mark(
@@ -192,8 +193,10 @@ _LEVEL_TITLE = {
     "titleAngle": 0,
     "titleAlign": "left",
     "titleAnchor": "start",
-    "titleX": -34,
+    "titleX": -60,
     "titleY": -14,
+    # Room for "100 000" in letters wider than those of the machine that drew it.
+    "minExtent": 62,
 }
 #: Thin thousands, as the text writes them.
 _THOUSANDS = "replace(format(datum.value, ','), /,/g, '\u202f')"
@@ -343,6 +346,7 @@ def against_connections(
     """A measure against the number of connections, a line a server."""
     asked = MEASURES[measure]
     assert sources.book is not None
+    name = _slug(measure, *servers, *options.values())
     # One generator for the whole line, and it is the lab's that measured all of it.
     options = {"generator": "lab", **options}
     counts = measured_connections(sources.book, servers)
@@ -382,7 +386,7 @@ def against_connections(
 
     what = asked.title[0].upper() + asked.title[1:]
     return Figure(
-        name=_slug(measure, *servers, *options.values()),
+        name=name,
         title=f"{what} against connections: {', '.join(map(title, servers))}.",
         caption="A point is a median; the bar through it reaches from the lowest to "
         "the highest repeat. A hollow point: the load generator was the limit.",
@@ -455,7 +459,7 @@ def silent(
             "type": "quantitative",
             "title": None,
             "scale": {"zero": True},
-            "axis": {"labelExpr": _THOUSANDS, "tickCount": 4},
+            "axis": {"labelExpr": _THOUSANDS, "tickCount": 4, "minExtent": 62},
         }
         return {
             "data": {"values": values},
@@ -466,7 +470,7 @@ def silent(
             },
             "columns": 1 if narrow else 2,
             "spec": {
-                "width": width - 80 if narrow else (width - 150) // 2,
+                "width": width - 90 if narrow else (width - 180) // 2,
                 "height": 200,
                 "layer": _lines(x, y, servers),
             },

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import vl_convert
 from playwright.sync_api import Browser, sync_playwright
 
 from lab.book import Sources
@@ -27,6 +28,13 @@ class Site(NamedTuple):
             for path in self.folder.rglob("*.html")
         )
         return [path for path in found if path != "404.html"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drawing_is_started() -> None:
+    """The library that draws keeps threads and descriptors until the process ends; no
+    single test is to be blamed for them."""
+    vl_convert.vegalite_to_svg({"mark": "point", "data": {"values": []}})
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,349 @@
+"""The fill engine: what stands between markers is what the record and the code say."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from lab.blocks import functions_for
+from lab.book import NOT_YET, BookError, Page, Sources, fill, main, parse
+from lab.quantity import THIN_SPACE
+from lab.record import ROOT, Measurement
+from tests.book import made_up
+from tests.lab.sample_record import sample_machine, sample_point
+
+STEP_A = '''"""The first."""
+
+WAIT_S = 0.1
+
+
+# [loop]
+def loop() -> None:
+    # [inner]
+    wait()
+    # [/inner]
+
+
+# [/loop]
+'''
+STEP_B = STEP_A.replace("wait()", "serve()").replace("first", "second")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of two steps and one chapter."""
+    files = {
+        "steps/step01/server.py": STEP_A,
+        "steps/step02/server.py": STEP_B,
+        "steps/step02/workers.py": "POOL = 4\n",
+        "steps/step02/__init__.py": "",
+        "chapters/02-workers/README.md": "# 02\n",
+        "chapters/02-workers/claims.py": (
+            "from lab.claims import at_least, claim\n"
+            "@claim('It is quick.')\n"
+            "def quick(m):\n"
+            "    return at_least(m.rate('step02', 100), 10)\n"
+            "@claim('It is very quick.')\n"
+            "def very_quick(m):\n"
+            "    return at_least(m.rate('step02', 100), 1e9)\n"
+        ),
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    return Sources(Measurement(made_up.book()), Measurement(made_up.mine()))
+
+
+def page(text: str, sources: Sources, root: Path = ROOT) -> Page:
+    path = root / "chapters" / "02-workers" / "README.md"
+    return Page("page.md", text, sources, functions_for(path, sources, root))
+
+
+def filled(text: str, sources: Sources, root: Path = ROOT) -> str:
+    return page(text, sources, root).filled()[0]
+
+
+def on_site(text: str, sources: Sources, root: Path = ROOT) -> str:
+    return page(text, sources, root).for_site(lambda finished: finished)
+
+
+def block(expression: str) -> str:
+    return f"<!-- {{{expression}}} -->\n<!-- / -->\n"
+
+
+# -- markers ------------------------------------------------------------------
+
+
+def test_a_number_is_written_between_its_markers(sources: Sources) -> None:
+    text = 'It gives <!-- {rate("step02", 100)} -->old<!-- / --> a second.\n'
+    expected = f'It gives <!-- {{rate("step02", 100)}} -->12{THIN_SPACE}000<!-- / -->'
+    assert filled(text, sources) == f"{expected} a second.\n"
+
+
+def test_filling_twice_changes_nothing(sources: Sources, project: Path) -> None:
+    text = (
+        'One <!-- {1 + 1} --><!-- / -->.\n\n<!-- {diff("step02")} -->\n<!-- / -->\n\n'
+        '    <!-- {code("steps/step01/server.py", "loop")} -->\n    <!-- / -->\n'
+    )
+    once = filled(text, sources, project)
+    assert filled(once, sources, project) == once
+    assert "    ```python\n    def loop() -> None:\n        wait()\n    ```" in once
+
+
+def test_markers_within_code_are_left_alone(sources: Sources) -> None:
+    text = (
+        "`<!-- {nonsense} -->` and\n\n```text\n<!-- {nonsense} -->x<!-- / -->\n```\n\n"
+        "~~~\n<!-- {nonsense} -->\n~~~\n"
+    )
+    assert filled(text, sources) == text
+    assert on_site(text, sources) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\n\nb <!-- {1} --> c\n", "page.md:3: a marker without its other half"),
+        ("a\n\nb <!-- / --> c\n", "page.md:3: a marker without its other half"),
+        ("<!-- {1} -->1<!-- / --> is\n", "page.md:1: a line must not begin"),
+        ("a <!-- {1} -->\nb<!-- / -->\n", "page.md:1: an inline marker must end"),
+        ("a <!-- {1} -->x <!-- {2} -->y<!-- / -->\n", "page.md:1: a marker is opened"),
+        ("a <!-- {rat(1)} -->x<!-- / -->\n", "'rat' is undefined"),
+        ("a <!-- {1 +} -->x<!-- / -->\n", "page.md:1: {1 +}"),
+        ('a <!-- {table("rates", [])} -->x<!-- / -->\n', "on lines of their own"),
+        ('\n<!-- {claim("02.quick")} -->\n<!-- / -->\n', "page.md:2: its markers must"),
+        ('a <!-- {claim("02.slow")} --><!-- / -->\n', "no claim '02.slow'"),
+        ('a <!-- {rate("step02", 100) + 1} --><!-- / -->\n', "cannot be added"),
+        (block('figure("nine")'), "no figure 'nine'"),
+        (block('table("weight", ["step01"])'), "no measure 'weight'"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_line(
+    text: str, message: str, sources: Sources, project: Path
+) -> None:
+    with pytest.raises(BookError, match=r"page\.md:\d") as caught:
+        filled(text, sources, project)
+    assert message in str(caught.value)
+    with pytest.raises(BookError):
+        on_site(text, sources, project)
+
+
+@given(st.text("ab`~\n <>!-{}/", max_size=60))
+def test_what_is_no_marker_comes_back_as_it_was(text: str) -> None:
+    try:
+        parts = list(parse(text, "page.md"))
+    except BookError:
+        return
+    assert "".join(part for part in parts if isinstance(part, str)) == text or any(
+        not isinstance(part, str) for part in parts
+    )
+
+
+# -- both records -------------------------------------------------------------
+
+
+def test_the_site_says_the_readers_number_beside_the_books(sources: Sources) -> None:
+    text = 'It gives <!-- {rate("step02", 100)} -->old<!-- / --> a second.'
+    shown = on_site(text, sources)
+    assert f">12{THIN_SPACE}000</span>" in shown
+    assert f">(yours: 15{THIN_SPACE}600)</span>" in shown
+    assert "old" not in shown
+    alone = on_site(text, Sources(sources.book))
+    assert "yours" not in alone
+
+
+def test_what_the_reader_did_not_measure_is_left_out(sources: Sources) -> None:
+    text = 'It gives <!-- {rate("step02", 1000)} --><!-- / -->.'
+    assert "yours" not in on_site(text, sources)
+    table = on_site(block('table("rates", ["step02"], connections=[1])'), sources)
+    assert "yours" not in table
+
+
+def test_without_a_record_nothing_is_made_up() -> None:
+    text = (
+        'It gives <!-- {rate("step02", 100) / rate("step01", 100)} --><!-- / -->. '
+        '<!-- {claim("03.a_fifth")} --><!-- / -->\n\n'
+        + block('table("rates", ["step01"])')
+        + block('figure("eight")')
+        + block("points()")
+        + block("machine()")
+    )
+    for shown in (filled(text, Sources()), on_site(text, Sources())):
+        visible = re.sub(r'title="[^"]*"', "", shown)
+        assert len(re.findall(rf"{NOT_YET}(?! -->)", visible)) == 6
+        assert not re.search(r"\d{3}", re.sub(r"<!-- .*? -->", "", visible))
+
+
+def test_a_point_that_the_book_lacks_is_warned_of(
+    sources: Sources, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown = on_site('a\nb <!-- {rate("step02", 7)} --><!-- / -->', sources)
+    assert "not measured" in shown
+    assert "page.md:2: step02, 7 connections" in caplog.text
+
+
+def test_a_generator_bound_point_is_never_the_servers_speed() -> None:
+    bound = sample_point("step08", 100, [70_000, 71_000], generator_bound=True)
+    record = made_up.book().model_copy(update={"points": [bound]})
+    sources = Sources(Measurement(record))
+    number = filled('a <!-- {rate("step08", 100)} --><!-- / -->', sources)
+    table = filled(block('table("rates", ["step08"])'), sources)
+    for text in (number, table, on_site(block("points()"), sources)):
+        assert f"≥{THIN_SPACE}70{THIN_SPACE}500" in text
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ('constant("steps/step02/workers.py", "POOL") * 2', "8"),
+        ('1 / constant("steps/step01/server.py", "WAIT_S")', "10"),
+        ('percent(rate("step01", 100) / rate("step02", 100))', f"100{THIN_SPACE}%"),
+        ('latency("step02", 100, "p99")', f"12.5{THIN_SPACE}ms"),
+        ('stat("step03", 100, "ebadf")', "7"),
+        ('rate("step03", 100) * latency("step03", 100)', "100"),
+        ("12345.5", f"12{THIN_SPACE}345.5"),
+    ],
+)
+def test_numbers_are_printed_as_a_sentence_needs_them(
+    expression: str, expected: str, sources: Sources, project: Path
+) -> None:
+    text = filled(f"a <!-- {{{expression}}} --><!-- / -->", sources, project)
+    assert text.removesuffix("<!-- / -->").endswith(f"-->{expected}")
+
+
+# -- code ---------------------------------------------------------------------
+
+
+def test_code_is_pulled_by_its_marker(sources: Sources, project: Path) -> None:
+    text = filled(block('code("steps/step01/server.py", "loop")'), sources, project)
+    assert "```python\ndef loop() -> None:\n    wait()\n```" in text
+    assert "](../../steps/step01/server.py)" in text
+    assert "[inner]" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("# [/loop]", ""), "no marker [loop]"),
+        (("# [loop]", ""), "stands there twice"),
+        (("# [/loop]", "# [/loop]\n# [loop]"), "stands there twice"),
+    ],
+)
+def test_a_missing_or_doubled_marker_is_an_error(
+    change: tuple[str, str], message: str, sources: Sources, project: Path
+) -> None:
+    (project / "steps/step01/server.py").write_text(STEP_A.replace(*change))
+    text = block('code("steps/step01/server.py", "loop")')
+    with pytest.raises(BookError) as caught:
+        on_site(text, sources, project)
+    assert message in str(caught.value)
+
+
+def test_a_difference_is_of_the_real_files(sources: Sources, project: Path) -> None:
+    text = block('diff("step02")')
+    in_repository = filled(text, sources, project)
+    shown = on_site(text, sources, project)
+    for whole in (in_repository, shown):
+        assert "-    wait()\n" in whole
+        assert "+    serve()\n" in whole
+        assert "against [`steps/step01/server.py`]" in whole
+        assert "`steps/step02/workers.py`" in whole
+        assert "__init__" not in whole
+        assert "[loop]" not in whole
+    assert "POOL" in shown
+    assert "POOL" not in in_repository
+
+
+# -- claims -------------------------------------------------------------------
+
+
+def test_a_claim_says_its_outcome_in_both_records(
+    sources: Sources, project: Path
+) -> None:
+    text = (
+        'Yes. <!-- {claim("quick")} --><!-- / --> '
+        'No. <!-- {claim("very_quick")} --><!-- / -->'
+    )
+    in_repository = filled(text, sources, project)
+    assert "[✓ holds](../../docs/results.md#claim-02-quick)" in in_repository
+    assert "[✗ broken](../../docs/results.md#claim-02-very_quick)" in in_repository
+    shown = on_site(text, sources, project)
+    assert "[yours: ✓ holds]" in shown
+    assert "[yours: ✗ broken]" in shown
+    assert "is at least 10" in shown
+
+
+def test_the_table_of_claims_has_the_anchors_that_badges_lead_to(
+    sources: Sources, project: Path
+) -> None:
+    shown = on_site(block('claims("02")'), sources, project)
+    assert 'id="claim-02-quick"' in shown
+    assert "✗ broken: " in shown
+    assert '<a id="claim-02-quick">' in filled(block("claims()"), sources, project)
+
+
+# -- the repository -----------------------------------------------------------
+
+
+def test_fill_writes_and_check_refuses_what_is_stale(
+    project: Path, sources: Sources
+) -> None:
+    readme = project / "README.md"
+    readme.write_text(
+        'Is <!-- {rate("step02", 100)} -->?<!-- / -->.\n\n' + block('figure("eight")')
+    )
+    figures = project / "docs" / "figures"
+    figures.mkdir(parents=True)
+    (figures / "forgotten-light.svg").write_text("<svg/>")
+
+    found = fill(sources, change=False, root=project)
+    assert found[0] == "README.md:1"
+    assert "docs/figures/eight-100-dark.svg" in found
+    assert "docs/figures/forgotten-light.svg" in found
+    assert "?" in readme.read_text()
+
+    assert fill(sources, change=True, root=project) == found
+    assert fill(sources, change=False, root=project) == []
+    assert not (figures / "forgotten-light.svg").exists()
+
+    other = made_up.book().model_copy(update={"points": sources.book.record.points[:9]})  # type: ignore[union-attr]
+    stale = fill(Sources(Measurement(other)), change=False, root=project)
+    assert "docs/figures/eight-100-light.svg" in stale
+
+
+def test_the_projects_own_text_is_filled(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_a_repository_browser_reads_what_was_filled(sources: Sources) -> None:
+    text = (
+        "# Title\n\nA number <!-- {1 + 1} --><!-- / --> here.\n\n"
+        '<details markdown="1">\n<summary>Answer</summary>\n\nIt is *folded*.\n\n'
+        + block('table("rates", ["step02", "step03"])')
+        + "\n</details>\n\n"
+        + block('figure("eight")')
+    )
+    html = (
+        MarkdownIt("commonmark", {"html": True})
+        .enable("table")
+        .render(filled(text, sources))
+    )
+    assert "<em>folded</em>" in html
+    assert html.count("<table>") == 2
+    assert "<p>A number <!-- {1 + 1} -->2<!-- / --> here.</p>" in html
+    assert "-light.svg" in html
+    assert "|" not in html
+
+
+def test_the_machine_and_the_record_are_told(sources: Sources) -> None:
+    shown = on_site(block("machine()"), sources)
+    assert sample_machine().cpu_model in shown
+    assert "book.json" in shown

@@ -1,0 +1,171 @@
+"""The site: the repository's pages and links, and nothing from another host."""
+
+import errno
+import html.parser
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+
+from lab.record import BOOK, ROOT
+from lab.serve import make_server
+from tests.book.conftest import Site
+
+
+class Addresses(html.parser.HTMLParser):
+    """Where a page leads, what it loads, and what can be pointed at."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: set[str] = set()
+        self.loads: set[str] = set()
+        self.names: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        if "id" in values:
+            self.names.add(values["id"])
+        if tag == "a" and "href" in values:
+            self.links.add(values["href"])
+        elif tag == "link" and values.get("rel") not in ("prev", "next", "canonical"):
+            self.loads.add(values["href"])
+        elif "src" in values:
+            self.loads.add(values["src"])
+
+
+@pytest.fixture(scope="module")
+def pages(site: Site) -> dict[str, Addresses]:
+    return {
+        name: Addresses((site.folder / name).read_text(encoding="utf-8"))
+        for name in site.pages()
+    }
+
+
+def test_every_chapter_and_every_step_is_there(site: Site) -> None:
+    for chapter in (ROOT / "chapters").glob("*/README.md"):
+        assert f"chapters/{chapter.parent.name}/index.html" in site.pages()
+    for step in (ROOT / "steps").glob("step??"):
+        assert f"source/steps-{step.name}.html" in site.pages()
+    for page in ("index", "question", "lab", "results", "glossary"):
+        assert f"{page}.html" in site.pages()
+
+
+def test_every_link_within_the_book_leads_somewhere(
+    site: Site, pages: dict[str, Addresses]
+) -> None:
+    dead = []
+    for name, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme:
+                assert parts.scheme in ("https", "http"), link
+                continue
+            target = unquote(urljoin(name, parts.path)) if parts.path else name
+            if not (site.folder / target).is_file():
+                dead.append(f"{name}: {link}")
+                continue
+            if parts.fragment and parts.fragment not in pages[target].names:
+                dead.append(f"{name}: {link}")
+    assert dead == []
+
+
+def test_nothing_is_loaded_from_another_host(
+    site: Site, pages: dict[str, Addresses]
+) -> None:
+    for page in pages.values():
+        assert [a for a in page.loads if re.match(r"\w+:|//", a)] == []
+    for sheet in site.folder.rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        assert re.findall(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//", text) == []
+
+
+def test_no_marker_and_no_empty_number_is_left(site: Site) -> None:
+    for name in site.pages():
+        text = (site.folder / name).read_text(encoding="utf-8")
+        shown = re.sub(r"<(pre|code).*?</\1>", "", text, flags=re.DOTALL)
+        assert "<!-- {" not in shown, name
+        assert "data-drawn" not in shown, name
+        assert ">nan" not in shown, name
+
+
+def test_nothing_is_warned_of(site: Site) -> None:
+    # The records that the tests make up do not hold everything.
+    made_up = re.compile("not measured|not counted")
+    warnings = [w for w in site.warnings if BOOK.exists() or not made_up.search(w)]
+    assert warnings == []
+
+
+def test_both_records_are_printed_and_the_books_can_be_had(site: Site) -> None:
+    results = (site.folder / "results.html").read_text(encoding="utf-8")
+    assert 'class="yours"' in results
+    assert "in the book&#x27;s record" in results
+    record = json.loads((site.folder / "measurements" / "book.json").read_text())
+    assert len(record["points"]) > 50
+
+
+def test_a_folded_answer_is_read_as_markdown(site: Site) -> None:
+    chapter = next((ROOT / "chapters").glob("06-*/README.md"))
+    assert '<details markdown="1">' in chapter.read_text(encoding="utf-8")
+    page = site.folder / "chapters" / chapter.parent.name / "index.html"
+    text = page.read_text(encoding="utf-8")
+    assert re.search(r"<details>\s*<summary>Answer</summary>\s*<p>", text)
+    assert "markdown=" not in text
+
+
+def test_code_leads_to_the_whole_file(site: Site) -> None:
+    text = (site.folder / "chapters/06-both/index.html").read_text(encoding="utf-8")
+    link = '<a href="../../source/steps-step06.html#steps-step06-server-py">'
+    assert f'<span class="filename">{link}' in text
+
+
+def test_the_next_free_port_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("the book")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with make_server(tmp_path, port) as server:
+            assert port < server.server_port < port + 100
+            assert server.server_address[0] == "127.0.0.1"
+
+
+def test_no_free_port_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    monkeypatch.setattr("http.server.ThreadingHTTPServer.__init__", refuse)
+    with pytest.raises(OSError, match="no free port from 8000 to 8099"):
+        make_server(tmp_path)
+
+
+def test_serve_says_in_one_line_where_the_book_is(site: Site) -> None:
+    # Built already: what is left of the command is to serve it.
+    program = (
+        "import sys; from pathlib import Path; from lab import serve;"
+        "serve.build = lambda: None; serve.SITE = Path(sys.argv[1]);"
+        "sys.exit(serve.main(['--port', '18000']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(site.folder)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert address is not None, line
+        with urllib.request.urlopen(f"{address[0]}/index.html", timeout=10) as answer:
+            assert b"web servers" in answer.read()
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=10)
+    assert rest == ""
+    assert process.returncode == 0
