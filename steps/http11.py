@@ -352,9 +352,9 @@ def _split(lines: bytes) -> dict[str, str]:
 class Part:
     """A part of a request, to be read as far as it has come.
 
-    If the part is over, its pattern has a group. If no more bytes can mend the part, its
-    pattern does not match. Else it matches what need not be looked at again: the next
-    look begins behind that, and looks back where it must know what was there.
+    If the part is over, its pattern has a group. If no more bytes can mend it, there is
+    no match. Else the match is what need not be looked at again: the next look begins
+    behind that, and looks back where it must know what was there.
     """
 
     def __init__(self, name: str, status_if_too_long: int, pattern: str) -> None:
