@@ -60,8 +60,12 @@ def test_the_bytes_of_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("status", [200, 204, 304, 404])
 def test_head_and_body_are_the_whole(
-    status: int, keep: bool, request_: Request | None
+    status: int,
+    keep: bool,
+    request_: Request | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(time, "time", lambda: 784111777.9)
     response = Response(status, b"hello", [("A", "b")])
     two = response.encode_head(request_, keep), response.encode_body(request_)
     assert b"".join(two) == response.encode(request_, keep)
