@@ -1,8 +1,34 @@
 """What the expressions in the chapters' markers may call.
 
-Numbers come from a record (`rate`, `latency`, `cpu`, …) or from the source
-(`constant`); tables, figures, code and claims come as `Drawn`, for the repository and
-for the site. Links in what is drawn are written as they are right in the repository.
+Numbers, in a line; from a record, or from the source:
+
+    rate("step06", 100)                 requests a second with 100 connections: 2 280
+    latency("step06", 100, "p99")       with its unit; without "p99" the median
+    cpu, memory, switches, syscalls     likewise, of the server; the last two a request
+    stat("step03", 100, "ebadf")        what the step counted (per_request: a request)
+    constant("steps/step03/server.py", "SELECT_TIMEOUT_S")
+    percent(rate(…) / rate(…))          arithmetic keeps spread, unit and doubt
+
+All but the last two take mode=, silent=, headers=, path= and generator= (see
+`Measurement` in lab/record.py).
+
+Blocks, between markers on lines of their own:
+
+    table("rates", ["step02", "step03"])        also "latency", "cpu", "memory", …;
+                                                connections=[1, 100], percentile="p99"
+    table("silent", ["step07", "step08"])       with and without silent connections
+    table("stats", ["step03"], names=["ebadf"]) what the step counted for each request
+    figure("throughput", […], caption="…")      see FIGURES in lab/figures.py
+    timeline("step06")                          docs/measurements/traces/step06.json
+    code("steps/step03/server.py", "rebuild")   from `# [rebuild]` to `# [/rebuild]`
+    diff("step03")                              the whole difference to earlier steps
+    transcript("probe")                         in chapter 03: docs/transcripts/03-probe.txt
+    claims("03"), points(), machine()           for the page with all results
+
+And in a line, at the end of a sentence that is one: claim("a_fifth"), in another
+chapter claim("03.a_fifth").
+
+Links in what is drawn are written as they are right in the repository.
 """
 
 from __future__ import annotations
@@ -155,7 +181,11 @@ class Table:
         for row in self.rows:
             name = f' id="{row.anchor}"' if row.anchor else ""
             kind = ' class="yours"' if row.yours else ""
-            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row.cells)
+            # On a phone the claims stand below one another, each with its head.
+            cells = "".join(
+                f'<td data-head="{html.escape(head)}">{html.escape(cell)}</td>'
+                for head, cell in zip(self.header[1:], row.cells, strict=True)
+            )
             first = f'<th scope="row">{html.escape(row.head)}</th>'
             body.append(f"<tr{name}{kind}>{first}{cells}</tr>")
         label = html.escape(self.label)
@@ -217,7 +247,7 @@ class Blocks:
         names: Sequence[str] = (),
         **options: Any,
     ) -> Drawn:
-        """Medians of a measure; see the author's guide in CONTRIBUTING.md."""
+        """The medians of a measure, a row for each server."""
         book = self.sources.book
         if book is None:
             return _placeholder(f"The table “{measure}” is {NOT_YET}.")

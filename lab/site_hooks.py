@@ -150,13 +150,13 @@ def _file_anchor(path: str) -> str:
 def _source_page(path: Path) -> str:
     """Markdown that shows a file, or the files of a step."""
     name = path.relative_to(ROOT).as_posix()
-    options = "---\nhide:\n  - navigation\nsearch:\n  boost: 0.3\n---\n"
+    options = "---\nsearch:\n  boost: 0.3\n---\n"
     if path.is_file():
-        return f"{options}# {name}\n\n{_listing(path)}\n"
-    parts = [f"{options}# {name}/"]
+        return f"{options}# `{name}`\n\n{_listing(path)}\n"
+    parts = [f"{options}# `{name}/`"]
     for file in blocks.step_files(path):
         relative = file.relative_to(ROOT).as_posix()
-        parts.append(f"## {file.name} {{ #{_file_anchor(relative)} }}")
+        parts.append(f"## `{file.name}` {{ #{_file_anchor(relative)} }}")
         parts.append(_listing(file))
     return "\n\n".join(parts) + "\n" if len(parts) > 1 else ""
 

@@ -78,6 +78,11 @@ def serious_violations(page: Page) -> list[str]:
 
 
 UNFOLD = "document.querySelectorAll('details').forEach(d => d.open = true)"
+# The theme gives the keyboard what scrolls when it sees that it does, a moment later.
+SCROLLS_BY_KEYBOARD = """
+  [...document.querySelectorAll('pre code')]
+    .every(code => code.tabIndex >= 0 || code.scrollWidth <= code.clientWidth)
+"""
 # What is alike by the thousand is looked at once, for it would take minutes: the
 # colours of code on one chapter and one source, a table's first rows. Figures are one
 # image each to a screen reader; their colours have a test of their own.
@@ -101,6 +106,7 @@ def visit_all(
         for name in site.pages():
             page.goto(f"{base}/{name}", wait_until="load")
             page.evaluate(UNFOLD)
+            page.wait_for_function(SCROLLS_BY_KEYBOARD)
             wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             if wide > 0:
                 found.append(f"{name}: scrolls sideways, by {wide} pixels")
