@@ -22,7 +22,7 @@ Blocks, between markers on lines of their own:
     timeline("step06")                          docs/measurements/traces/step06.json
     code("steps/step03/server.py", "rebuild")   from `# [rebuild]` to `# [/rebuild]`
     diff("step03")                              the whole difference to earlier steps
-    transcript("probe")                         in chapter 03: docs/transcripts/03-probe.txt
+    transcript("probe")                         docs/transcripts/03-probe.txt, in 03
     claims("03"), points(), machine()           for the page with all results
 
 And in a line, at the end of a sentence that is one: claim("a_fifth"), in another
