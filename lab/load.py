@@ -363,10 +363,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def describe(spec: LoadSpec, result: LoadResult) -> str:
     """A result in a few lines for a terminal."""
     mode = "keep-alive" if spec.keep_alive else "close"
+    noun = "connection" if spec.connections == 1 else "connections"
     lines = [
         f"{result.throughput_rps:,.0f} requests/s "
         f"({result.requests:,} in {result.seconds:.1f} s, "
-        f"{spec.connections} connections, {mode})"
+        f"{spec.connections} {noun}, {mode})"
     ]
     if latency := result.latency:
         lines.append(
