@@ -255,9 +255,6 @@ class Blocks:
             counts = figures.measured_silent(book, servers)
             return self._silent_table(servers, connections, counts, **options).drawn()
         columns = connections or figures.measured_connections(book, servers)
-        if len(columns) > 1:
-            # Side by side stands what one generator measured.
-            options = {"generator": "lab", **options}
         if measure == "stats":
             return self._stats_table(servers, names, columns, **options).drawn()
         asked = figures.MEASURES.get(measure)
@@ -266,14 +263,31 @@ class Blocks:
         rows = []
         for server in servers:
             for name, m in self._both():
-                found = [asked.ask(m, server, n, **options) for n in columns]
+                # Side by side stands what one generator measured.
+                by = {"generator": m.generator_of(servers, columns), **options}
+                found = [asked.ask(m, server, n, **by) for n in columns]
                 rows.append(self._row(figures.title(server), name, found))
         caption = asked.title[0].upper() + asked.title[1:]
         if "percentile" in options:
             caption += f", {options['percentile']}"
+        if measure in ("rates", "latency"):
+            caption += self._measured_by(servers, columns, **options)
         return Table(
             _connections(columns), [r for r in rows if r], asked.title, caption
         ).drawn()
+
+    def _measured_by(
+        self, servers: Sequence[str], columns: Sequence[int], **options: Any
+    ) -> str:
+        words = {"wrk": "wrk", "lab": "the embedded generator"}
+        by = {
+            name: m.generator_of(servers, columns, **options)
+            for name, m in self._both()
+        }
+        said = f", measured with {words[by['book']]}"
+        if by.get("yours", by["book"]) != by["book"]:
+            said += f"; yours with {words[by['yours']]}"
+        return said
 
     def _silent_table(
         self,
@@ -282,17 +296,20 @@ class Blocks:
         counts: Sequence[int],
         **options: Any,
     ) -> Table:
-        options = {"generator": "lab", **options}
+        active = active or (10, 100)
         rows = []
         for server in servers:
-            for n in active or (10, 100):
+            for n in active:
                 for name, m in self._both():
-                    found = [m.rate(server, n, silent=s, **options) for s in counts]
+                    generator = m.generator_of(servers, active, silent=counts[-1])
+                    by = {"generator": generator, **options}
+                    found = [m.rate(server, n, silent=s, **by) for s in counts]
                     found.append(found[-1] / found[0])
                     head = f"{figures.title(server)}, {n} active"
                     rows.append(self._row(head, name, found))
         header = ["server", *(f"{s} silent" for s in counts), "what is left"]
         label = "Requests a second beside silent connections"
+        label += self._measured_by(servers, active, silent=counts[-1])
         return Table(header, [row for row in rows if row], label, label)
 
     def _stats_table(

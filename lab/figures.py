@@ -347,14 +347,14 @@ def against_connections(
     asked = MEASURES[measure]
     assert sources.book is not None
     name = _slug(measure, *servers, *options.values())
-    # One generator for the whole line, and it is the lab's that measured all of it.
-    options = {"generator": "lab", **options}
     counts = measured_connections(sources.book, servers)
     values = []
     rows = []
     for server in servers:
         for whose, m in _sources(sources):
-            found = [asked.ask(m, server, n, **options) for n in counts]
+            # One generator for all lines: a step from one to another is no result.
+            by = {"generator": m.generator_of(servers, counts), **options}
+            found = [asked.ask(m, server, n, **by) for n in counts]
             if whose == "yours" and all(q.is_missing for q in found):
                 continue
             rows.append([title(server), whose, *map(_or_dash, found)])
@@ -432,7 +432,8 @@ def silent(
     for n, panel in zip(active, panels, strict=True):
         for server in servers:
             for whose, m in _sources(sources):
-                found = [m.rate(server, n, silent=s, generator="lab") for s in counts]
+                by = m.generator_of(servers, active, silent=counts[-1])
+                found = [m.rate(server, n, silent=s, generator=by) for s in counts]
                 if whose == "yours" and all(q.is_missing for q in found):
                     continue
                 head = f"{title(server)}, {n} active"

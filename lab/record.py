@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict, Unpack
@@ -410,6 +410,18 @@ class Measurement:
                 return Quantity.exactly(one)
         what = _named(server, connections, where)
         return Quantity.missing("", f"{what}: system calls not counted")
+
+    def generator_of(
+        self, servers: Sequence[str], counts: Sequence[int], **where: Unpack[Where]
+    ) -> Generator:
+        """Whose figures can stand side by side, for so many connections each: wrk's,
+        unless it left out a point that the embedded generator measured."""
+        for server in servers:
+            for connections in counts:
+                points = self._points(server, connections, where)
+                if {point.generator for point in points if point.repeats} == {"lab"}:
+                    return "lab"
+        return "wrk"
 
     def _points(
         self,

@@ -28,7 +28,7 @@ def test_the_book_measures_every_step_with_every_number_of_clients() -> None:
             assert f"{step}, {connections} × close" in plans
             kept = f"{step}, {connections} × keep-alive" in plans
             assert kept == (step not in ("step01", "step02"))
-        assert f"{step}, 100 × {own_mode(step)}, wrk" in plans
+            assert f"{step}, {connections} × {own_mode(step)}, wrk" in plans
 
 
 def test_the_tour_sees_every_step_and_is_a_part_of_the_book() -> None:
