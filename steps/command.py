@@ -15,7 +15,7 @@ from steps.app import Application, app
 
 # How many connections the kernel may complete before the server accepts them.
 BACKLOG = 1024
-# More than the pool waits for its workers: it shall end first, and close what it has.
+# Longer than the pool waits for its workers: it is to end first, and close what it has.
 STOP_WAIT_S = 3.0
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,7 @@ def silence_is_free(m: Measurement) -> Verdict:
     return at_least(m.rate("step08", 10, silent=900) / m.rate("step08", 10), 0.9)
 
 
-@claim(
-    "One thread without a hand-over answers at least 1.2 times as much as six with."
-)
+@claim("One thread without a hand-over answers at least 1.2 times as much as six with.")
 def no_hand_over(m: Measurement) -> Verdict:
     return at_least(m.rate("step08", 100) / m.rate("step07", 100), 1.2)
 

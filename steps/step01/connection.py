@@ -12,7 +12,7 @@ class Connection:
     """A connected, blocking socket, and what came from it beyond the last request."""
 
     def __init__(self, sock: socket.socket) -> None:
-        # On macOS an accepted socket inherits the listener's mode: not to block.
+        # On macOS an accepted socket is non-blocking if the listener is.
         sock.setblocking(True)
         self.sock = sock
         self.requests = Gatherer()

@@ -1,8 +1,8 @@
 """Close after response, with four workers: the server that the question began with.
 
 What it does: one thread watches the listener and the connections that have not sent
-anything yet. Whoever becomes readable is a job for four workers, who receive the
-request, answer it in two writes, and close.
+anything yet. One that becomes readable is a job for one of four workers, who receives
+the request, answers it in two writes, and closes.
 
 What it costs: a connection for each request, and a worker for each client that sends
 half a request and stops.

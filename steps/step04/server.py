@@ -85,8 +85,8 @@ class Server:
 
     def _round(self) -> None:
         kept = self._connections.fd_set()
-        # Noted before select(): a worker that is done after it has read what made the
-        # connection ready, and another worker would block in recv() for more.
+        # Noted before select(), as a worker may finish between that call and the look:
+        # it has read what made the connection ready, and another would block in recv().
         busy = {fd for fd, connection in kept.items() if connection.busy}
         watched = [self._stop.fileno(), self._pipe.fileno(), *kept]
         self.stats.select_calls += 1

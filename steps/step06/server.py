@@ -4,8 +4,8 @@ What it does: a connection is in the list only while nobody serves it, and a wor
 puts one back wakes the watching thread through the pipe. No timeout, no closed
 descriptor in the set, no busy loop.
 
-What it costs: nothing is left to blame, and still the second request on each connection
-takes about 40 ms. The mutex measures how long anybody waits for it.
+What it costs: nothing is left to blame, and still every request on a connection but the
+first takes about 40 ms. The mutex measures how long anybody waits for it.
 
 See it break:
     python -m steps.step06

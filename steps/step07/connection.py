@@ -10,7 +10,7 @@ from steps.step01.connection import Connection
 class OneWriteConnection(Connection):
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
-        # The kernel shall not keep a small segment until the last one is acknowledged.
+        # A small segment shall not wait until the one before it is acknowledged.
         with contextlib.suppress(OSError):  # macOS, where the client has gone already
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
