@@ -264,7 +264,10 @@ class Blocks:
         for server in servers:
             for name, m in self._both():
                 # Side by side stands what one generator measured.
-                by = {"generator": m.generator_of(servers, columns), **options}
+                by = {
+                    "generator": m.generator_of(servers, columns, **options),
+                    **options,
+                }
                 found = [asked.ask(m, server, n, **by) for n in columns]
                 rows.append(self._row(figures.title(server), name, found))
         caption = asked.title[0].upper() + asked.title[1:]

@@ -353,7 +353,7 @@ def against_connections(
     for server in servers:
         for whose, m in _sources(sources):
             # One generator for all lines: a step from one to another is no result.
-            by = {"generator": m.generator_of(servers, counts), **options}
+            by = {"generator": m.generator_of(servers, counts, **options), **options}
             found = [asked.ask(m, server, n, **by) for n in counts]
             if whose == "yours" and all(q.is_missing for q in found):
                 continue
