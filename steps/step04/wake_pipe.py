@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-# The most that a pipe holds, so that one read empties it.
+# The most that a pipe holds on Linux and macOS, so that one read empties it.
 PIPE_BYTES = 65_536
 
 
