@@ -49,8 +49,8 @@ from lab.target import is_path, loopback, parse_url
 
 #: A generator that had less idle time than this share could have been the limit.
 BUSY_GENERATOR = 0.9
-#: A server that used more than this share of what it can use was the limit.
-BUSY_SERVER = 0.95
+#: A server that used more than this share of what it can use was near its limit.
+BUSY_SERVER = 0.9
 
 #: How long all generators may take to open their connections.
 CONNECT_LIMIT_S = 60.0
@@ -198,9 +198,10 @@ def is_generator_bound(
     """Whether the generator may have been the limit, and not the server.
 
     A generator that waits for answers is idle, and idle time is proof that the server
-    was the limit. So: a generator that was busy less than 90 % of the time was not
-    the limit. One that was busier may have been, unless the server was known to use
-    more than 95 % of the cores that it can use (1 for Python threads and their GIL).
+    was the limit. So a generator that was busy less than 90 % of the time was not the
+    limit. One that was busier may have been; unless the server is known to have used
+    more than 90 % of the cores that it can use (1 for Python threads and their GIL).
+    Then it can do at most a tenth more than was measured.
 
     `generator_busy`: share of the time of the busiest generator process, on a
     processor or waiting for one. The waiting counts, for a generator that must share

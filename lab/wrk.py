@@ -13,9 +13,11 @@ wrk has no warm-up and no constant rate. The warm-up is a run before the run.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -39,6 +41,8 @@ from lab.target import nothing_listens
 
 SCRIPT = Path(__file__).with_suffix(".lua")
 MARK = "lab-json "
+#: How long before its end it is asked what it used.
+LAST_LOOK_S = 0.1
 #: How long after its end wrk may take to report.
 PATIENCE_S = 10.0
 
@@ -103,6 +107,9 @@ def _run(spec: LoadSpec) -> LoadResult:
     limit = threading.Timer(seconds + spec.timeout_s + PATIENCE_S, process.kill)
     limit.start()
     try:
+        # wrk prints at its end: this waits until shortly before, when it still runs.
+        select.select([process.stdout], [], [], seconds - LAST_LOOK_S)
+        cpu, busy = _busiest_thread(process.pid, time.monotonic() - began)
         output = process.stdout.read()
         # wait4 tells the processor time of this one child.
         _, status, usage = os.wait4(process.pid, 0)
@@ -113,8 +120,25 @@ def _run(spec: LoadSpec) -> LoadResult:
         process.wait()
         process.stdout.close()
     took = time.monotonic() - began
-    cpu = (usage.ru_utime + usage.ru_stime) / took / spec.processes
-    return _parse(spec, output, cpu)
+    if not busy:
+        # Only the mean of all threads is known.
+        cpu = busy = (usage.ru_utime + usage.ru_stime) / took / spec.processes
+    return _parse(spec, output, cpu, busy)
+
+
+def _busiest_thread(pid: int, seconds: float) -> tuple[float, float]:
+    """What share of so many seconds wrk's busiest thread was on a processor.
+
+    And the same with the time in which it waited for one. 0, 0: the system does not
+    tell.
+    """
+    shares = [(0.0, 0.0)]
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):
+            running, waiting = (int(word) for word in path.read_text().split()[:2])
+            busy = running + waiting
+            shares.append((running / 1e9 / seconds, busy / 1e9 / seconds))
+    return max(shares, key=lambda share: share[1])
 
 
 def _pin(cpus: tuple[int, ...] | None) -> Callable[[], None] | None:
@@ -125,7 +149,7 @@ def _pin(cpus: tuple[int, ...] | None) -> Callable[[], None] | None:
     return lambda: os.sched_setaffinity(0, chosen)
 
 
-def _parse(spec: LoadSpec, output: str, cpu: float) -> LoadResult:
+def _parse(spec: LoadSpec, output: str, cpu: float, busy: float) -> LoadResult:
     """wrk's output, of which one line is ours."""
     for line in output.splitlines():
         if line.startswith(MARK):
@@ -149,7 +173,7 @@ def _parse(spec: LoadSpec, output: str, cpu: float) -> LoadResult:
         latency=latency if data["requests"] else None,
         errors=errors,
         generator_cpu=cpu,
-        generator_busy=cpu,
-        generator_bound=is_generator_bound(cpu),
+        generator_busy=busy,
+        generator_bound=is_generator_bound(busy),
         bytes_received=data["bytes"],
     )

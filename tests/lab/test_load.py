@@ -493,9 +493,9 @@ def test_a_generator_with_idle_time_was_not_the_limit() -> None:
     assert not is_generator_bound(0.89)
     assert not is_generator_bound(0.89, server_cpu=0.1)
     assert is_generator_bound(0.91)
-    assert is_generator_bound(0.91, server_cpu=0.9)
-    assert not is_generator_bound(0.91, server_cpu=0.96)
-    assert is_generator_bound(0.91, server_cpu=0.96, server_cores=2)
+    assert is_generator_bound(0.91, server_cpu=0.89)
+    assert not is_generator_bound(0.91, server_cpu=0.91)
+    assert is_generator_bound(0.91, server_cpu=0.91, server_cores=2)
 
 
 def test_a_waiting_generator_is_not_busy() -> None:
