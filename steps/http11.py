@@ -117,37 +117,39 @@ class Parser:
     def next_event(self) -> Request | bytes | Event:
         for event in self._events:
             return event
+        raise self._nothing_more()
+
+    def _nothing_more(self) -> BadRequest:
         self._buffer.clear()
-        raise BadRequest(400, "nothing is read after a bad request")
+        return BadRequest(400, "nothing is read after a bad request")
 
 
-class Gatherer:
-    """Puts a parser's events together to whole requests."""
+class Gatherer(Parser):
+    """Puts the events together to whole requests."""
 
     def __init__(self, limits: Limits = Limits()) -> None:
-        self._parser = Parser(limits)
+        super().__init__(limits)
         self._request: Request | None = None
         self._body = bytearray()
-        self.feed = self._parser.feed
         self.continue_due = False  # send `CONTINUE`, or wait long for the body
 
     def next_request(self) -> Request | None:
         """The next whole request, or None: feed me more. Raises BadRequest."""
-        while True:
-            event = self._parser.next_event()
-            if isinstance(event, Request):
-                self._request = event
-            elif isinstance(event, bytes):
-                self._body += event
-            elif event is END:
+        for event in self._events:
+            if event is END:
                 request, self._request = self._request, None
                 if request and self._body:
                     request.body = bytes(self._body)
                     self._body.clear()
                 return request
+            if isinstance(event, Request):
+                self._request = event
+            elif isinstance(event, bytes):
+                self._body += event
             else:
                 self.continue_due = event is NEED_CONTINUE
                 return None
+        raise self._nothing_more()
 
 
 # --- A head --------------------------------------------------------------------------
@@ -200,7 +202,7 @@ AUTHORITY_FORM = re.compile(rf"(?!:){URI_HOST}:[0-9]++")  # §3.2.3
 # §7: a name, and parameters that nobody reads. §7.1: chunked has none.
 TRANSFER_CODING = re.compile(rf"(?!chunked[\t ]*+;){TOKEN}([\t ]*+;.*)?")
 
-DIGITS = re.compile(r"[0-9]++")  # not \d, which knows the digits of all alphabets
+DIGITS = re.compile(r"[0-9]++")  # 9110 §8.6: no sign, no list, no other digits
 FIELD_PARTS = re.compile(r"([^:]++):[\t ]*+([^\r]*+)\r\n")  # of lines known to be good
 
 

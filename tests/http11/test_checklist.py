@@ -105,8 +105,8 @@ def test_bare_cr_before_the_end_of_a_line() -> None:
 
 
 def test_tab_and_obs_text_in_a_value_are_opaque() -> None:
-    request = only_request(get(b"X: \ta\tb\x80\xff\xe9 "))
-    assert request.headers["x"].encode("latin-1") == b"a\tb\x80\xff\xe9"
+    request = only_request(get(b"X: \ta\tb\x80\xff\x85\xa0 "))
+    assert request.headers["x"].encode("latin-1") == b"a\tb\x80\xff\x85\xa0"
 
 
 def test_one_empty_line_before_the_request_line() -> None:

@@ -211,6 +211,19 @@ def test_time_byte_by_byte_is_in_proportion_to_size(name: str) -> None:
     assert times_as_long_a_byte(HOSTILE[name], 1) < 4
 
 
+def test_what_nearly_every_request_is_takes_one_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not the long way, which means the same and takes several times as long."""
+    monkeypatch.delattr(http11, "_walk_head")
+    monkeypatch.delattr(http11, "_understand")
+    gatherer = Gatherer()
+    for data in GET, BROWSER_GET, BROWSER_GET + GET, GET * 3:
+        gatherer.feed(data)
+        while (request := gatherer.next_request()) is not None:
+            assert request.method == "GET"
+
+
 # --- Memory --------------------------------------------------------------------------
 
 
@@ -309,6 +322,17 @@ def test_nothing_is_remembered_of_earlier_requests(
     assert peak_bytes() < 100_000
 
 
+def test_what_comes_after_a_bad_request_is_not_kept(
+    peak_bytes: Callable[[], int],
+) -> None:
+    parser = Parser()
+    for _ in range(100):
+        parser.feed(b"\0" * 20_000)
+        with pytest.raises(BadRequest):
+            parser.next_event()
+    assert peak_bytes() < 200_000
+
+
 def test_what_comes_after_the_last_request_is_not_kept(
     peak_bytes: Callable[[], int],
 ) -> None:
@@ -332,8 +356,8 @@ def test_a_closed_connection_is_freed_at_once() -> None:
                 gatherer.next_request()
             except BadRequest as error:
                 error.__traceback__ = None  # which holds the frames
-            parser = weakref.ref(gatherer._parser)
-            events = weakref.ref(gatherer._parser._events)
+            parser = weakref.ref(gatherer)
+            events = weakref.ref(gatherer._events)
             del gatherer
             assert parser() is None
             assert events() is None
