@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import errno
 import logging
+import os
 import signal
 import socket
 import sys
@@ -17,8 +18,6 @@ from steps.app import Application, app
 BACKLOG = 1024
 # Longer than the pool waits for its workers: it is to end first, and close what it has.
 STOP_WAIT_S = 3.0
-
-log = logging.getLogger(__name__)
 
 
 class Server(Protocol):
@@ -60,8 +59,11 @@ def main(name: str, server_class: type[Server]) -> NoReturn:
         sys.exit(0)
 
     def log_stats(signal_number: int, frame: FrameType | None) -> None:
-        stats = dataclasses.asdict(server.stats)
-        log.info("%s stats %s", name, " ".join(f"{k}={v}" for k, v in stats.items()))
+        stats = dataclasses.asdict(server.stats).items()
+        line = f"{name} stats {' '.join(f'{key}={value}' for key, value in stats)}\n"
+        # Not through `log`: what the signal interrupts may be a write to that file,
+        # and Python refuses a second one inside it.
+        os.write(sys.stderr.fileno(), line.encode())
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
@@ -71,6 +73,7 @@ def main(name: str, server_class: type[Server]) -> NoReturn:
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     print(f"{name} listening on http://{host}:{port}", flush=True)
     server.run()
+    signal.setitimer(signal.ITIMER_REAL, 0)
     sys.exit(0)
 
 
