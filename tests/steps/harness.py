@@ -354,7 +354,9 @@ class SelectSpy:
 
     def __init__(self) -> None:
         self.calls = 0
-        self.watching: frozenset[int] | None = None  # by the call that is under way
+        # The set of the call that is under way, and the timeout of the latest.
+        self.watching: frozenset[int] | None = None
+        self.timeout_s: float | None = None
         self.errors: list[OSError] = []
         self.pause = Pause()
         # Whether to pause between the making of a set and the real call with it, ...
@@ -366,6 +368,7 @@ class SelectSpy:
         self, read: list[int], write: Any, error: Any, timeout: float | None = None
     ) -> tuple[list[int], list[Any], list[Any]]:
         self.calls += 1
+        self.timeout_s = timeout
         self.watching = frozenset(read)
         try:
             if self.pauses_before(self.watching):
@@ -407,6 +410,7 @@ class Process:
                 *("--port", str(port), *arguments),
             ],
             cwd=ROOT,
+            env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -431,6 +431,31 @@ def test_stop_with_clients_in_every_state(server: Running) -> None:
 
 
 @every_step
+def test_stop_with_deaf_clients_waiting_their_turn(step: str) -> None:
+    """Two do not read their answers. The first one's handler stops the running."""
+    held = Held()
+    stopped: list[bool] = []
+
+    def stopping(request: Request) -> Response:
+        if request.target == "/bytes/50000000" and not stopped:
+            stopped.append(True)
+            running.stop()
+        return held(request)
+
+    with serving(step, stopping, workers=1) as running, held:
+        deaf = [running.client() for _ in range(2)] if step in KEEPING else []
+        for client in deaf:
+            client.ask()
+        running.client().send(request_bytes("/held"))
+        wait_until(lambda: held.entered, "the handler is called")
+        for client in deaf or [running.client() for _ in range(2)]:
+            client.send(request_bytes("/bytes/50000000"))
+        held.release()
+        running.thread.join(20)
+        assert not running.thread.is_alive()
+
+
+@every_step
 def test_stop_from_a_handler_and_twice(step: str) -> None:
     def stopping(request: Request) -> Response:
         running.stop()
