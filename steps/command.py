@@ -73,7 +73,7 @@ def main(name: str, server_class: type[Server]) -> NoReturn:
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     print(f"{name} listening on http://{host}:{port}", flush=True)
     server.run()
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0)  # it would kill a Python that is ending
     sys.exit(0)
 
 

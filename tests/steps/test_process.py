@@ -87,6 +87,15 @@ def test_they_end_while_handlers_sleep() -> None:
             assert process.end() == (0, ""), process.step
 
 
+def test_stats_asked_for_again_as_soon_as_they_are_read() -> None:
+    """The server may still be in the call that has written them."""
+    with Process("step01") as process:
+        process.listening_port()
+        for _ in range(300):
+            assert process.stats() == {"accepted": 0}
+        ends_in_order(process, signal.SIGTERM)
+
+
 @every_step
 def test_a_port_in_use(step: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
