@@ -193,6 +193,8 @@ class Generator:
         self._special: dict[int, State | Answer] = {}
         #: Descriptor -> since when the server should close it.
         self._closing: dict[int, int] = {}
+        #: How many requests wait for one of those, for there are too many.
+        self._owed = 0
         #: Constant rate: connections that are free. None: free, but not open.
         self._idle: deque[int | None] = deque()
         #: When to open connections in place of lost ones, in order.
@@ -518,8 +520,7 @@ class Generator:
             if data:
                 self._fail(fd, "malformed")
             else:
-                self._forget(fd)
-                self._free()
+                self._closed(fd)
             return
         self._take(fd, data, time.monotonic_ns(), flags)
 
@@ -575,19 +576,23 @@ class Generator:
         """What comes after an answer: the next request, or the end.
 
         Whoever closes first keeps the port for a minute (TIME-WAIT). That must be the
-        server, or this side runs out of ports: so wait for it.
+        server, or this side runs out of ports: so wait for it, beside the next request.
         """
         if closes or flags & HANGUP:
             if self._spec.keep_alive:
                 self._reconnects += 1
             if flags & HANGUP:
-                self._forget(fd)
                 self._free()
+                self._forget(fd)
             else:
                 self._started.pop(fd, None)
                 self._sent.pop(fd, None)
                 self._special[fd] = CLOSING
                 self._closing[fd] = now
+                if len(self._closing) <= self._connections:
+                    self._free()
+                else:
+                    self._owed += 1
         elif self._interval_ns is None and not self._draining:
             self._send(fd, now)
         else:
@@ -601,8 +606,15 @@ class Generator:
             self._fold()
             self._learnt = (answer.total, *answer.field)
 
+    def _closed(self, fd: int) -> None:
+        """A connection that was answered has ended."""
+        self._forget(fd)
+        if self._owed:
+            self._owed -= 1
+            self._free()
+
     def _free(self) -> None:
-        """A connection has ended as it should: open the next."""
+        """A connection has done its work: open the next."""
         if self._draining:
             return
         if self._interval_ns is None:
@@ -628,6 +640,9 @@ class Generator:
     def _fail(self, fd: int, kind: str) -> None:
         """Count an error and give the connection up."""
         self._error(kind)
+        if fd in self._closing:
+            self._closed(fd)
+            return
         due = self._started.get(fd, 0)
         if self._interval_ns is not None and due >= self._window_ns:
             # Due, and without an answer: it counts with the time that it waited.
@@ -637,12 +652,12 @@ class Generator:
 
     def _forget(self, fd: int) -> None:
         """Close a descriptor. Its number may come again at once."""
-        if self._started.pop(fd, None) is None:
-            with contextlib.suppress(ValueError):
-                self._idle.remove(fd)
+        closing = self._closing.pop(fd, None)
+        started = self._started.pop(fd, None)
+        if started is None and closing is None:
+            self._idle.remove(fd)
         self._sent.pop(fd, None)
         self._special.pop(fd, None)
-        self._closing.pop(fd, None)
         os.close(fd)
 
     def _fold(self) -> None:
@@ -710,7 +725,8 @@ def generate(make_poller: Callable[[], Poller] = best_poller) -> None:
     assert isinstance(fields, dict)
     assert isinstance(index, int)
     spec = LoadSpec(**fields)
-    allow_connections(spec.connections)
+    # In close mode a connection is closing while the next is at work.
+    allow_connections(spec.connections * (1 if spec.keep_alive else 2))
     if sys.platform == "linux":
         if spec.cpus:
             os.sched_setaffinity(0, spec.cpus)

@@ -16,9 +16,9 @@ Closed loop or constant rate
 
 Keep-alive or close
     Keep-alive opens all connections, a few at a time, before the clock starts. Close
-    opens one for each request; its latency counts from `connect`, so that
-    connections / latency is the throughput, and the next one begins when the server
-    has closed the last.
+    opens one for each request, and its latency counts from `connect`. Either way a
+    request follows the last answer at once, so that connections / latency is the
+    throughput (Little's law).
 
 What is counted
     Answers that arrive between the end of the warm-up and the end of the run, and are
