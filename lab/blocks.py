@@ -35,7 +35,6 @@ from __future__ import annotations
 
 import ast
 import difflib
-import functools
 import html
 import json
 import os
@@ -43,6 +42,7 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,6 +63,9 @@ from lab.record import (
 
 TRANSCRIPTS = ROOT / "docs" / "transcripts"
 TRACES = ROOT / "docs" / "measurements" / "traces"
+
+#: A system call that is made less often, for each request, has no column of its own.
+RARE_CALLS = 0.05
 
 _MARKER_LINE = re.compile(r"^[ ]*# \[(?P<close>/?)(?P<name>[\w-]+)\][ ]*$")
 
@@ -253,31 +256,67 @@ class Blocks:
             return _placeholder(f"The table “{measure}” is {NOT_YET}.")
         if measure == "silent":
             counts = figures.measured_silent(book, servers)
-            return self._silent_table(servers, connections, counts, **options).drawn()
+            return self._silent_table(servers, connections, counts, **options)
         columns = connections or figures.measured_connections(book, servers)
         if measure == "stats":
-            return self._stats_table(servers, names, columns, **options).drawn()
+            return self._stats_table(servers, names, columns, **options)
+        if measure == "syscalls":
+            return self._syscalls_table(book, servers, *(connections or [100]))
         asked = figures.MEASURES.get(measure)
         if asked is None:
             raise BookError(f"no measure {measure!r}: {', '.join(figures.MEASURES)}")
-        rows = []
-        for server in servers:
-            for name, m in self._both():
-                # Side by side stands what one generator measured.
-                by = {
-                    "generator": m.generator_of(servers, columns, **options),
-                    **options,
-                }
-                found = [asked.ask(m, server, n, **by) for n in columns]
-                rows.append(self._row(figures.title(server), name, found))
+
+        def ask(server: str, n: int, m: Measurement) -> Quantity:
+            # Side by side stands what one generator measured.
+            by = {"generator": m.generator_of(servers, columns, **options), **options}
+            return asked.ask(m, server, n, **by)
+
         caption = asked.title[0].upper() + asked.title[1:]
         if "percentile" in options:
             caption += f", {options['percentile']}"
         if measure in ("rates", "latency"):
             caption += self._measured_by(servers, columns, **options)
-        return Table(
-            _connections(columns), [r for r in rows if r], asked.title, caption
-        ).drawn()
+        return self._drawn_table(
+            _connections(columns),
+            {
+                figures.title(server): [partial(ask, server, n) for n in columns]
+                for server in servers
+            },
+            caption,
+        )
+
+    def _drawn_table(
+        self,
+        header: Sequence[str],
+        questions: Mapping[str, Sequence[Callable[[Measurement], Quantity]]],
+        caption: str,
+    ) -> Drawn:
+        """A row for each name, the reader's under the book's, where there is anything.
+
+        questions: for each name one for each column but the first.
+        """
+        answers = [
+            (name, whose, [ask(m) for ask in asked])
+            for name, asked in questions.items()
+            for whose, m in self._both()
+        ]
+        measured = [
+            n
+            for n in range(len(header) - 1)
+            if not all(found[n].is_missing for _, _, found in answers)
+        ]
+        if not measured:
+            page = self.page.relative_to(self.root)
+            log.warning("%s: nothing was measured of: %s", page, caption)
+        rows = []
+        for name, whose, found in answers:
+            yours = whose == "yours"
+            if yours and all(quantity.is_missing for quantity in found):
+                continue
+            cells = [cell(found[n]) for n in measured]
+            rows.append(Row("yours" if yours else name, cells, yours))
+        header = [header[0], *(header[n + 1] for n in measured)]
+        return Table(header, rows, caption, caption).drawn()
 
     def _measured_by(
         self, servers: Sequence[str], columns: Sequence[int], **options: Any
@@ -298,22 +337,30 @@ class Blocks:
         active: Sequence[int] | None,
         counts: Sequence[int],
         **options: Any,
-    ) -> Table:
+    ) -> Drawn:
         active = active or (10, 100)
-        rows = []
-        for server in servers:
-            for n in active:
-                for name, m in self._both():
-                    generator = m.generator_of(servers, active, silent=counts[-1])
-                    by = {"generator": generator, **options}
-                    found = [m.rate(server, n, silent=s, **by) for s in counts]
-                    found.append(found[-1] / found[0])
-                    head = f"{figures.title(server)}, {n} active"
-                    rows.append(self._row(head, name, found))
-        header = ["server", *(f"{s} silent" for s in counts), "what is left"]
-        label = "Requests a second beside silent connections"
-        label += self._measured_by(servers, active, silent=counts[-1])
-        return Table(header, [row for row in rows if row], label, label)
+        most = counts[-1]
+
+        def rate(server: str, n: int, silent: int, m: Measurement) -> Quantity:
+            by = {"generator": m.generator_of(servers, active, silent=most), **options}
+            return m.rate(server, n, silent=silent, **by)
+
+        def left(server: str, n: int, m: Measurement) -> Quantity:
+            return rate(server, n, most, m) / rate(server, n, 0, m)
+
+        return self._drawn_table(
+            ["server", *(f"{s} silent" for s in counts), "what is left"],
+            {
+                f"{figures.title(server)}, {n} active": [
+                    *(partial(rate, server, n, silent) for silent in counts),
+                    partial(left, server, n),
+                ]
+                for server in servers
+                for n in active
+            },
+            "Requests a second beside silent connections"
+            + self._measured_by(servers, active, silent=most),
+        )
 
     def _stats_table(
         self,
@@ -321,27 +368,47 @@ class Blocks:
         names: Sequence[str],
         columns: Sequence[int],
         **options: Any,
-    ) -> Table:
-        rows = []
-        for server in servers:
-            for stat in names:
-                for name, m in self._both():
-                    found = [
-                        m.stat(server, n, stat, per_request=True, **options)
-                        for n in columns
-                    ]
-                    words = stat.removesuffix("_s").replace("_", " ")
-                    head = f"{words}, {figures.title(server)}"
-                    rows.append(self._row(head, name, found))
-        label = "What the server counted, for each request"
-        return Table(_connections(columns), [r for r in rows if r], label, label)
+    ) -> Drawn:
+        def ask(server: str, n: int, name: str, m: Measurement) -> Quantity:
+            return m.stat(server, n, name, per_request=True, **options)
 
-    def _row(self, head: str, name: str, found: Sequence[Quantity]) -> Row | None:
-        """None for a row of the reader's in which nothing was measured."""
-        yours = name == "yours"
-        if yours and all(quantity.is_missing for quantity in found):
-            return None
-        return Row("yours" if yours else head, [cell(q) for q in found], yours)
+        return self._drawn_table(
+            _connections(columns),
+            {
+                f"{_in_words(name)}, {figures.title(server)}": [
+                    partial(ask, server, n, name) for n in columns
+                ]
+                for server in servers
+                for name in names
+            },
+            "What the server counted, for each request",
+        )
+
+    def _syscalls_table(
+        self, book: Measurement, servers: Sequence[str], connections: int
+    ) -> Drawn:
+        """System calls for each request, by name, the most frequent ones first."""
+        counted: dict[str, float] = {}
+        for point in book.record.points:
+            if point.server in servers and point.connections == connections:
+                for name, calls in (point.syscalls_per_request or {}).items():
+                    counted[name] = max(calls, counted.get(name, 0))
+        names = sorted(counted, key=lambda name: -counted[name])
+        names = [name for name in names if counted[name] >= RARE_CALLS]
+
+        def ask(server: str, name: str | None, m: Measurement) -> Quantity:
+            return m.syscalls(server, connections, name)
+
+        return self._drawn_table(
+            ["server", "all", *names],
+            {
+                figures.title(server): [
+                    partial(ask, server, name) for name in (None, *names)
+                ]
+                for server in servers
+            },
+            f"System calls for each request, {connections} connections",
+        )
 
     def _both(self) -> list[tuple[str, Measurement]]:
         both = (("book", self.sources.book), ("yours", self.sources.mine))
@@ -357,7 +424,10 @@ class Blocks:
         ]  # fmt: skip
         rows = []
         seen = dict.fromkeys(
-            _load_of(point) for _, m in self._both() for point in m.record.points
+            _load_of(point)
+            for _, m in self._both()
+            for point in m.record.points
+            if point.rate is None
         )
         for load in seen:
             found = [_point_row(load, name, m) for name, m in self._both()]
@@ -601,6 +671,10 @@ def _placeholder(text: str) -> Drawn:
     return Drawn(repository=lambda: f"*{text}*", site=lambda: f"*{text}*")
 
 
+def _in_words(stat: str) -> str:
+    return stat.removesuffix("_s").replace("_", " ")
+
+
 def _connections(counts: Sequence[int]) -> list[str]:
     """The head of a table that has a column for each number of connections."""
     return ["connections", *(f"{n:,}".replace(",", THIN_SPACE) for n in counts)]
@@ -629,6 +703,8 @@ def _point_row(load: _Load, name: str, m: Measurement) -> Row | None:
     if yours and rate.is_missing:
         return None
     words = [load.mode, f"by {load.generator}"]
+    if load.path != "/":
+        words.insert(0, load.path)
     if load.silent:
         words.insert(0, f"{load.silent} silent")
     if load.headers != "plain":
@@ -709,7 +785,7 @@ def earlier_file(path: Path) -> Path | None:
     return max(earlier, default=None)
 
 
-@functools.cache
+@cache
 def all_claims(root: Path) -> list[Claim]:
     return load_claims(chapters=root / "chapters")
 

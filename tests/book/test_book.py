@@ -200,6 +200,24 @@ def test_a_generator_bound_point_is_never_the_servers_speed() -> None:
         assert f"≥{THIN_SPACE}70{THIN_SPACE}500" in text
 
 
+def test_a_table_of_what_nobody_measured_is_warned_of(
+    sources: Sources, caplog: pytest.LogCaptureFixture
+) -> None:
+    on_site(block('table("stats", ["step03"], names=["sighs"])'), sources)
+    assert "nothing was measured of: What the server counted" in caplog.text
+
+
+def test_a_column_in_which_nothing_was_measured_is_left_out(sources: Sources) -> None:
+    text = filled(block('table("rates", ["step03"], connections=[7, 100])'), sources)
+    assert "| connections | 100 |" in text
+
+
+def test_system_calls_are_told_by_name(sources: Sources) -> None:
+    text = filled(block('table("syscalls", ["step06", "step07"])'), sources)
+    assert "| server | all | sendto | recvfrom |" in text
+    assert "| 06 both | 3.0 | 2.0 | 1.0 |" in text
+
+
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [

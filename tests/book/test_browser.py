@@ -17,6 +17,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 from lab.serve import make_server
 from tests.book.conftest import Site
 
+# Long enough for a busy machine; what is right is seen at once.
+expect.set_options(timeout=20_000)
+
 PHONE = {"width": 360, "height": 780}
 DESK = {"width": 1280, "height": 900}
 
