@@ -16,6 +16,7 @@ Blocks, between markers on lines of their own:
 
     table("rates", ["step02", "step03"])        also "latency", "cpu", "memory", …;
                                                 connections=[1, 100], percentile="p99"
+    table("syscalls", ["step06", "step07"])     for each request, by name
     table("silent", ["step07", "step08"])       with and without silent connections
     table("stats", ["step03"], names=["ebadf"]) what the step counted for each request
     figure("throughput", […], caption="…")      see FIGURES in lab/figures.py
@@ -33,13 +34,10 @@ Links in what is drawn are written as they are right in the repository.
 
 from __future__ import annotations
 
-import ast
 import difflib
 import html
 import json
 import os
-import re
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -50,6 +48,16 @@ from lab import figures
 from lab.book import NOT_YET, BookError, Drawn, Sources, log
 from lab.claims import Claim, Outcome, Verdict, load_claims
 from lab.drawing import Figure, inline_figure, standalone_svg
+from lab.listing import (
+    adds_to,
+    constant,
+    earlier_file,
+    fenced,
+    marked,
+    read_source,
+    step_files,
+    without_markers,
+)
 from lab.quantity import THIN_SPACE, Quantity
 from lab.record import (
     ROOT,
@@ -60,14 +68,13 @@ from lab.record import (
     Point,
     Record,
 )
+from lab.tables import Row, Table, cell
 
 TRANSCRIPTS = ROOT / "docs" / "transcripts"
 TRACES = ROOT / "docs" / "measurements" / "traces"
 
 #: A system call that is made less often, for each request, has no column of its own.
 RARE_CALLS = 0.05
-
-_MARKER_LINE = re.compile(r"^[ ]*# \[(?P<close>/?)(?P<name>[\w-]+)\][ ]*$")
 
 _SIGNS = {
     Outcome.HOLDS: "✓ holds",
@@ -120,96 +127,6 @@ def _numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
         "percent": lambda q: replace(100 * q, unit="%"),
         "constant": lambda path, name: constant(root / path, name),
     }
-
-
-def constant(path: Path, name: str) -> float:
-    """The number that a module of the project gives this name at its top level."""
-    for node in ast.parse(_source(path)).body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id=found)], value=value):
-                pass
-            case ast.AnnAssign(target=ast.Name(id=found), value=ast.expr() as value):
-                pass
-            case _:
-                continue
-        if found == name:
-            number = ast.literal_eval(value)
-            assert isinstance(number, int | float)
-            return number
-    raise BookError(f"no constant {name} in {path.name}")
-
-
-def _source(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BookError(f"{path}: {error.strerror}") from error
-
-
-# -- tables -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Row:
-    head: str
-    cells: Sequence[str]
-    yours: bool = False
-    anchor: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of plain text. Rows of the reader's stand under the book's."""
-
-    header: Sequence[str]
-    rows: Sequence[Row]
-    label: str
-    #: Said above it: what its numbers are.
-    caption: str = ""
-
-    def markdown(self) -> str:
-        # The column of names is set left, figures right: that is how digits compare.
-        lines = [f"{self.caption}:", ""] if self.caption else []
-        lines.append("| " + " | ".join(map(_in_cell, self.header)) + " |")
-        lines.append("|---|" + "--:|" * (len(self.header) - 1))
-        for row in self.rows:
-            anchor = f'<a id="{row.anchor}"></a>' if row.anchor else ""
-            cells = [anchor + _in_cell(row.head), *map(_in_cell, row.cells)]
-            lines.append("| " + " | ".join(cells) + " |")
-        return "\n".join(lines)
-
-    def html(self) -> str:
-        head = "".join(f'<th scope="col">{html.escape(h)}</th>' for h in self.header)
-        body = []
-        for row in self.rows:
-            name = f' id="{row.anchor}"' if row.anchor else ""
-            kind = ' class="yours"' if row.yours else ""
-            # On a phone the claims stand below one another, each with its head.
-            cells = "".join(
-                f'<td data-head="{html.escape(head)}">{html.escape(cell)}</td>'
-                for head, cell in zip(self.header[1:], row.cells, strict=True)
-            )
-            first = f'<th scope="row">{html.escape(row.head)}</th>'
-            body.append(f"<tr{name}{kind}>{first}{cells}</tr>")
-        label = html.escape(self.label)
-        caption = f"<caption>{self.caption}</caption>" if self.caption else ""
-        return (
-            f'<div class="table" role="region" tabindex="0" aria-label="{label}">'
-            f'<table class="figures">{caption}<thead><tr>{head}</tr></thead>'
-            f"<tbody>{''.join(body)}</tbody></table></div>"
-        )
-
-    def drawn(self) -> Drawn:
-        book_only = replace(self, rows=[row for row in self.rows if not row.yours])
-        return Drawn(repository=book_only.markdown, site=self.html)
-
-
-def _in_cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
-def cell(quantity: Quantity) -> str:
-    return "–" if quantity.is_missing else str(quantity)
 
 
 # -- blocks -------------------------------------------------------------------
@@ -531,7 +448,7 @@ class Blocks:
     # code
 
     def code(self, path: str, marker: str) -> Drawn:
-        found = marked(_source(self.root / path), marker, path)
+        found = marked(read_source(self.root / path), marker, path)
         language = {".py": "python", ".lua": "lua"}.get(Path(path).suffix, "text")
         link = self._link(self.root / path)
         return Drawn(
@@ -543,46 +460,49 @@ class Blocks:
 
     def diff(self, step: str) -> Drawn:
         """The whole difference of a step to what was there before, file by file."""
-        changes = [
-            (path, earlier_file(path))
-            for path in step_files(self.root / "steps" / step)
-        ]
-        if not changes:
+        files = step_files(self.root / "steps" / step)
+        if not files:
             raise BookError(f"no files in steps/{step}")
+
+        def whole(new_files: bool) -> str:
+            parts = [self._change(path, new_files=new_files) for path in files]
+            return "\n\n".join(
+                [
+                    '<details markdown="1" class="difference">\n'
+                    f"<summary>The whole difference that {step} makes</summary>",
+                    *parts,
+                    "</details>",
+                ]
+            )
+
         return Drawn(
-            repository=lambda: self._differences(step, changes, whole=False),
-            site=lambda: self._differences(step, changes, whole=True),
+            repository=lambda: whole(new_files=False),
+            site=lambda: whole(new_files=True),
         )
 
-    def _differences(
-        self, step: str, changes: Sequence[tuple[Path, Path | None]], *, whole: bool
-    ) -> str:
-        parts = []
-        for path, earlier in changes:
-            name = path.relative_to(self.root).as_posix()
-            link = f"[`{name}`]({self._link(path)})"
-            new = without_markers(_source(path))
-            if earlier is None:
-                parts.append(f"{link} is new.")
-                if whole:
-                    parts.append(fenced(new, "python"))
-                continue
-            old_name = earlier.relative_to(self.root).as_posix()
-            lines = difflib.unified_diff(
-                without_markers(_source(earlier)).splitlines(),
-                new.splitlines(),
-                old_name,
-                name,
-                lineterm="",
-            )
-            parts.append(f"{link} against [`{old_name}`]({self._link(earlier)}):")
-            parts.append(fenced("\n".join(lines), "diff"))
-        inner = "\n\n".join(parts)
-        return (
-            '<details markdown="1" class="difference">\n'
-            f"<summary>The whole difference that {step} makes</summary>\n\n"
-            f"{inner}\n\n</details>"
+    def _change(self, path: Path, *, new_files: bool) -> str:
+        """What is different about one file. new_files: show new ones whole."""
+        link = self._link_to_source(path)
+        new = without_markers(read_source(path))
+        earlier = earlier_file(path)
+        if earlier is None:
+            said = f"{link} is new."
+            return f"{said}\n\n{fenced(new, 'python')}" if new_files else said
+        if adds_to(path, earlier):
+            said = f"{link} adds to {self._link_to_source(earlier)}:"
+            return f"{said}\n\n{fenced(new, 'python')}"
+        lines = difflib.unified_diff(
+            without_markers(read_source(earlier)).splitlines(),
+            new.splitlines(),
+            earlier.relative_to(self.root).as_posix(),
+            path.relative_to(self.root).as_posix(),
+            lineterm="",
         )
+        said = f"{link} against {self._link_to_source(earlier)}:"
+        return f"{said}\n\n{fenced(chr(10).join(lines), 'diff')}"
+
+    def _link_to_source(self, path: Path) -> str:
+        return f"[`{path.relative_to(self.root).as_posix()}`]({self._link(path)})"
 
     def transcript(self, name: str) -> Drawn:
         """What a command printed, as `python -m lab transcripts` recorded it."""
@@ -591,7 +511,7 @@ class Blocks:
         path = self.root / TRANSCRIPTS.relative_to(ROOT) / f"{name}.txt"
         if not path.exists():
             return self._not_recorded(path)
-        text = fenced(_source(path).strip("\n"), "console")
+        text = fenced(read_source(path).strip("\n"), "console")
         return Drawn(repository=lambda: text, site=lambda: text)
 
     def _chapter(self) -> str:
@@ -736,53 +656,6 @@ def _machine_facts(record: Record) -> dict[str, str]:
         "descriptors a process": str(machine.descriptor_limit),
     }
     return facts | machine.kernel | machine.tools
-
-
-# -- code ---------------------------------------------------------------------
-
-
-def marked(source: str, name: str, where: str) -> str:
-    """The lines between `# [name]` and `# [/name]`, without any marker, dedented."""
-    lines: list[str] = []
-    state = "before"
-    for line in source.splitlines():
-        match = _MARKER_LINE.match(line)
-        if match and match["name"] == name:
-            expected = {"before": "", "within": "/"}.get(state)
-            if match["close"] != expected:
-                raise BookError(f"{where}: the marker [{name}] stands there twice")
-            state = "after" if match["close"] else "within"
-        elif state == "within" and not match:
-            lines.append(line)
-    if state != "after":
-        raise BookError(f"{where}: no marker [{name}] … [/{name}]")
-    return textwrap.dedent("\n".join(lines)).strip("\n")
-
-
-def without_markers(source: str) -> str:
-    lines = (line for line in source.splitlines() if not _MARKER_LINE.match(line))
-    # A marker between two empty lines leaves them side by side.
-    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)).rstrip("\n")
-
-
-def fenced(text: str, info: str) -> str:
-    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
-    fence = "`" * (longest + 1)
-    return f"{fence}{info}\n{text}\n{fence}"
-
-
-def step_files(folder: Path) -> list[Path]:
-    """A step's files, server.py first; empty ones are left out."""
-    files = [path for path in folder.glob("*.py") if path.stat().st_size]
-    order = {"server.py": 0, "__main__.py": 2}
-    return sorted(files, key=lambda path: (order.get(path.name, 1), path.name))
-
-
-def earlier_file(path: Path) -> Path | None:
-    """The nearest earlier step's file of that name: what this one rewrites."""
-    step = path.parent
-    earlier = [f for f in step.parent.glob(f"step*/{path.name}") if f.parent < step]
-    return max(earlier, default=None)
 
 
 @cache

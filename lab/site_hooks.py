@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from lab import blocks, book  # noqa: E402
+from lab import blocks, book, listing  # noqa: E402
 
 #: Pages that stand outside docs/ and the chapters.
 OTHER_PAGES = ("CONTRIBUTING.md",)
@@ -154,7 +154,7 @@ def _source_page(path: Path) -> str:
     if path.is_file():
         return f"{options}# `{name}`\n\n{_listing(path)}\n"
     parts = [f"{options}# `{name}/`"]
-    for file in blocks.step_files(path):
+    for file in listing.step_files(path):
         relative = file.relative_to(ROOT).as_posix()
         parts.append(f"## `{file.name}` {{ #{_file_anchor(relative)} }}")
         parts.append(_listing(file))
@@ -164,7 +164,7 @@ def _source_page(path: Path) -> str:
 def _listing(path: Path) -> str:
     language = _LANGUAGES.get(path.suffix, "text")
     text = path.read_text(encoding="utf-8").rstrip("\n")
-    return blocks.fenced(text, f'{language} linenums="1"')
+    return listing.fenced(text, f'{language} linenums="1"')
 
 
 # -- the text of a page -------------------------------------------------------

@@ -280,6 +280,22 @@ def test_a_difference_is_of_the_real_files(sources: Sources, project: Path) -> N
     assert "POOL" not in in_repository
 
 
+def test_a_file_that_adds_to_an_earlier_one_is_shown_whole(
+    sources: Sources, project: Path
+) -> None:
+    inherits = "from steps.step02.server import loop\n\nloop()\n"
+    rewrites = STEP_B.replace("serve()", "poll()")
+    for step, text in (("step03", inherits), ("step04", rewrites)):
+        (project / "steps" / step).mkdir()
+        (project / "steps" / step / "server.py").write_text(text)
+    third = filled(block('diff("step03")'), sources, project)
+    assert "adds to [`steps/step02/server.py`]" in third
+    assert "\nloop()\n" in third
+    fourth = filled(block('diff("step04")'), sources, project)
+    assert "against [`steps/step02/server.py`]" in fourth
+    assert "-    serve()\n+    poll()\n" in fourth
+
+
 # -- claims -------------------------------------------------------------------
 
 

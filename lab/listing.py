@@ -1,0 +1,103 @@
+"""What pages show of the source: named pieces, constants, and what a step changed."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+import textwrap
+from pathlib import Path
+
+from lab.book import BookError
+
+#: A file that repeats less of an earlier one, which it imports, does not rewrite it.
+KEPT_BY_A_REWRITE = 0.25
+
+_MARKER_LINE = re.compile(r"^[ ]*# \[(?P<close>/?)(?P<name>[\w-]+)\][ ]*$")
+
+
+def marked(source: str, name: str, where: str) -> str:
+    """The lines between `# [name]` and `# [/name]`, without any marker, dedented."""
+    lines: list[str] = []
+    state = "before"
+    for line in source.splitlines():
+        match = _MARKER_LINE.match(line)
+        if match and match["name"] == name:
+            expected = {"before": "", "within": "/"}.get(state)
+            if match["close"] != expected:
+                raise BookError(f"{where}: the marker [{name}] stands there twice")
+            state = "after" if match["close"] else "within"
+        elif state == "within" and not match:
+            lines.append(line)
+    if state != "after":
+        raise BookError(f"{where}: no marker [{name}] … [/{name}]")
+    return textwrap.dedent("\n".join(lines)).strip("\n")
+
+
+def without_markers(source: str) -> str:
+    lines = (line for line in source.splitlines() if not _MARKER_LINE.match(line))
+    # A marker between two empty lines leaves them side by side.
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)).rstrip("\n")
+
+
+def fenced(text: str, info: str) -> str:
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{info}\n{text}\n{fence}"
+
+
+def step_files(folder: Path) -> list[Path]:
+    """A step's files, server.py first; empty ones are left out."""
+    files = [path for path in folder.glob("*.py") if path.stat().st_size]
+    order = {"server.py": 0, "__main__.py": 2}
+    return sorted(files, key=lambda path: (order.get(path.name, 1), path.name))
+
+
+def earlier_file(path: Path) -> Path | None:
+    """The file of that name in an earlier step which this one rewrites, or adds to.
+
+    The nearest one, unless that only adds to one before it.
+    """
+    step = path.parent
+    earlier = [f for f in step.parent.glob(f"step*/{path.name}") if f.parent < step]
+    for file in sorted(earlier, reverse=True):
+        before = earlier_file(file)
+        if before is None or not adds_to(file, before):
+            return file
+    return None
+
+
+def adds_to(path: Path, earlier: Path) -> bool:
+    """Whether it imports what the earlier file has, and changes only a part of it."""
+    new, old = read_source(path), read_source(earlier)
+    if f"from steps.{earlier.parent.name}.{earlier.stem} import" not in new:
+        return False
+    before = without_markers(old).splitlines()
+    after = without_markers(new).splitlines()
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    kept = sum(block.size for block in matcher.get_matching_blocks())
+    return kept < KEPT_BY_A_REWRITE * len(before)
+
+
+def constant(path: Path, name: str) -> float:
+    """The number that a module of the project gives this name at its top level."""
+    for node in ast.parse(read_source(path)).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=found)], value=value):
+                pass
+            case ast.AnnAssign(target=ast.Name(id=found), value=ast.expr() as value):
+                pass
+            case _:
+                continue
+        if found == name:
+            number = ast.literal_eval(value)
+            assert isinstance(number, int | float)
+            return number
+    raise BookError(f"no constant {name} in {path.name}")
+
+
+def read_source(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BookError(f"{path}: {error.strerror}") from error
