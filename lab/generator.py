@@ -246,20 +246,24 @@ class Generator:
 
     def _connect_batch(self, count: int) -> list[int]:
         """Open so many connections; those that were open soon enough."""
-        waiting = {self._socket() for _ in range(count)}
-        for fd in waiting:
+        waiting = set()
+        for _ in range(count):
+            try:
+                fd = self._socket()
+            except OSError as error:
+                raise self._cannot_connect(error.errno or 0) from None
             self._poller.register(fd, OUT)
+            waiting.add(fd)
         opened = []
         deadline = time.monotonic() + CONNECT_AGAIN_S
         while waiting and (left := deadline - time.monotonic()) > 0:
             for fd, _ in self._poller.poll(left):
                 if fd == sys.stdin.fileno():
                     raise OrphanedError
-                code = _socket_error(fd)
-                if code == errno.ECONNREFUSED:
-                    raise nothing_listens(*self._address)
-                if code:
-                    raise LoadError(f"cannot connect: {os.strerror(code)}")
+                if fd not in waiting:  # an open one, which the server has closed
+                    continue
+                if code := _socket_error(fd):
+                    raise self._cannot_connect(code)
                 waiting.discard(fd)
                 opened.append(fd)
                 self._poller.modify(fd, IN | HANGUP)
@@ -267,6 +271,11 @@ class Generator:
         for fd in waiting:
             os.close(fd)
         return opened
+
+    def _cannot_connect(self, code: int) -> LoadError:
+        if code == errno.ECONNREFUSED:
+            return nothing_listens(*self._address)
+        return LoadError(f"cannot connect: {os.strerror(code)}")
 
     # The run
 
@@ -582,8 +591,8 @@ class Generator:
             if self._spec.keep_alive:
                 self._reconnects += 1
             if flags & HANGUP:
-                self._free()
                 self._forget(fd)
+                self._free()
             else:
                 self._started.pop(fd, None)
                 self._sent.pop(fd, None)

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict
 from typing import Any
@@ -291,6 +292,28 @@ def test_close_mode_wants_the_server_to_close() -> None:
         result = run(server, keep_alive=False, timeout_s=0.1, seconds=0.4)
         assert result.requests
         assert result.errors["kept open"]
+
+
+def test_a_server_that_takes_connections_and_drops_them() -> None:
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+
+        def drop_all() -> None:
+            while not stop.is_set():
+                listener.accept()[0].close()
+
+        thread = threading.Thread(target=drop_all)
+        thread.start()
+        try:
+            result = run_load(LoadSpec(*address, connections=50, seconds=0.1))
+        finally:
+            stop.set()
+            socket.create_connection(address).close()
+            thread.join()
+    assert result.requests == 0
+    assert result.errors
+    assert set(result.errors) <= {"closed", "reset"}
 
 
 def test_nothing_listens() -> None:
