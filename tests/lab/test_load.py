@@ -297,7 +297,7 @@ def test_close_mode_wants_the_server_to_close() -> None:
 def test_a_server_that_takes_connections_and_drops_them() -> None:
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = listener.getsockname()
+        host, port = listener.getsockname()
 
         def drop_all() -> None:
             while not stop.is_set():
@@ -306,10 +306,10 @@ def test_a_server_that_takes_connections_and_drops_them() -> None:
         thread = threading.Thread(target=drop_all)
         thread.start()
         try:
-            result = run_load(LoadSpec(*address, connections=50, seconds=0.1))
+            result = run_load(LoadSpec(host, port, 50, 0.1))
         finally:
             stop.set()
-            socket.create_connection(address).close()
+            socket.create_connection((host, port)).close()
             thread.join()
     assert result.requests == 0
     assert result.errors
