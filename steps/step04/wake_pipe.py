@@ -15,6 +15,7 @@ class WakePipe:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
+        self._woken = False  # a byte is in the pipe, or about to be
 
     def fileno(self) -> int:
         """The descriptor to watch for reading."""
@@ -22,6 +23,9 @@ class WakePipe:
 
     def wake(self) -> None:
         """From any thread, *after* putting the work where the sleeper will look."""
+        if self._woken:
+            return  # one byte is enough: the sleeper reads it, and then looks
+        self._woken = True
         # Full: the sleeper will wake anyway. Closed: it is gone.
         with contextlib.suppress(OSError):
             os.write(self._writer, b"\0")
@@ -30,6 +34,9 @@ class WakePipe:
         """*Before* looking for work: what comes later wakes anew."""
         with contextlib.suppress(BlockingIOError):  # empty
             os.read(self._reader, PIPE_BYTES)
+        # Not before the read: it could take the byte of a wake() that came in between,
+        # and every later wake() would rely on that byte.
+        self._woken = False
 
     # [/pipe]
 
