@@ -104,9 +104,10 @@ def test_every_step_runs_on_a_bare_python(step: str) -> None:
             client.request("GET", "/")
             assert client.getresponse().status == 200
             client.close()
-        finally:
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert (process.returncode, errors) == (0, "")
 
 
