@@ -238,6 +238,31 @@ def test_04_06_07_no_wake_is_lost(step: str, monkeypatch: pytest.MonkeyPatch) ->
         done.set()
 
 
+@pytest.mark.parametrize("when", ["before the read", "after the read"])
+def test_04_a_wake_during_drain_is_not_the_last(
+    when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, read = WakePipe(), os.read
+
+    def read_and_be_woken(descriptor: int, count: int) -> bytes:
+        if when == "before the read":
+            pipe.wake()
+        data = read(descriptor, count)
+        if when == "after the read":
+            pipe.wake()
+        return data
+
+    try:
+        pipe.wake()
+        with monkeypatch.context() as during:
+            during.setattr(os, "read", read_and_be_woken)
+            pipe.drain()
+        pipe.wake()
+        assert unread_bytes(pipe.fileno()) > 0
+    finally:
+        pipe.close()
+
+
 # --- Closed descriptors ---
 
 
