@@ -345,7 +345,8 @@ class Generator:
         while True:
             now = clock()
             if now >= self._wake_ns or self._draining:
-                if now >= until_ns or (self._draining and not started):
+                drained = self._draining and not started and not self._closing
+                if drained or now >= until_ns:
                     return
                 self._look_after(now, until_ns)
             if closed_loop:

@@ -131,20 +131,28 @@ def serving(
                 server.news.notify_all()
 
     async def serve() -> None:
-        tasks: set[asyncio.Task[None]] = set()
+        talking: set[asyncio.Task[None]] = set()
 
         def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            def ended(task: asyncio.Task[None]) -> None:
+                talking.discard(task)
+                writer.transport.abort()
+
             task = asyncio.ensure_future(converse(reader, writer))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            talking.add(task)
+            task.add_done_callback(ended)
 
         accepting = await asyncio.start_server(met, sock=listener, backlog=backlog)
         await stop.wait()
         accepting.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # aborted transports close their sockets now
+        # What is being accepted still becomes a conversation.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in talking:
+                task.cancel()
+            await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+        # Aborted transports close their sockets in the loop's next rounds.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
