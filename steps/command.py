@@ -8,16 +8,20 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, NoReturn, Protocol
 
 from steps.app import Application, app
 
 # How many connections the kernel may complete before the server accepts them.
 BACKLOG = 1024
-# Longer than the pool waits for its workers: it is to end first, and close what it has.
+# A handler that does not return cannot be ended: its thread dies with the process. This
+# is longer than the pool waits for its workers, so that it can close what it has.
 STOP_WAIT_S = 3.0
+SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}
+
+log = logging.getLogger(__name__)
 
 
 class Server(Protocol):
@@ -49,32 +53,32 @@ def main(name: str, server_class: type[Server]) -> NoReturn:
         sys.exit(f"{name}: {explain(error, arguments.host, arguments.port)}")
 
     server = server_class(listener, app, arguments.workers)
+    # Blocked in this thread and so in all that it starts, a signal waits for sigwait().
+    # A handler would have to run in this thread, and the kernel may wake another.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
-    def stop(signal_number: int, frame: FrameType | None) -> None:
-        server.stop()
-        # Steps 01 and 08 call the handler in this thread, and it may never return.
-        signal.setitimer(signal.ITIMER_REAL, STOP_WAIT_S)
+    status = 0
 
-    def give_up(signal_number: int, frame: FrameType | None) -> None:
-        sys.exit(0)
+    def run() -> None:
+        nonlocal status
+        try:
+            server.run()
+        except Exception:
+            log.exception("%s failed", name)
+            status = 1
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    def log_stats(signal_number: int, frame: FrameType | None) -> None:
-        stats = dataclasses.asdict(server.stats).items()
-        line = f"{name} stats {' '.join(f'{key}={value}' for key, value in stats)}\n"
-        # Not through `log`: what the signal interrupts may be a write to that file,
-        # and Python refuses a second one inside it.
-        os.write(sys.stderr.fileno(), line.encode())
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGALRM, give_up)
-    signal.signal(signal.SIGUSR1, log_stats)
+    thread = threading.Thread(target=run, name="server", daemon=True)
+    thread.start()
     port = listener.getsockname()[1]
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     print(f"{name} listening on http://{host}:{port}", flush=True)
-    server.run()
-    signal.setitimer(signal.ITIMER_REAL, 0)  # it would kill a Python that is ending
-    sys.exit(0)
+    while signal.sigwait(SIGNALS) == signal.SIGUSR1:
+        stats = dataclasses.asdict(server.stats)
+        log.info("%s stats %s", name, " ".join(f"{k}={v}" for k, v in stats.items()))
+    server.stop()
+    thread.join(STOP_WAIT_S)
+    sys.exit(status)
 
 
 def parse_arguments(name: str) -> argparse.Namespace:
