@@ -1,7 +1,8 @@
 """The same load as `lab/load.py`, from wrk where it is installed.
 
-wrk is written in C: it finds limits that the lab's own generator does not reach. It
-differs in what it counts:
+wrk is somebody else's, and widely used: where both find the same, neither made it up.
+A script that gives each request a number of its own costs it its lead: the lab's own
+generator is about as fast. It differs in what it counts:
 
 - latency in close mode begins when the connection is open, not at `connect`;
 - latencies far above their mean distance are filled up with made-up ones between (its
