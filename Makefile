@@ -50,7 +50,7 @@ site: ## build the book into site/
 measure: ## record the book's own figures anew (long; on a quiet machine)
 	@tools/bootstrap book
 	@$(run) tools.optional measure
-	@$(run) lab measure $(ARGS)
+	@$(run) lab measure --output docs/measurements/book.json $(ARGS)
 
 .PHONY: fill
 fill: ## write the recorded figures into the chapters and the README
