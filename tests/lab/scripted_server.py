@@ -144,12 +144,14 @@ def serving(
 
         accepting = await asyncio.start_server(met, sock=listener, backlog=backlog)
         await stop.wait()
-        accepting.close()
-        # What is being accepted still becomes a conversation.
+        # Accept no more, but let what was accepted become a conversation: asyncio
+        # forgets such sockets, and leaves them open, if its server is closed first.
+        loop.remove_reader(listener)
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
             for task in talking:
                 task.cancel()
             await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+        accepting.close()
         # Aborted transports close their sockets in the loop's next rounds.
         for _ in range(3):
             await asyncio.sleep(0)
