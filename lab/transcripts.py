@@ -146,12 +146,16 @@ class Process:
 
     def next_line(self, limit_s: float = LIMIT_S) -> list[str]:
         """One, as soon as there is one; none at the end, or when the limit is over."""
+        self.wait_for_line(limit_s)
+        return self.new_lines(1)
+
+    def wait_for_line(self, limit_s: float = LIMIT_S) -> None:
+        """Return when a line is there, at the end, or when the limit is over."""
         with self._news:
             self._news.wait_for(
                 lambda: self._ended or len(self._lines) > self._given,
                 min(limit_s, self._deadline - time.monotonic()),
             )
-        return self.new_lines(1)
 
     def last_lines(self) -> list[str]:
         """All that are left, once the command has ended. Raises TranscriptError."""
@@ -245,9 +249,11 @@ class Run:
         """Send the signal to the server; the command as it would be typed."""
         match command.split():
             case ["kill", name, _] if name in SIGNALS:
-                pid = self._running_server().pid
-                os.kill(pid, SIGNALS[name])
-                return f"$ kill {name} {pid}"
+                server = self._running_server()
+                os.kill(server.pid, SIGNALS[name])
+                # Before another signal is sent: of two, a process may take the later.
+                server.wait_for_line()
+                return f"$ kill {name} {server.pid}"
         raise TranscriptError(f"not a command for a transcript: {command}")
 
     def _server_says(self) -> list[str]:
