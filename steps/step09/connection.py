@@ -1,0 +1,166 @@
+"""A connection that never waits: what has come, what must go, and what to watch for."""
+
+import socket
+from enum import Enum
+from selectors import EVENT_READ, EVENT_WRITE
+
+from steps.http11 import CONTINUE, BadRequest, Gatherer, Request, Response
+from steps.step01.connection import RECEIVE_BYTES
+
+# With more than this to send, no further request is taken.
+MAX_BUFFERED_BYTES = 65_536
+# A longer body is sent from where it is; a shorter one is joined to its head.
+MAX_JOINED_BYTES = 16_384
+# How many buffers the kernel takes in one call; IOV_MAX is 1024 on Linux and macOS.
+MAX_PIECES = 1000
+# What is read and thrown away after the last answer, so that the client can read it.
+MAX_LINGER_BYTES = 4_194_304
+
+
+# [state]
+class State(Enum):
+    OPEN = 1  # requests are read and answered
+    LAST = 2  # no further request is taken: the last answer is on its way
+    LINGERING = 3  # it has been sent; what still comes is thrown away
+    DONE = 4  # to be closed
+
+
+OPEN, LAST, LINGERING, DONE = State
+# [/state]
+
+
+class Connection:
+    """One client's socket and everything that is known about it.
+
+    It holds at most what the parser's limits allow, RECEIVE_BYTES, and to send:
+    MAX_BUFFERED_BYTES and one answer. Methods raise OSError when the client has gone.
+    """
+
+    __slots__ = ("_linger", "_output", "_requests", "ended", "sock", "state", "unsent")
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self.state = OPEN
+        self.ended = False  # the client has said that it will send no more
+        self.unsent = 0  # bytes in _output
+        self._output: list[bytes | memoryview] = []
+        self._requests: Gatherer | None = None  # a client that is silent needs none
+        self._linger = 0  # bytes yet to be thrown away
+
+    # [interest]
+    @property
+    def interest(self) -> int:
+        """What the selector must watch for. Nobody else decides this.
+
+        A client that does not read its answers is not read either: what it sends fills
+        the kernel's buffers, and then its own.
+        """
+        if self.unsent:
+            return EVENT_WRITE
+        return 0 if self.ended or self.state is DONE else EVENT_READ
+
+    # [/interest]
+
+    # [receive]
+    def receive(self) -> None:
+        """Read once, for others wait for their turn."""
+        try:
+            data = self.sock.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        if not data:
+            self.ended = True
+        elif self.state is LINGERING:
+            self._linger -= len(data)
+            if self._linger <= 0:
+                self.state = DONE
+        else:
+            if self._requests is None:
+                self._requests = Gatherer()
+            self._requests.feed(data)
+
+    def next_request(self) -> Request | None:
+        """The next request that is whole and may be answered now.
+
+        A request that came together with the one before it is found here: no selector
+        will ever say that it is ready.
+        """
+        if self._requests is None or self.state is not OPEN:
+            return None
+        if self.unsent > MAX_BUFFERED_BYTES:
+            return None
+        try:
+            request = self._requests.next_request()
+        except BadRequest as error:
+            self.refuse(error)
+            return None
+        if request is None and self._requests.continue_due:
+            self._requests.continue_due = False
+            self._send(CONTINUE)
+        return request
+
+    # [/receive]
+
+    def answer(self, request: Request, response: Response) -> None:
+        """Send the response: now, or when the client has read those before it."""
+        keep = request.keep_alive
+        if len(response.body) <= MAX_JOINED_BYTES:
+            self._send(response.encode(request, keep))
+        else:
+            self._send(response.encode_head(request, keep))
+            self._send(response.encode_body(request))
+        if not keep:
+            self.state = LAST
+
+    def refuse(self, error: BadRequest) -> None:
+        """Answer what could not be understood. What follows it is not read."""
+        response = Response(error.status, error.reason.encode())
+        self._send(response.encode(None, keep_alive=False))
+        self.state = LAST
+        self._linger = MAX_LINGER_BYTES
+
+    # [send]
+    def _send(self, data: bytes) -> None:
+        self._output.append(data)
+        self.unsent += len(data)
+        if self.unsent > MAX_BUFFERED_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what the kernel takes of the output, and keep the rest for later."""
+        output = self._output
+        if self.unsent:
+            try:
+                sent = self.sock.sendmsg(output[:MAX_PIECES])
+            except BlockingIOError:
+                return
+            self.unsent -= sent
+            whole = 0
+            for piece in output:
+                if sent < len(piece):
+                    break
+                sent -= len(piece)
+                whole += 1
+            del output[:whole]
+            if sent:
+                output[0] = memoryview(output[0])[sent:]  # no copy
+        if self.state is LAST and not self.unsent:
+            self._finish()
+
+    # [/send]
+
+    # [finish]
+    def _finish(self) -> None:
+        """All is sent. To close while input is unread sends a reset, which may overtake
+        the answer (RFC 9112 §9.6): say that nothing follows, and read on."""
+        if self._linger and not self.ended:
+            self.sock.shutdown(socket.SHUT_WR)
+            self.state = LINGERING
+        else:
+            self.state = DONE
+
+    # [/finish]
+
+    def close(self) -> None:
+        self.sock.close()

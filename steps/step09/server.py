@@ -1,0 +1,113 @@
+"""Never block: the reactor's loop receives what has come, sends what can go, and waits
+for neither.
+
+What it does: every socket is non-blocking, and every connection remembers how far it
+is. An answer that does not fit into the kernel's buffer waits in the connection's own
+until the client has read; meanwhile the loop serves others.
+
+What it costs: memory for what has not been sent, and a state for what a thread's stack
+would have known. One slow handler still stops everybody.
+
+See it work, where step 08 stops:
+    python -m steps.step09
+    curl --limit-rate 1M -o /dev/null http://127.0.0.1:8000/bytes/100000000 &
+    python -m lab probe http://127.0.0.1:8000 --requests 3
+"""
+
+import selectors
+import socket
+from dataclasses import dataclass
+
+from steps.app import Application, answer
+from steps.step01.stop_event import StopEvent
+from steps.step09.connection import Connection
+
+# The loop accepts no more than this before it serves those that it has.
+MAX_ACCEPTS = 64
+
+
+@dataclass
+class Stats:
+    accepted: int = 0
+    closed: int = 0
+
+
+class Server:
+    """Serve `app` to the clients of a listening socket until `stop()`.
+
+    `run()` closes the listener at its end. `workers` is not used: the loop does it all.
+    """
+
+    def __init__(
+        self, listener: socket.socket, app: Application, workers: int = 0
+    ) -> None:
+        listener.setblocking(False)
+        # A small answer shall not wait until the one before it is acknowledged. What
+        # the listener has been told, the sockets that it accepts know.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.stats = Stats()
+        self._listener = listener
+        self._app = app
+        self._stop = StopEvent()
+        self._selector = selectors.DefaultSelector()
+
+    # [loop]
+    def run(self) -> None:
+        self._selector.register(self._stop, selectors.EVENT_READ)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        try:
+            while not self._stop.is_set:
+                for key, _ in self._selector.select():
+                    if key.data is not None:
+                        self._serve(key.data, key.events)
+                    elif key.fileobj is self._listener:
+                        self._accept()
+        finally:
+            self._close()
+
+    def _serve(self, connection: Connection, watched: int) -> None:
+        """Do what can be done for a connection that is ready, and not wait."""
+        try:
+            if connection.unsent:
+                connection.flush()
+            else:
+                connection.receive()
+            while (request := connection.next_request()) is not None:
+                connection.answer(request, answer(self._app, request))
+            connection.flush()
+            interest = connection.interest
+        except OSError:
+            interest = 0  # the client has gone
+        if interest != watched:
+            self._watch(connection, interest)
+
+    def _watch(self, connection: Connection, interest: int) -> None:
+        if interest:
+            self._selector.modify(connection.sock, interest, connection)
+        else:  # nothing more will come or go
+            self._selector.unregister(connection.sock)
+            connection.close()
+            self.stats.closed += 1
+
+    # [/loop]
+
+    def _accept(self) -> None:
+        for _ in range(MAX_ACCEPTS):
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return  # all are accepted, or descriptors have run out
+            self.stats.accepted += 1
+            connection = Connection(sock)
+            self._selector.register(sock, connection.interest, connection)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None:
+                key.data.close()
+        self._selector.close()
+        self._listener.close()
+        self._stop.close()
