@@ -37,8 +37,11 @@ log = logging.getLogger(__name__)
 def answer(app: Application, request: Request) -> Response:
     """Call the application; whatever it raises becomes a 500 and a logged traceback."""
     try:
-        return app(request)
-    except Exception:
+        response = app(request)
+        if isinstance(response, Response):
+            return response
+        raise TypeError(f"the handler returned no Response but {response!r:.99}")
+    except BaseException:  # sys.exit() in a handler shall not end the server
         log.exception("the handler of %s %s raised", request.method, request.target)
         return Response(500, b"500 the handler failed\n")
 

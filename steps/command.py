@@ -89,9 +89,10 @@ def parse_arguments(name: str) -> argparse.Namespace:
     )
     parser.add_argument(
         "--workers",
-        type=whole_number(1, 1000),
+        type=whole_number(0, 1000),
         default=4,
-        help="threads that serve requests, in the steps that have them",
+        help="threads that serve requests, in the steps that have them "
+        "(0: none, from step 10 on)",
     )
     return parser.parse_args()
 

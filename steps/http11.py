@@ -124,6 +124,14 @@ class Parser:
         return BadRequest(400, "nothing is read after a bad request")
 
 
+class Stage(Enum):
+    """How far the request is that is being received."""
+
+    BETWEEN = 1  # nothing of it has come
+    HEAD = 2
+    BODY = 3
+
+
 class Gatherer(Parser):
     """Puts the events together to whole requests."""
 
@@ -132,6 +140,13 @@ class Gatherer(Parser):
         self._request: Request | None = None
         self._body = bytearray()
         self.continue_due = False  # send `CONTINUE`, or wait long for the body
+
+    @property
+    def stage(self) -> Stage:
+        """What the next bytes will be a part of, if `next_request` has said None."""
+        if self._request is not None:
+            return Stage.BODY
+        return Stage.HEAD if self._buffer else Stage.BETWEEN
 
     def next_request(self) -> Request | None:
         """The next whole request, or None: feed me more. Raises BadRequest."""
@@ -484,7 +499,8 @@ RESPONSE_FIELD = re.compile(
 
 
 class Response:
-    """An answer. ValueError for a header that must not be sent (9110 §5.5)."""
+    """An answer. ValueError for a header that must not be sent (9110 §5.5), and for a
+    status or a body that cannot be."""
 
     __slots__ = ("_lines", "body", "status")
 
@@ -497,6 +513,8 @@ class Response:
             if ":" in name or not RESPONSE_FIELD.fullmatch(line):
                 raise ValueError(f"not a header that a handler may send: {line!r}")
             lines += line + "\r\n"
+        if not 100 <= status <= 999 or not isinstance(body, bytes):
+            raise ValueError(f"not an answer: {status!r} and a {type(body).__name__}")
         self.status = status
         self.body = body
         self._lines = lines.encode("latin-1")

@@ -89,7 +89,9 @@ class Connection:
         if self._requests is None or self.state is not OPEN:
             return None
         if self.unsent > MAX_BUFFERED_BYTES:
-            return None
+            self.flush()
+            if self.unsent > MAX_BUFFERED_BYTES:
+                return None
         try:
             request = self._requests.next_request()
         except BadRequest as error:
@@ -124,8 +126,6 @@ class Connection:
     def _send(self, data: bytes) -> None:
         self._output.append(data)
         self.unsent += len(data)
-        if self.unsent > MAX_BUFFERED_BYTES:
-            self.flush()
 
     def flush(self) -> None:
         """Send what the kernel takes of the output, and keep the rest for later."""

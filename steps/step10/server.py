@@ -1,0 +1,175 @@
+"""Workers again: handlers run in a pool of threads, and the loop alone owns sockets.
+
+What it does: a request goes to the workers through a bounded queue, and its response
+comes back to the loop, which sends it. A slow handler occupies one worker. The loop is
+woken by a byte in a pipe, which is written only when the loop sleeps.
+
+What it costs: two hand-overs for each request, and the threads share one GIL with the
+loop. Where handlers do not wait, `--workers 0`, which runs them in the loop, is faster.
+
+See it break:
+    python -m steps.step10 --workers 4
+    for i in 1 2 3 4; do curl http://127.0.0.1:8000/sleep/5000 & done
+    python -m lab probe http://127.0.0.1:8000 --requests 3   # all workers are occupied
+"""
+
+import selectors
+import socket
+from collections import deque
+from dataclasses import dataclass
+
+from steps.app import Application, answer
+from steps.step01.stop_event import StopEvent
+from steps.step10.connection import Connection
+from steps.step10.workers import WorkerPool
+
+# The loop accepts no more than this before it serves those that it has.
+MAX_ACCEPTS = 64
+# Requests that are with the workers. When they are so many, no more are read.
+QUEUE_CAPACITY = 1000
+
+
+@dataclass
+class Stats:
+    accepted: int = 0
+    closed: int = 0
+    held: int = 0
+
+
+class Server:
+    """Serve `app` to the clients of a listening socket until `stop()`.
+
+    `run()` closes the listener at its end. workers: threads for handlers; 0: no thread.
+    """
+
+    def __init__(
+        self, listener: socket.socket, app: Application, workers: int = 4
+    ) -> None:
+        listener.setblocking(False)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.stats = Stats()
+        self._listener = listener
+        self._app = app
+        self._stop = StopEvent()
+        self._selector = selectors.DefaultSelector()
+        self._pool = WorkerPool(workers, QUEUE_CAPACITY, app)
+        self._in_loop = workers == 0
+        self._held: deque[Connection] = deque()  # not read until the pool has room
+
+    # [loop]
+    def run(self) -> None:
+        for readable in (self._stop, self._listener, self._pool.wake_pipe):
+            self._selector.register(readable, selectors.EVENT_READ)
+        try:
+            while not self._stop.is_set:
+                timeout = None if self._pool.may_sleep() else 0
+                for key, _ in self._selector.select(timeout):
+                    if key.data is not None:
+                        self._ready(key.data)
+                    elif key.fileobj is self._listener:
+                        self._accept()
+                    elif key.fileobj is self._pool.wake_pipe:
+                        self._pool.wake_pipe.drain()
+                self._deliver()
+        finally:
+            self._close()
+
+    def _ready(self, connection: Connection) -> None:
+        try:
+            if connection.unsent:
+                connection.flush()
+            elif connection.busy:
+                # It would be ready in every round until the handler is done. Most
+                # clients wait for their answer, so nothing was said to the selector
+                # when the handler began.
+                self._watch(connection, 0)
+                return
+            elif not self._pool.is_full:
+                connection.receive()
+        except OSError:
+            self._drop(connection)
+        else:
+            self._advance(connection)
+
+    def _deliver(self) -> None:
+        for connection, request, response in self._pool.results():
+            connection.busy = False
+            if connection.sock.fileno() >= 0:  # the client has not been given up
+                connection.answer(request, response)
+                self._advance(connection)
+        while self._held and not self._pool.is_full:
+            self._advance(self._held.popleft())
+
+    # [/loop]
+
+    # [advance]
+    def _advance(self, connection: Connection) -> None:
+        """Take the requests that may be taken, and send what can be sent."""
+        pool = self._pool
+        try:
+            while not connection.busy and not pool.is_full:
+                request = connection.next_request()
+                if request is None:
+                    break
+                if self._in_loop:
+                    connection.answer(request, answer(self._app, request))
+                else:
+                    connection.busy = True
+                    pool.submit(connection, request)
+            connection.flush()
+        except OSError:
+            self._drop(connection)
+            return
+        if connection.busy and not connection.unsent:
+            return  # its answer is what happens next
+        interest = connection.interest
+        if pool.is_full and interest == selectors.EVENT_READ:
+            self._held.append(connection)
+            self.stats.held += 1
+            self._watch(connection, 0)
+        elif interest:
+            self._watch(connection, interest)
+        else:
+            self._drop(connection)
+
+    def _watch(self, connection: Connection, interest: int) -> None:
+        if interest == connection.watched:
+            return
+        if not interest:
+            self._selector.unregister(connection.sock)
+        elif not connection.watched:
+            self._selector.register(connection.sock, interest, connection)
+        else:
+            self._selector.modify(connection.sock, interest, connection)
+        connection.watched = interest
+
+    # [/advance]
+
+    def _drop(self, connection: Connection) -> None:
+        self._watch(connection, 0)
+        connection.close()
+        self.stats.closed += 1
+
+    def _accept(self) -> None:
+        for _ in range(MAX_ACCEPTS):
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return  # all are accepted, or descriptors have run out
+            self.stats.accepted += 1
+            connection = Connection(sock)
+            self._watch(connection, connection.interest)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None:
+                key.data.close()
+        for connection in self._held:
+            connection.close()
+        self._selector.close()
+        self._listener.close()
+        self._stop.close()
+        self._pool.stop()

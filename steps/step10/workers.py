@@ -1,0 +1,81 @@
+"""Threads that run handlers, for a loop that must not be kept waiting by them."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from queue import SimpleQueue
+
+from steps.app import Application, answer
+from steps.http11 import Request, Response
+from steps.step04.wake_pipe import WakePipe
+from steps.step10.connection import Connection
+
+# How long `stop()` waits for a handler that is running, in seconds.
+STOP_WAIT_S = 2.0
+
+Job = tuple[Connection, Request]
+Result = tuple[Connection, Request, Response]
+
+
+# [pool]
+class WorkerPool:
+    """Jobs go in and results come out, both at the loop's side; the threads touch no
+    socket. `wake_pipe` is readable when a result came while the loop slept.
+    """
+
+    def __init__(self, count: int, capacity: int, app: Application) -> None:
+        self.wake_pipe = WakePipe()
+        self._app = app
+        self._room = capacity  # for jobs whose results have not been collected
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._results: deque[Result] = deque()
+        self._loop_sleeps = False
+        self._threads = [
+            # A daemon, for a handler that never returns cannot be ended.
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def is_full(self) -> bool:
+        return self._room <= 0
+
+    def submit(self, connection: Connection, request: Request) -> None:
+        self._room -= 1
+        self._jobs.put((connection, request))
+
+    def may_sleep(self) -> bool:
+        """To be asked before every `select()`; `results()` says that it is over.
+
+        First the flag, then the look. A worker does it the other way round: so either
+        the loop sees the result, or the worker sees that the loop sleeps.
+        """
+        self._loop_sleeps = True
+        return not self._results
+
+    def results(self) -> Iterator[Result]:
+        """All that have come; more may come meanwhile."""
+        self._loop_sleeps = False
+        while self._results:
+            self._room += 1
+            yield self._results.popleft()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            connection, request = job
+            self._results.append((connection, request, answer(self._app, request)))
+            del job, connection, request  # their memory, while there is nothing to do
+            if self._loop_sleeps:
+                self.wake_pipe.wake()
+
+    # [/pool]
+
+    def stop(self) -> None:
+        """End the threads, except one whose handler does not return."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join(STOP_WAIT_S)
+        self.wake_pipe.close()
