@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import typing
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
@@ -29,6 +30,7 @@ class Server(Protocol):
 
     stats: Any
 
+    # From step 11 on: (listener, app, workers, settings).
     def __init__(
         self, listener: socket.socket, app: Application, workers: int = ...
     ) -> None: ...
@@ -40,19 +42,37 @@ class Server(Protocol):
         """Return at once, from any thread or a signal handler."""
 
 
-def main(name: str, server_class: type[Server]) -> NoReturn:
+def main(
+    name: str,
+    server_class: type[Server],
+    settings_class: type[Any] | None = None,
+    least_workers: int = 1,
+) -> NoReturn:
     """Serve `app` as the command line says, until SIGINT or SIGTERM; then exit 0.
 
-    SIGUSR1 logs the server's stats in one line.
+    A second signal ends it at once. SIGUSR1 logs the server's stats in one line.
+    settings_class: a dataclass; each of its fields is a flag.
     """
-    arguments = parse_arguments(name)
+    parser = make_parser(name, least_workers)
+    if settings_class is not None:
+        add_flags(parser, settings_class)
+    arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         listener = listen(arguments.host, arguments.port)
     except OSError as error:
         sys.exit(f"{name}: {explain(error, arguments.host, arguments.port)}")
 
-    server = server_class(listener, app, arguments.workers)
+    wait_s = STOP_WAIT_S
+    options: list[Any] = [arguments.workers]
+    if settings_class is not None:
+        settings = read_flags(arguments, settings_class)
+        options.append(settings)
+        wait_s += getattr(settings, "grace", 0)
+    try:
+        server = server_class(listener, app, *options)
+    except ValueError as error:
+        sys.exit(f"{name}: {error}")
     # Blocked in this thread and so in all that it starts, a signal waits for sigwait().
     # A handler would have to run in this thread, and the kernel may wake another.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -66,22 +86,39 @@ def main(name: str, server_class: type[Server]) -> NoReturn:
         except Exception:
             log.exception("%s failed", name)
             status = 1
-            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            wake_main()
+
+    def wait_for_signal() -> None:
+        while signal.sigwait(SIGNALS) == signal.SIGUSR1:
+            pairs = dataclasses.asdict(server.stats).items()
+            log.info("%s stats %s", name, " ".join(f"{k}={v}" for k, v in pairs))
 
     thread = threading.Thread(target=run, name="server", daemon=True)
     thread.start()
-    port = listener.getsockname()[1]
-    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-    print(f"{name} listening on http://{host}:{port}", flush=True)
-    while signal.sigwait(SIGNALS) == signal.SIGUSR1:
-        stats = dataclasses.asdict(server.stats)
-        log.info("%s stats %s", name, " ".join(f"{k}={v}" for k, v in stats.items()))
+    print(f"{name} listening on {url_of(listener)}", flush=True)
+    wait_for_signal()
     server.stop()
-    thread.join(STOP_WAIT_S)
-    sys.exit(status)
+    watchdog = threading.Timer(wait_s, wake_main)
+    watchdog.daemon = True
+    watchdog.start()
+    wait_for_signal()  # the thread's that it has ended, the watchdog's, or another
+    sys.stdout.flush()
+    # Not sys.exit(), which waits for threads; an application may have made some.
+    os._exit(status)
 
 
-def parse_arguments(name: str) -> argparse.Namespace:
+def wake_main() -> None:
+    """End the `sigwait()` of the main thread."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def make_parser(name: str, least_workers: int = 1) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m steps.{name}")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
@@ -89,12 +126,54 @@ def parse_arguments(name: str) -> argparse.Namespace:
     )
     parser.add_argument(
         "--workers",
-        type=whole_number(0, 1000),
+        type=whole_number(least_workers, 1000),
         default=4,
-        help="threads that serve requests, in the steps that have them "
-        "(0: none, from step 10 on)",
+        help="threads that serve requests, in the steps that have them"
+        + ("" if least_workers else "; 0: serve them in the loop"),
     )
-    return parser.parse_args()
+    return parser
+
+
+# --- Settings: a dataclass whose fields are flags -----------------------------------
+
+
+def add_flags(parser: argparse.ArgumentParser, settings_class: type[Any]) -> None:
+    """A flag for each field: `idle_timeout: Annotated[float, "help"] = 60.0`."""
+    hints = typing.get_type_hints(settings_class, include_extras=True)
+    for field in dataclasses.fields(settings_class):
+        kind, help_text = typing.get_args(hints[field.name])
+        flag = "--" + field.name.replace("_", "-")
+        if kind is bool:
+            parser.add_argument(flag, action="store_true", help=help_text)
+            continue
+        types: dict[type, Callable[[str], Any]] = {
+            int: whole_number(1, sys.maxsize),
+            float: positive_number,
+            str: str,
+        }
+        parser.add_argument(
+            flag,
+            type=types[kind],
+            default=field.default,
+            metavar=field.name.rpartition("_")[2].upper(),
+            help=help_text + ("" if field.default == "" else " (default: %(default)s)"),
+        )
+
+
+def read_flags(arguments: argparse.Namespace, settings_class: type[Any]) -> Any:
+    fields = dataclasses.fields(settings_class)
+    return settings_class(**{f.name: getattr(arguments, f.name) for f in fields})
+
+
+def positive_number(text: str) -> float:
+    """An argparse type: a number of seconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return number
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:

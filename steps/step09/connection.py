@@ -36,13 +36,23 @@ class Connection:
     MAX_BUFFERED_BYTES and one answer. Methods raise OSError when the client has gone.
     """
 
-    __slots__ = ("_linger", "_output", "_requests", "ended", "sock", "state", "unsent")
+    __slots__ = (
+        "_linger",
+        "_output",
+        "_requests",
+        "ended",
+        "moved",
+        "sock",
+        "state",
+        "unsent",
+    )
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.state = OPEN
         self.ended = False  # the client has said that it will send no more
+        self.moved = 0  # bytes received and sent
         self.unsent = 0  # bytes in _output
         self._output: list[bytes | memoryview] = []
         self._requests: Gatherer | None = None  # a client that is silent needs none
@@ -69,6 +79,7 @@ class Connection:
             data = self.sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
             return
+        self.moved += len(data)
         if not data:
             self.ended = True
         elif self.state is LINGERING:
@@ -135,6 +146,7 @@ class Connection:
                 sent = self.sock.sendmsg(output[:MAX_PIECES])
             except BlockingIOError:
                 return
+            self.moved += sent
             self.unsent -= sent
             whole = 0
             for piece in output:
@@ -163,4 +175,5 @@ class Connection:
     # [/finish]
 
     def close(self) -> None:
+        self.state = DONE
         self.sock.close()

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from steps.app import Application, answer
 from steps.step01.stop_event import StopEvent
+from steps.step09.connection import OPEN
 from steps.step10.connection import Connection
 from steps.step10.workers import WorkerPool
 
@@ -52,7 +53,7 @@ class Server:
         self._app = app
         self._stop = StopEvent()
         self._selector = selectors.DefaultSelector()
-        self._pool = WorkerPool(workers, QUEUE_CAPACITY, app)
+        self._pool = WorkerPool[Connection](workers, QUEUE_CAPACITY, app)
         self._in_loop = workers == 0
         self._held: deque[Connection] = deque()  # not read until the pool has room
 
@@ -62,7 +63,7 @@ class Server:
             self._selector.register(readable, selectors.EVENT_READ)
         try:
             while not self._stop.is_set:
-                timeout = None if self._pool.may_sleep() else 0
+                timeout = self._timeout() if self._pool.may_sleep() else 0
                 for key, _ in self._selector.select(timeout):
                     if key.data is not None:
                         self._ready(key.data)
@@ -71,10 +72,16 @@ class Server:
                     elif key.fileobj is self._pool.wake_pipe:
                         self._pool.wake_pipe.drain()
                 self._deliver()
+                self._pool.hand_over()
         finally:
             self._close()
 
+    def _timeout(self) -> float | None:
+        """How long to sleep if nothing is ready, in seconds; None: for ever."""
+        return None
+
     def _ready(self, connection: Connection) -> None:
+        """The selector says that its client has sent, or has read."""
         try:
             if connection.unsent:
                 connection.flush()
@@ -92,9 +99,10 @@ class Server:
             self._advance(connection)
 
     def _deliver(self) -> None:
+        """Send what the workers have answered."""
         for connection, request, response in self._pool.results():
             connection.busy = False
-            if connection.sock.fileno() >= 0:  # the client has not been given up
+            if connection.state is OPEN:  # else the client is not waiting any more
                 connection.answer(request, response)
                 self._advance(connection)
         while self._held and not self._pool.is_full:
@@ -157,8 +165,10 @@ class Server:
             except OSError:
                 return  # all are accepted, or descriptors have run out
             self.stats.accepted += 1
-            connection = Connection(sock)
-            self._watch(connection, connection.interest)
+            self._advance(self._connection(sock))
+
+    def _connection(self, sock: socket.socket) -> Connection:
+        return Connection(sock)
 
     def stop(self) -> None:
         self._stop.set()

@@ -4,21 +4,20 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from queue import SimpleQueue
+from typing import Generic, TypeVar
 
 from steps.app import Application, answer
 from steps.http11 import Request, Response
 from steps.step04.wake_pipe import WakePipe
-from steps.step10.connection import Connection
 
 # How long `stop()` waits for a handler that is running, in seconds.
 STOP_WAIT_S = 2.0
 
-Job = tuple[Connection, Request]
-Result = tuple[Connection, Request, Response]
+Owner = TypeVar("Owner")  # what the loop knows a request by: its connection
 
 
 # [pool]
-class WorkerPool:
+class WorkerPool(Generic[Owner]):
     """Jobs go in and results come out, both at the loop's side; the threads touch no
     socket. `wake_pipe` is readable when a result came while the loop slept.
     """
@@ -27,8 +26,9 @@ class WorkerPool:
         self.wake_pipe = WakePipe()
         self._app = app
         self._room = capacity  # for jobs whose results have not been collected
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._results: deque[Result] = deque()
+        self._submitted: list[tuple[Owner, Request]] = []  # and not handed over yet
+        self._jobs: SimpleQueue[tuple[Owner, Request] | None] = SimpleQueue()
+        self._results: deque[tuple[Owner, Request, Response]] = deque()
         self._loop_sleeps = False
         self._threads = [
             # A daemon, for a handler that never returns cannot be ended.
@@ -42,12 +42,22 @@ class WorkerPool:
     def is_full(self) -> bool:
         return self._room <= 0
 
-    def submit(self, connection: Connection, request: Request) -> None:
+    def submit(self, owner: Owner, request: Request) -> None:
         self._room -= 1
-        self._jobs.put((connection, request))
+        self._submitted.append((owner, request))
+
+    def hand_over(self) -> None:
+        """Give the workers what has been submitted: at the end of a round, all at once.
+
+        A worker that wakes wants the GIL. Would it wake in the middle of the round, it
+        would get the GIL at the loop's next system call, and the loop would wait.
+        """
+        for job in self._submitted:
+            self._jobs.put(job)
+        self._submitted.clear()
 
     def may_sleep(self) -> bool:
-        """To be asked before every `select()`; `results()` says that it is over.
+        """To be asked before every `select()`; to be followed by `results()`.
 
         First the flag, then the look. A worker does it the other way round: so either
         the loop sees the result, or the worker sees that the loop sleeps.
@@ -55,7 +65,7 @@ class WorkerPool:
         self._loop_sleeps = True
         return not self._results
 
-    def results(self) -> Iterator[Result]:
+    def results(self) -> Iterator[tuple[Owner, Request, Response]]:
         """All that have come; more may come meanwhile."""
         self._loop_sleeps = False
         while self._results:
@@ -64,9 +74,9 @@ class WorkerPool:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            connection, request = job
-            self._results.append((connection, request, answer(self._app, request)))
-            del job, connection, request  # their memory, while there is nothing to do
+            owner, request = job
+            self._results.append((owner, request, answer(self._app, request)))
+            del job, owner, request  # their memory, while there is nothing to do
             if self._loop_sleeps:
                 self.wake_pipe.wake()
 

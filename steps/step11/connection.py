@@ -1,0 +1,50 @@
+"""A connection that knows what it waits for, and since when."""
+
+import socket
+from enum import Enum
+
+from steps.http11 import Request, Stage
+from steps.step09.connection import LINGERING
+from steps.step10 import connection
+from steps.step11.deadlines import NEVER
+
+
+# [phase]
+class Phase(Enum):
+    """What a connection waits for."""
+
+    IDLE = 1  # the first byte of a request
+    HEADER = 2  # the rest of its head
+    BODY = 3  # the rest of its body
+    HANDLER = 4  # the workers
+    WRITE = 5  # the client, to read
+    LINGER = 6  # the client, to close
+
+
+PHASES = {Stage.BETWEEN: Phase.IDLE, Stage.HEAD: Phase.HEADER, Stage.BODY: Phase.BODY}
+# [/phase]
+
+
+class Connection(connection.Connection):
+    __slots__ = ("bucket", "deadline", "moved_before", "phase")
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self.deadline = self.bucket = NEVER
+        self.phase: Phase | None = None  # the one that the deadline is for
+        self.moved_before = 0  # bytes that had been moved when it began
+
+    def phase_now(self) -> Phase:
+        if self.unsent:
+            return Phase.WRITE
+        if self.state is LINGERING:
+            return Phase.LINGER
+        if self.busy or not self.watched:  # not watched: held, for the queue is full
+            return Phase.HANDLER
+        return PHASES[self._requests.stage] if self._requests else Phase.IDLE
+
+    def next_request(self) -> Request | None:
+        request = super().next_request()
+        if request is not None:
+            self.phase = None  # what follows is another request's phase
+        return request

@@ -1,0 +1,75 @@
+"""Many deadlines, of which few ever pass: setting, moving and finding them is O(1)."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Generic, Protocol, TypeVar
+
+# How much too late a deadline may be found to have passed, in seconds.
+TICK_S = 0.25
+NEVER = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a client, or a handler, may take. Each field is a flag."""
+
+    header_timeout: Annotated[float, "seconds for a head, from its first byte"] = 10.0
+    body_timeout: Annotated[float, "for a body; longer for a long one"] = 10.0
+    idle_timeout: Annotated[float, "until the first byte of a request"] = 60.0
+    write_timeout: Annotated[float, "for reading an answer; as above"] = 10.0
+    handler_timeout: Annotated[float, "for a handler, where there are workers"] = 60.0
+
+
+class Timed(Protocol):
+    """What has a deadline. Both are for `Deadlines` alone to set."""
+
+    deadline: float  # on the clock, in seconds
+    bucket: float  # the number of the tick at which it will be looked at, or NEVER
+
+
+T = TypeVar("T", bound=Timed)
+
+
+# [deadlines]
+class Deadlines(Generic[T]):
+    """What is timed is in a bucket, one for each tick, that is looked through when the
+    tick is over. A deadline that moves to a later time stays in its bucket: what is
+    found there too early is put into a later one then.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: dict[float, set[T]] = {}
+        self.next_look = NEVER  # the time of the first tick that has a bucket
+
+    def set(self, item: T, deadline: float) -> None:
+        item.deadline = deadline
+        if deadline <= (item.bucket - 1) * TICK_S:
+            self.cancel(item)
+        if item.bucket == NEVER:
+            item.bucket = math.ceil(deadline / TICK_S)
+            self._buckets.setdefault(item.bucket, set()).add(item)
+            self.next_look = min(self.next_look, item.bucket * TICK_S)
+
+    def cancel(self, item: T) -> None:
+        if item.bucket != NEVER:
+            self._buckets[item.bucket].discard(item)
+            item.bucket = NEVER
+
+    def pop_expired(self, now: float) -> Iterator[T]:
+        """Those whose deadline has passed, and which have not been cancelled."""
+        if now < self.next_look:
+            return
+        for tick in [tick for tick in self._buckets if tick * TICK_S <= now]:
+            bucket = self._buckets[tick]
+            while bucket:
+                item = bucket.pop()
+                item.bucket = NEVER
+                if item.deadline <= now:
+                    yield item
+                else:
+                    self.set(item, item.deadline)
+            del self._buckets[tick]
+        self.next_look = min(self._buckets, default=NEVER) * TICK_S
+
+    # [/deadlines]
