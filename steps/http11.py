@@ -32,12 +32,13 @@ A server can rely on this:
 import re
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
+from typing import BinaryIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,15 @@ END, NEED_DATA, NEED_CONTINUE = Event
 class Request:
     """The head of a request; from a `Gatherer`, with its body."""
 
-    __slots__ = ("_headers", "body", "keep_alive", "method", "target", "version")
+    __slots__ = (
+        "_headers",
+        "body",
+        "body_file",
+        "keep_alive",
+        "method",
+        "target",
+        "version",
+    )
 
     def __init__(
         self,
@@ -90,7 +99,15 @@ class Request:
         self.version = version  # (1, 0) or (1, 1)
         self._headers = headers  # their lines, until somebody asks
         self.body = body
+        self.body_file: BinaryIO | None = None  # where a server puts a long body
         self.keep_alive = keep_alive  # whether the client wants to send another
+
+    @property
+    def fields(self) -> Iterable[tuple[str, str]]:
+        """Name and value of each field, as they came."""
+        if isinstance(self._headers, bytes):
+            return _split(self._headers)
+        return self._headers.items()
 
     @property
     def headers(self) -> dict[str, str]:
@@ -100,7 +117,7 @@ class Request:
         handlers never ask.
         """
         if isinstance(self._headers, bytes):
-            self._headers = _split(self._headers)
+            self._headers = _join(self._headers)
         return self._headers
 
 
@@ -287,7 +304,7 @@ def _understand(
     if not target.startswith("/") or method == "CONNECT":
         target, host = _other_form(method, target)
         if host is not None:
-            headers = _split(lines) | {"host": host}
+            headers = _join(lines) | {"host": host}
 
     length = _body_length(fields, version, limits)
 
@@ -351,11 +368,19 @@ def _other_form(method: str, target: str) -> tuple[str, str | None]:
     raise BadRequest(400, "malformed target")
 
 
-def _split(lines: bytes) -> dict[str, str]:
+def _split(lines: bytes) -> list[tuple[str, str]]:
+    """Name and value of each field."""
+    fields = FIELD_PARTS.findall(lines.decode("latin-1"))
+    if b" \r" in lines or b"\t\r" in lines:  # white space behind a value
+        fields = [(name, value.rstrip(" \t")) for name, value in fields]
+    return fields
+
+
+def _join(lines: bytes) -> dict[str, str]:
+    """The values by lower-case name."""
     headers: dict[str, str] = {}
-    for name, value in FIELD_PARTS.findall(lines.decode("latin-1")):
+    for name, value in _split(lines):
         name = name.lower()
-        value = value.rstrip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 

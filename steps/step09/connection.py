@@ -88,8 +88,11 @@ class Connection:
                 self.state = DONE
         else:
             if self._requests is None:
-                self._requests = Gatherer()
+                self._requests = self._gatherer()
             self._requests.feed(data)
+
+    def _gatherer(self) -> Gatherer:
+        return Gatherer()
 
     def next_request(self) -> Request | None:
         """The next request that is whole and may be answered now.
@@ -110,7 +113,7 @@ class Connection:
             return None
         if request is None and self._requests.continue_due:
             self._requests.continue_due = False
-            self._send(CONTINUE)
+            self.send(CONTINUE)
         return request
 
     # [/receive]
@@ -119,22 +122,23 @@ class Connection:
         """Send the response: now, or when the client has read those before it."""
         keep = request.keep_alive
         if len(response.body) <= MAX_JOINED_BYTES:
-            self._send(response.encode(request, keep))
+            self.send(response.encode(request, keep))
         else:
-            self._send(response.encode_head(request, keep))
-            self._send(response.encode_body(request))
+            self.send(response.encode_head(request, keep))
+            self.send(response.encode_body(request))
         if not keep:
             self.state = LAST
 
     def refuse(self, error: BadRequest) -> None:
         """Answer what could not be understood. What follows it is not read."""
         response = Response(error.status, error.reason.encode())
-        self._send(response.encode(None, keep_alive=False))
+        self.send(response.encode(None, keep_alive=False))
         self.state = LAST
         self._linger = MAX_LINGER_BYTES
 
     # [send]
-    def _send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
+        """Behind what waits to be sent already. `flush()` does it."""
         self._output.append(data)
         self.unsent += len(data)
 

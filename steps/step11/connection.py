@@ -3,7 +3,7 @@
 import socket
 from enum import Enum
 
-from steps.http11 import Request, Stage
+from steps.http11 import Stage
 from steps.step09.connection import LINGERING
 from steps.step10 import connection
 from steps.step11.deadlines import NEVER
@@ -42,9 +42,3 @@ class Connection(connection.Connection):
         if self.busy or not self.watched:  # not watched: held, for the queue is full
             return Phase.HANDLER
         return PHASES[self._requests.stage] if self._requests else Phase.IDLE
-
-    def next_request(self) -> Request | None:
-        request = super().next_request()
-        if request is not None:
-            self.phase = None  # what follows is another request's phase
-        return request

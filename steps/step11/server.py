@@ -146,6 +146,7 @@ class Server:
                 request = connection.next_request()
                 if request is None:
                     break
+                connection.phase = None  # what follows is another request's
                 if self._in_loop:
                     connection.answer(request, answer(self._app, request))
                 else:
