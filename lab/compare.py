@@ -1,8 +1,13 @@
-"""Step 08 beside servers that people use: the same work, in one run.
+"""Step 12 beside servers that people use: the same work, in one run.
 
 Each is one process on one core, keeps connections alive, writes no access log, and
-answers a hundred clients with the same 70 bytes. The clients ask as plainly as they
-can, and as a browser does. wrk asks if it is installed, else the embedded generator.
+answers every request with the same 70 bytes. The clients ask as plainly as they can,
+and as a browser does; one of them, a hundred, a thousand, ten thousand; and a hundred
+beside ten thousand that say nothing. Then step 13 with two processes beside one, where
+each request computes for a millisecond.
+
+wrk asks if it is installed, else the embedded generator. A server that cannot do one of
+these is told with its reason, and the others go on.
 """
 
 from __future__ import annotations
@@ -10,45 +15,103 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from lab import peers
-from lab.matrix import peer_plan
+from lab.machine import choose_cores
+from lab.matrix import HEADERS, Plan
 from lab.measure import Timing, exit_code, measure
-from lab.record import ROOT, short_path
+from lab.record import READER, Generator, short_path
 from lab.show import print_tables, tables
+from lab.versus import ACTIVE, MANY, SILENT, SPIN
 from lab.wrk import wrk_version
 
-OUTPUT = ROOT / "measurements" / "compare.json"
+OUTPUT = READER.with_name("compare.json")
+TIMING = Timing(repeats=3)
+
+
+def compare_plan(generator: Generator) -> list[Plan]:
+    """Every point of the comparison."""
+    plans: list[Plan] = []
+    for peer in (*peers.OURS, *peers.PEERS):
+        for headers in HEADERS:
+            plans.append(Plan(peer.name, ACTIVE, headers=headers))
+        plans += [Plan(peer.name, n) for n in MANY if n != ACTIVE]
+        plans.append(Plan(peer.name, ACTIVE, silent=SILENT, silent_cost=True))
+    plans += [Plan(peers.IN_THE_LOOP, n, "close") for n in MANY]
+    for peer in peers.BY_PROCESSES:
+        plans += [Plan(peer.name, ACTIVE, path=path) for path in ("/", SPIN)]
+    return [
+        replace(
+            plan,
+            generator=generator,
+            syscalls=_counts_syscalls(plan),
+            # Opening so many takes a part of the time that wrk counts.
+            patience=2.0 if plan.connections == max(MANY) else 1.0,
+        )
+        for plan in plans
+    ]
+
+
+def _counts_syscalls(plan: Plan) -> bool:
+    """One count for each server that has a core of its own."""
+    return (
+        plan == Plan(plan.server, ACTIVE) and peers.CONTESTANTS[plan.server].cores == 1
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    default = Timing()
     parser = argparse.ArgumentParser(
         prog="python -m lab compare",
-        description="Measure step 08 beside "
-        + ", ".join(peer.title for peer in peers.PEERS)
+        description="Measure step 12 beside "
+        + ", ".join(dict.fromkeys(p for peer in peers.PEERS for p in peer.packages))
         + f"; they are installed into {peers.ENVIRONMENT.name} if need be.",
     )
-    parser.add_argument("--repeats", type=int, default=default.repeats)
-    parser.add_argument("--seconds", type=float, default=default.seconds)
+    parser.add_argument("--repeats", type=int, default=TIMING.repeats)
+    parser.add_argument("--seconds", type=float, default=TIMING.seconds)
     parser.add_argument(
-        "--output", type=Path, default=OUTPUT, help=f"default: {short_path(OUTPUT)}"
+        "--only",
+        nargs="+",
+        metavar="TEXT",
+        help="only points whose description has one of these, such as granian or "
+        "'silent'; needs --output",
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="print the points, and measure nothing"
+    )
+    parser.add_argument(
+        "--output", type=Path, help=f"default: {short_path(OUTPUT)}, your own record"
     )
     arguments = parser.parse_args(argv)
     if arguments.repeats < 1 or arguments.seconds <= 0:
         parser.error("repeats and seconds must be positive")
+    plans = compare_plan("wrk" if wrk_version() else "lab")
+    if arguments.only:
+        plans = [p for p in plans if any(text in str(p) for text in arguments.only)]
+        if not plans:
+            parser.error("no point's description has that; --list prints them all")
+    if arguments.list:
+        print(*plans, sep="\n")
+        return 0
+    if arguments.only and not arguments.output:
+        parser.error("--only needs --output, for a part must not replace your record")
     console = Console(highlight=False, soft_wrap=True)
     try:
         peers.install()
     except peers.PeersError as error:
         print(error, file=sys.stderr)
         return 1
-    plans = peer_plan("wrk" if wrk_version() else "lab")
+    if len(choose_cores().server) == 0:
+        console.print(
+            "server and generator share their cores here: ratios of quick servers are "
+            "nearer to 1 than they are",
+            style="yellow",
+        )
     timing = Timing(arguments.repeats, arguments.seconds)
-    record = measure(plans, timing, arguments.output, console)
+    record = measure(plans, timing, arguments.output or OUTPUT, console)
     print_tables(record, tables(record), console)
     return exit_code(record)
 

@@ -97,13 +97,13 @@ def pinned(cores: Sequence[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def raise_descriptor_limit() -> int:
+def raise_descriptor_limit(connections: int = MOST_CONNECTIONS) -> int:
     """Let this process and its children open what a run needs; returns the limit.
 
     Where the system refuses, the points that need it will fail and say so.
     """
     with contextlib.suppress(LoadError):
-        allow_connections(MOST_CONNECTIONS)
+        allow_connections(max(connections, MOST_CONNECTIONS))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 

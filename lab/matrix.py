@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lab.peers import PEERS
 from lab.record import CLOSING_STEPS, Generator, Headers, Mode, Point
 
 STEPS = tuple(f"step{number:02}" for number in range(1, 9))
@@ -32,6 +31,8 @@ class Plan:
     path: str = "/"
     #: Also count system calls, in a run of their own.
     syscalls: bool = False
+    #: Also measure what the silent connections cost by themselves, likewise.
+    silent_cost: bool = False
     #: How many times as long as others it is measured.
     patience: float = 1.0
     #: At most so many repeats, where time is short; None: as many as others.
@@ -148,11 +149,14 @@ def silent_plan(generator: Generator) -> list[Plan]:
 
 
 def peer_plan(generator: Generator) -> list[Plan]:
-    """Step 08 beside each peer, with plain and with browser-like requests."""
+    """Step 08 beside a peer, with plain and with browser-like requests.
+
+    All peers, and step 12: `lab/compare.py`.
+    """
     return [
         Plan(server, 100, headers=headers, generator=generator)
         for headers in HEADERS
-        for server in ("step08", *(peer.name for peer in PEERS))
+        for server in ("step08", "uvicorn")
     ]
 
 

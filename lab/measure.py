@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -45,6 +45,7 @@ from lab.record import (
     Record,
     RecordError,
     Repeat,
+    SilentCost,
     load_record,
     save_record,
     short_path,
@@ -58,16 +59,27 @@ from lab.servers import (
     running,
     step_command,
 )
+from lab.silent import SilentClients
 from lab.wrk import run_wrk, wrk_version
 
 HOST = "127.0.0.1"
 #: What a run takes beside its timed part, in seconds: starting and stopping the server
 #: and the generator, opening the connections. It only serves the estimate.
 OVERHEAD_S = 0.5
+#: And for each connection; it matters with ten thousand.
+CONNECT_S = 0.00015
 #: Length of a run under strace, in seconds.
 SYSCALLS_S = 1.0
 #: All of such a run, about.
 COUNTING_S = 2.5
+#: How long a server that only holds silent connections is left alone before its CPU
+#: time is watched, and how long it is watched, in seconds.
+SETTLE_S = 1.0
+WATCH_S = 3.0
+#: All of such a run, about.
+SILENCE_S = 9.0
+#: Descriptors that a server may need beside its connections.
+MORE_DESCRIPTORS = 200
 #: The most generator processes, where there are cores for them.
 MAX_PROCESSES = 4
 #: A machine with more to do than this, before we start, will disturb.
@@ -87,13 +99,15 @@ class Timing:
         seconds, warmup_s = self.seconds * plan.patience, self.warmup_s
         if plan.generator == "wrk":  # it counts in whole seconds
             seconds, warmup_s = math.ceil(seconds), math.ceil(warmup_s)
-        return seconds + warmup_s + OVERHEAD_S
+        connecting = CONNECT_S * (plan.connections + plan.silent)
+        return seconds + warmup_s + OVERHEAD_S + connecting
 
     def repeats_of(self, plan: Plan) -> int:
         return min(self.repeats, plan.repeats or self.repeats)
 
     def of_all(self, plans: Sequence[Plan]) -> float:
         counting = COUNTING_S * sum(plan.syscalls for plan in plans)
+        counting += SILENCE_S * sum(plan.silent_cost for plan in plans)
         return counting + sum(self.repeats_of(p) * self.of_run(p) for p in plans)
 
 
@@ -103,10 +117,12 @@ class Timing:
 def measure_once(plan: Plan, timing: Timing, cores: Cores, position: int) -> Repeat:
     """Start the server, load it for a while, and stop it."""
     samples: dict[str, tuple[float, float | None, Sample]] = {}
-    with running(command_for(plan.server), cores=cores.server) as server:
+    server_cores = cores_of(plan.server, cores)
+    alone = len(server_cores) == 1
+    with running(command_for(plan.server), cores=server_cores) as server:
 
         def sample(moment: Literal["start", "end"]) -> None:
-            core_s = core_busy_s(cores.server[0]) if cores.server else None
+            core_s = core_busy_s(server_cores[0]) if alone else None
             samples[moment] = time.monotonic(), core_s, server.sample()
 
         load = run_wrk if plan.generator == "wrk" else run_load
@@ -121,7 +137,10 @@ def measure_once(plan: Plan, timing: Timing, cores: Cores, position: int) -> Rep
     if core_before is not None and core_after is not None:
         others_cpu = (core_after - core_before) / (end_s - start_s) - server_cpu
         others_cpu = max(0.0, others_cpu)
-    result = result.judged(server_cpu)
+    result = result.judged(server_cpu, max(1, len(server_cores)))
+    if not result.requests:
+        errors = [f"{count} × {kind}" for kind, count in result.errors.items()]
+        raise LoadError(f"no request was answered ({', '.join(errors) or 'in time'})")
 
     def per_request(first: int | None, last: int | None) -> float | None:
         if first is None or last is None or not result.requests:
@@ -167,8 +186,34 @@ def measure_syscalls(plan: Plan, cores: Cores) -> dict[str, float]:
         spec = load_spec(plan, port, Timing(seconds=SYSCALLS_S), cores)
         return run_load(spec, note).requests, window["start"], window["end"]
 
-    counts = count_syscalls(command_for(plan.server), load, cores=cores.server)
+    counts = count_syscalls(
+        command_for(plan.server), load, cores=cores_of(plan.server, cores)
+    )
     return {name: round(count, 4) for name, count in counts.items()}
+
+
+def measure_silent_cost(plan: Plan, timing: Timing, cores: Cores) -> SilentCost:
+    """What the plan's silent connections cost while nobody says anything."""
+    with running(
+        command_for(plan.server), cores=cores_of(plan.server, cores)
+    ) as server:
+        # What is allocated once, and by the first requests, is none of theirs.
+        run_load(load_spec(replace(plan, silent=0), server.port, timing, cores))
+        before = server.sample()
+        with SilentClients(HOST, server.port, plan.silent) as silent:
+            time.sleep(SETTLE_S)
+            began, first = time.monotonic(), server.sample()
+            time.sleep(WATCH_S)
+            last, seconds = server.sample(), time.monotonic() - began
+            still_open = silent.still_open()
+    return SilentCost(
+        connections=plan.silent,
+        still_open=still_open,
+        rss_before_bytes=before.rss_bytes,
+        rss_after_bytes=last.rss_bytes,
+        seconds=seconds,
+        cpu=(last.cpu_s - first.cpu_s) / seconds,
+    )
 
 
 def load_spec(plan: Plan, port: int, timing: Timing, cores: Cores) -> LoadSpec:
@@ -192,13 +237,18 @@ def command_for(server: str) -> ServerCommand:
     return step_command(server) if server in STEPS else peers.peer_command(server)
 
 
+def cores_of(server: str, cores: Cores) -> tuple[int, ...]:
+    """Where that server runs: on its core, or on all if it can use them."""
+    if server in STEPS or peers.CONTESTANTS[server].cores == 1:
+        return cores.server
+    return (*cores.server, *cores.generator)
+
+
 def unavailable(plan: Plan) -> str | None:
     """Why that point cannot be measured on this machine; None: it can."""
     if plan.generator == "wrk" and wrk_version() is None:
         return "wrk is not installed"
-    if plan.server not in STEPS and not peers.are_installed():
-        return "`python -m lab compare` installs the peers"
-    return None
+    return None if plan.server in STEPS else peers.unavailable(plan.server)
 
 
 # -- a whole measurement ------------------------------------------------------
@@ -212,6 +262,7 @@ class Results:
         self.failures: dict[Plan, str] = {}
         self.repeats: dict[Plan, list[Repeat]] = {plan: [] for plan in plans}
         self.syscalls: dict[Plan, dict[str, float]] = {}
+        self.silent_costs: dict[Plan, SilentCost] = {}
         self._machine = describe_machine(cores)
         self._created_utc = datetime.now(UTC).isoformat(timespec="seconds")
         self._commit, self._dirty = commit()
@@ -233,6 +284,11 @@ class Results:
                 for point in map(self._point, self.repeats)
                 if point.repeats or point.skipped
             ],
+            contestants=[
+                peers.contestant(name)
+                for name in dict.fromkeys(plan.server for plan in self.repeats)
+                if name not in STEPS
+            ],
         )
 
     def _point(self, plan: Plan) -> Point:
@@ -242,6 +298,7 @@ class Results:
             update={
                 "repeats": repeats,
                 "syscalls_per_request": self.syscalls.get(plan),
+                "silent_cost": self.silent_costs.get(plan),
                 "skipped": None if repeats else reason,
             }
         )
@@ -263,7 +320,8 @@ def measure(
     The record's `complete` says which of the two it was. `exit_code` makes an exit
     code of the record.
     """
-    raise_descriptor_limit()
+    most = max((plan.connections + plan.silent for plan in plans), default=0)
+    raise_descriptor_limit(most + MORE_DESCRIPTORS)
     cores = choose_cores()
     results = Results(plans, cores)
     wanted = [plan for plan in plans if results.skipped[plan] is None]
@@ -285,6 +343,11 @@ def measure(
                         what = f"system calls: {plan}"
                         with display.running(what, COUNTING_S):
                             _count(plan, cores, results)
+            for plan in wanted:
+                if plan.silent_cost:
+                    what = f"memory and CPU: {plan}"
+                    with display.running(what, SILENCE_S):
+                        _cost(plan, timing, cores, results)
         complete = True
     except KeyboardInterrupt:
         console.print(
@@ -322,6 +385,13 @@ def _count(plan: Plan, cores: Cores, results: Results) -> None:
         results.syscalls[plan] = measure_syscalls(plan, cores)
     except (ServerError, LoadError) as error:
         results.failures[plan] = f"system calls not counted: {error}"
+
+
+def _cost(plan: Plan, timing: Timing, cores: Cores, results: Results) -> None:
+    try:
+        results.silent_costs[plan] = measure_silent_cost(plan, timing, cores)
+    except (ServerError, LoadError) as error:
+        results.failures[plan] = f"silent connections not measured: {error}"
 
 
 def _keep(record: Record, output: Path, unfinished: Path, console: Console) -> None:

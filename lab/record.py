@@ -141,6 +141,24 @@ class Repeat(_Part):
     )
 
 
+class SilentCost(_Part):
+    """What connections that never send a byte cost a server that has nothing to do."""
+
+    connections: int = Field(ge=1, description="Silent connections that were opened.")
+    still_open: int = Field(ge=0, description="How many the server had not closed.")
+    rss_before_bytes: int = Field(
+        ge=0,
+        description="Resident memory of the server, all its processes together, after "
+        "a warm-up and before they were opened. What the kernel holds for a connection "
+        "is not in it.",
+    )
+    rss_after_bytes: int = Field(ge=0, description="The same while they were open.")
+    seconds: float = Field(gt=0, description="How long its CPU time was watched.")
+    cpu: NonNegative = Field(
+        description="CPU time in that time, divided by it: 1.0 is one core fully used."
+    )
+
+
 class Point(_Part):
     """One server under one kind of load, with every repeat."""
 
@@ -180,6 +198,11 @@ class Point(_Part):
         description="System calls of the server for each request, by name, counted by "
         "strace in a separate run that is not timed; null where not counted.",
     )
+    silent_cost: SilentCost | None = Field(
+        default=None,
+        description="What the silent connections alone cost, in a separate run without "
+        "active clients; null where not measured.",
+    )
     skipped: str | None = Field(
         default=None, description="Why this point was not measured; null if it was."
     )
@@ -218,6 +241,18 @@ class Machine(_Part):
     )
 
 
+class Contestant(_Part):
+    """A server of the comparison with others: which it was, and how it was set."""
+
+    name: str = Field(description="As in the points' server.")
+    title: str = Field(description="As in a table.")
+    ours: bool = Field(description="Whether it is one of the steps.")
+    versions: dict[str, str] = Field(
+        description="Versions by package; none for ours, whose version is the commit."
+    )
+    settings: str = Field(description="What differs from what it does by itself.")
+
+
 class Record(_Part):
     """A whole run."""
 
@@ -237,6 +272,10 @@ class Record(_Part):
     )
     machine: Machine = Field(description="The machine, and what ran on it.")
     points: list[Point] = Field(description="All points, in the order of the plan.")
+    contestants: list[Contestant] = Field(
+        default_factory=list,
+        description="The servers that are compared; none in a record of steps alone.",
+    )
 
 
 def load_record(path: Path) -> Record:
@@ -410,6 +449,32 @@ class Measurement:
                 return Quantity.exactly(one)
         what = _named(server, connections, where)
         return Quantity.missing("", f"{what}: system calls not counted")
+
+    def silent_bytes(self, server: str) -> Quantity:
+        """Memory of the server that a silent connection costs, in bytes.
+
+        Measured in one separate run, so it comes without a spread.
+        """
+
+        def each(cost: SilentCost) -> float:
+            more = cost.rss_after_bytes - cost.rss_before_bytes
+            return more / cost.connections
+
+        return self._silent_cost(server, "bytes", each)
+
+    def silent_cpu(self, server: str) -> Quantity:
+        """CPU time that all silent connections together cost, in % of one core."""
+        return self._silent_cost(server, "%", lambda cost: 100 * cost.cpu)
+
+    def _silent_cost(
+        self, server: str, unit: str, value: Callable[[SilentCost], float]
+    ) -> Quantity:
+        for point in self.record.points:
+            if point.server == server and point.silent_cost is not None:
+                return Quantity.exactly(value(point.silent_cost), unit)
+        return Quantity.missing(
+            unit, f"{server}: silent connections not measured by themselves"
+        )
 
     def generator_of(
         self, servers: Sequence[str], counts: Sequence[int], **where: Unpack[Where]

@@ -12,6 +12,7 @@ which slows a server down many times, and so in a run of their own.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import re
 import signal
@@ -34,6 +35,8 @@ from lab.record import ROOT
 START_LIMIT_S = 15.0
 STATS_LIMIT_S = 5.0
 STOP_LIMIT_S = 5.0
+#: Between two attempts to get a first answer.
+ANSWER_PAUSE_S = 0.05
 
 #: Steps and peers alike say where they listen, with a URL.
 _LISTENING = re.compile(r"http://(?:[\w.]+|\[[\w:]+\]):(?P<port>\d+)")
@@ -64,6 +67,9 @@ class ServerCommand:
     argv: tuple[str, ...]
     #: Whether it logs its stats on SIGUSR1, as steps do (it would kill a peer).
     has_stats: bool = True
+    #: Whether processes that it starts do the work: they count, and it may say where it
+    #: listens before they are there.
+    has_children: bool = False
 
 
 def step_command(name: str, python: str = sys.executable) -> ServerCommand:
@@ -79,6 +85,7 @@ class Sample:
     #: None where the system does not count them apart.
     involuntary_switches: int | None
     peak_rss_bytes: int
+    rss_bytes: int
     stats: Mapping[str, float]
 
 
@@ -90,6 +97,7 @@ class RunningServer:
         self.port = 0
         self.pid = process.pid
         self._has_stats = command.has_stats
+        self._has_children = command.has_children
         self._process = process
         self._lines: deque[str] = deque(maxlen=200)
         self._seen = 0  # lines read so far, of which _lines keeps the last
@@ -101,17 +109,20 @@ class RunningServer:
     def sample(self) -> Sample:
         """The counters now. A step's own come a few milliseconds after the kernel's."""
         try:
-            process = psutil.Process(self.pid)
-            times = process.cpu_times()
-            voluntary, involuntary = _switches(process)
-            peak = _peak_rss(process)
+            processes = self._processes()
+            times = [process.cpu_times() for process in processes]
+            switches = [_switches(process) for process in processes]
+            peak = sum(map(_peak_rss, processes))
+            rss = sum(process.memory_info().rss for process in processes)
         except (psutil.Error, OSError):
             raise ServerError(f"{self.name} has ended{self._last_words()}") from None
+        involuntary = [own for _, own in switches if own is not None]
         return Sample(
-            cpu_s=times.user + times.system,
-            voluntary_switches=voluntary,
-            involuntary_switches=involuntary,
+            cpu_s=sum(each.user + each.system for each in times),
+            voluntary_switches=sum(own for own, _ in switches),
+            involuntary_switches=sum(involuntary) if involuntary else None,
             peak_rss_bytes=peak,
+            rss_bytes=rss,
             stats=self._ask_stats() if self._has_stats else {},
         )
 
@@ -121,6 +132,8 @@ class RunningServer:
             what = "ended before it listened" if self._closed else "does not listen"
             raise ServerError(f"{self.name} {what}{self._last_words()}")
         self.port = int(match["port"])
+        if self._has_children:
+            self._wait_until_it_answers()
 
     def stop(self) -> None:
         """Ask, then kill. The group, for a tracer may stand in between."""
@@ -133,6 +146,26 @@ class RunningServer:
         self._reader.join(STOP_LIMIT_S)
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+    def _processes(self) -> list[psutil.Process]:
+        server = psutil.Process(self.pid)
+        if not self._has_children:
+            return [server]
+        return [server, *server.children(recursive=True)]
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_LIMIT_S
+        while (left := deadline - time.monotonic()) > 0:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, left)
+            with contextlib.closing(connection):
+                try:
+                    connection.request("GET", "/")
+                    connection.getresponse().read()
+                except (OSError, http.client.HTTPException):
+                    time.sleep(ANSWER_PAUSE_S)
+                else:
+                    return
+        raise ServerError(f"{self.name} does not answer{self._last_words()}")
 
     def _ask_stats(self) -> dict[str, float]:
         with self._news:

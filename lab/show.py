@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich import box
@@ -17,7 +17,6 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.matrix import HEADERS, STEPS
-from lab.peers import PEERS
 from lab.quantity import THIN_SPACE, Quantity
 from lab.record import (
     BOOK,
@@ -31,6 +30,7 @@ from lab.record import (
     load_record,
     short_path,
 )
+from lab.versus import SHEETS, Versus
 
 TITLES = {
     "step01": "close after each",
@@ -42,7 +42,6 @@ TITLES = {
     "step07": "one write",
     "step08": "register once",
 }
-PEER_NAMES = tuple(peer.name for peer in PEERS)
 GENERATORS: dict[Generator, str] = {"lab": "embedded generator", "wrk": "wrk"}
 #: A run in which others took more than this share of the server's core.
 DISTURBED = 0.05
@@ -99,16 +98,33 @@ def step_table(record: Record) -> Table:
 def tables(record: Record) -> Iterable[Table]:
     """All that a record holds, as far as it holds it."""
     measurement = Measurement(record)
-    if any(point.server not in ("step08", *PEER_NAMES) for point in record.points):
+    servers = {point.server for point in record.points}
+    is_comparison = bool(record.contestants) and not servers & set(STEPS)
+    if is_comparison:
+        yield from _comparison(measurement)
+    elif servers & set(STEPS) != {"step08"}:
         yield step_table(record)
     for mode in ("keep-alive", "close"):
         for generator in GENERATORS:
             table = _grid(measurement, mode, generator)
             if table is not None:
                 yield table
-    for build in (_silent, _peers, _syscalls, _left_out):
+    builds = (_silent, _peers, _syscalls, _left_out)
+    for build in (_left_out,) if is_comparison else builds:
         table = build(measurement)
         if table.row_count:
+            yield table
+
+
+def _comparison(measurement: Measurement) -> Iterator[Table]:
+    versus = Versus(measurement)
+    for build in SHEETS.values():
+        sheet = build(versus)
+        if any(cell != "–" for row in sheet.rows for cell in row[1:]):
+            first, *others = sheet.header
+            table = _table(sheet.title, [first], others)
+            for row in sheet.rows:
+                table.add_row(*row)
             yield table
 
 

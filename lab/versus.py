@@ -1,0 +1,236 @@
+"""What a comparison with peers says: ratios, costs and winners, from its record.
+
+`Versus` asks a measurement of `lab/compare.py`; the terminal's tables and the book's
+blocks print the same `Sheet` of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lab.peers import FOUR_WORKERS, IN_THE_LOOP, ONE_PROCESS, TWO_PROCESSES
+from lab.quantity import THIN_SPACE, Quantity, format_value
+from lab.record import Measurement
+
+#: Every ratio is to this one's throughput at the same work.
+BASE = "granian"
+#: Clients that are active at once; most figures are with so many.
+ACTIVE = 100
+MANY = (1, ACTIVE, 1000, 10_000)
+SILENT = 10_000
+#: Each request computes for a millisecond.
+SPIN = "/spin/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One thing that all servers do, and what is measured of it."""
+
+    title: str
+    ask: Callable[[Measurement, str], Quantity]
+    #: Whether the higher figure is the better one.
+    more_is_better: bool = True
+    #: Whether it is a throughput, which is told as a ratio to `BASE`.
+    is_rate: bool = True
+
+
+def _count(n: int) -> str:
+    return f"{n:,}".replace(",", THIN_SPACE)
+
+
+def _rate(connections: int) -> Callable[[Measurement, str], Quantity]:
+    return lambda m, server: m.rate(server, connections)
+
+
+RATES = (
+    *(Work(f"plain, {_count(n)}", _rate(n)) for n in MANY),
+    Work("browser, 100", lambda m, server: m.rate(server, ACTIVE, headers="browser")),
+)
+COSTS = (
+    Work(
+        "left beside silent",
+        lambda m, server: (
+            m.rate(server, ACTIVE, silent=SILENT) / m.rate(server, ACTIVE)
+        ),
+        is_rate=False,
+    ),
+    Work(
+        "memory of a silent one",
+        lambda m, server: m.silent_bytes(server),
+        more_is_better=False,
+        is_rate=False,
+    ),
+    Work(
+        "CPU of all silent ones",
+        lambda m, server: m.silent_cpu(server),
+        more_is_better=False,
+        is_rate=False,
+    ),
+    Work(
+        "system calls a request",
+        lambda m, server: m.syscalls(server, ACTIVE),
+        more_is_better=False,
+        is_rate=False,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table, before it is known where it is printed."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Versus:
+    """A measurement of the comparison, by what the servers did."""
+
+    def __init__(self, measurement: Measurement) -> None:
+        self.m = measurement
+        found = [c for c in measurement.record.contestants if not _is_apart(c.name)]
+        self.titles = {c.name: c.title for c in found}
+
+    def ratio(self, work: Work, server: str) -> Quantity:
+        """Throughput relative to `BASE` = 1; what is no throughput, as it is."""
+        asked = work.ask(self.m, server)
+        return asked / work.ask(self.m, BASE) if work.is_rate else asked
+
+    def winners(self, work: Work) -> list[str]:
+        """The best at it, and those whose spread does not end below the best's."""
+        found = {server: work.ask(self.m, server) for server in self.titles}
+        found = {server: q for server, q in found.items() if not q.is_missing}
+        if not found:
+            return []
+        choose = max if work.more_is_better else min
+        best = choose(found.values(), key=lambda q: q.median)
+
+        def ties(q: Quantity) -> bool:
+            return q is best or (q.low <= best.high and q.high >= best.low)
+
+        return [server for server, q in found.items() if ties(q)]
+
+    # -- tables ---------------------------------------------------------------
+
+    def rates(self) -> Sheet:
+        """Requests a second, as they were measured."""
+        return self._sheet(
+            "Requests a second, keep-alive: headers, connections",
+            RATES,
+            lambda work, server: work.ask(self.m, server),
+        )
+
+    def ratios(self) -> Sheet:
+        return self._sheet(
+            f"Throughput relative to {BASE} = 1, keep-alive: headers, connections",
+            RATES,
+            self.ratio,
+        )
+
+    def costs(self) -> Sheet:
+        return self._sheet(
+            f"{_count(SILENT)} silent connections beside {ACTIVE} active ones: what is "
+            "left of the throughput; alone: memory of each, CPU of all",
+            COSTS,
+            lambda work, server: work.ask(self.m, server),
+        )
+
+    def won(self) -> Sheet:
+        """Who is the best at each work, and how ours do beside it."""
+        ours = [s for s in (IN_THE_LOOP, FOUR_WORKERS) if s in self.titles]
+        rows = []
+        for work in (*RATES, *COSTS):
+            if not (best := self.winners(work)):
+                continue
+            who = ", ".join(self.titles[server] for server in best)
+            figures = [self.ratio(work, server) for server in (best[0], *ours)]
+            rows.append([work.title, who, *map(cell, figures)])
+        return Sheet(
+            f"Who does it best (throughput relative to {BASE} = 1)",
+            ["work", "best", "its figure", *(self.titles[server] for server in ours)],
+            rows,
+        )
+
+    def keep_alive(self) -> Sheet:
+        rows = []
+        for n in MANY:
+            kept = self.m.rate(IN_THE_LOOP, n)
+            closed = self.m.rate(IN_THE_LOOP, n, mode="close")
+            rows.append([_count(n), *map(cell, (kept, closed, kept / closed))])
+        return Sheet(
+            "Step 12 in the loop, connections kept and closed: requests a second",
+            ["connections", "keep-alive", "close", "ratio"],
+            rows,
+        )
+
+    def processes(self) -> Sheet:
+        rows = []
+        for path, name in (("/", "the document"), (SPIN, "1 ms of computing")):
+            one = self.m.rate(ONE_PROCESS, ACTIVE, path=path)
+            two = self.m.rate(TWO_PROCESSES, ACTIVE, path=path)
+            rows.append([name, *map(cell, (one, two, two / one))])
+        return Sheet(
+            "Processes, 100 connections: requests a second (the generator shares "
+            "their two cores)",
+            ["work", "one", "two", "ratio"],
+            rows,
+        )
+
+    def servers(self) -> Sheet:
+        """What was compared: versions and settings."""
+        ours = f"this commit, {(self.m.record.commit or 'unknown')[:10]}"
+        return Sheet(
+            "What was compared",
+            ["server", "version", "settings"],
+            [
+                [
+                    c.title,
+                    ", ".join(f"{name} {v}" for name, v in c.versions.items()) or ours,
+                    c.settings,
+                ]
+                for c in self.m.record.contestants
+            ],
+        )
+
+    def _sheet(
+        self,
+        title: str,
+        works: Sequence[Work],
+        figure: Callable[[Work, str], Quantity],
+    ) -> Sheet:
+        rows = []
+        best = {work: self.winners(work) for work in works}
+        for server, name in self.titles.items():
+            cells = [
+                cell(figure(work, server)) + (" ★" if server in best[work] else "")
+                for work in works
+            ]
+            if any(each != "–" for each in cells):
+                rows.append([name, *cells])
+        return Sheet(title, ["server", *(work.title for work in works)], rows)
+
+
+SHEETS: dict[str, Callable[[Versus], Sheet]] = {
+    "ratios": Versus.ratios,
+    "rates": Versus.rates,
+    "costs": Versus.costs,
+    "winners": Versus.won,
+    "keep-alive": Versus.keep_alive,
+    "processes": Versus.processes,
+    "servers": Versus.servers,
+}
+
+
+def cell(quantity: Quantity) -> str:
+    if quantity.is_missing:
+        return "–"
+    if quantity.unit == "bytes" and not quantity.bound:
+        # To compare them, all in one unit.
+        return format_value(round(quantity.median), "", 4) + f"{THIN_SPACE}bytes"
+    return str(quantity)
+
+
+def _is_apart(name: str) -> bool:
+    return name in (ONE_PROCESS, TWO_PROCESSES)
