@@ -63,6 +63,10 @@ def main(
     except OSError as error:
         sys.exit(f"{name}: {explain(error, arguments.host, arguments.port)}")
 
+    # Blocked in this thread and so in all that it starts, a signal waits for sigwait().
+    # A handler would have to run in this thread, and the kernel may wake another.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
     wait_s = STOP_WAIT_S
     options: list[Any] = [arguments.workers]
     if settings_class is not None:
@@ -73,10 +77,6 @@ def main(
         server = server_class(listener, app, *options)
     except ValueError as error:
         sys.exit(f"{name}: {error}")
-    # Blocked in this thread and so in all that it starts, a signal waits for sigwait().
-    # A handler would have to run in this thread, and the kernel may wake another.
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-
     status = 0
 
     def run() -> None:

@@ -171,17 +171,23 @@ class Gatherer(Parser):
             if event is END:
                 request, self._request = self._request, None
                 if request and self._body:
-                    request.body = bytes(self._body)
-                    self._body.clear()
+                    self._attach(request)
                 return request
             if isinstance(event, Request):
                 self._request = event
             elif isinstance(event, bytes):
-                self._body += event
+                self._collect(event)
             else:
                 self.continue_due = event is NEED_CONTINUE
                 return None
         raise self._nothing_more()
+
+    def _collect(self, data: bytes) -> None:
+        self._body += data
+
+    def _attach(self, request: Request) -> None:
+        request.body = bytes(self._body)
+        self._body.clear()
 
 
 # --- A head --------------------------------------------------------------------------
@@ -554,7 +560,7 @@ class Response:
         elif request and request.version == (1, 0):
             connection = b"Connection: keep-alive\r\n"  # §9.3
         line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        date = _date(int(time.time()))
+        date = http_date(int(time.time()))
         lines = (line, date, length, connection, self._lines)
         return b"%bDate: %b\r\n%b%b%b\r\n" % lines
 
@@ -570,6 +576,6 @@ class Response:
 
 
 @lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
+def http_date(second: int) -> bytes:
     """9110 §5.6.7. The cache is why it is made once a second."""
     return formatdate(second, usegmt=True).encode()

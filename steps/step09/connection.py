@@ -7,7 +7,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 from steps.http11 import CONTINUE, BadRequest, Gatherer, Request, Response
 from steps.step01.connection import RECEIVE_BYTES
 
-# With more than this to send, no further request is taken.
+# With more than this to send, no further request of the connection is taken.
 MAX_BUFFERED_BYTES = 65_536
 # A longer body is sent from where it is; a shorter one is joined to its head.
 MAX_JOINED_BYTES = 16_384
@@ -41,6 +41,7 @@ class Connection:
         "_output",
         "_requests",
         "ended",
+        "max_buffered",
         "moved",
         "sock",
         "state",
@@ -54,6 +55,7 @@ class Connection:
         self.ended = False  # the client has said that it will send no more
         self.moved = 0  # bytes received and sent
         self.unsent = 0  # bytes in _output
+        self.max_buffered = MAX_BUFFERED_BYTES  # of them, before a request is taken
         self._output: list[bytes | memoryview] = []
         self._requests: Gatherer | None = None  # a client that is silent needs none
         self._linger = 0  # bytes yet to be thrown away
@@ -100,12 +102,12 @@ class Connection:
         A request that came together with the one before it is found here: no selector
         will ever say that it is ready.
         """
+        if self.unsent > self.max_buffered:
+            self.flush()
+            if self.unsent > self.max_buffered:
+                return None
         if self._requests is None or self.state is not OPEN:
             return None
-        if self.unsent > MAX_BUFFERED_BYTES:
-            self.flush()
-            if self.unsent > MAX_BUFFERED_BYTES:
-                return None
         try:
             request = self._requests.next_request()
         except BadRequest as error:

@@ -74,7 +74,10 @@ class Server:
                 connection.receive()
             while (request := connection.next_request()) is not None:
                 connection.answer(request, answer(self._app, request))
-            connection.flush()
+            # If it is more, next_request() has tried, and has taken no request. Could
+            # all be sent now, nothing would remind us of the requests that wait.
+            if connection.unsent <= connection.max_buffered:
+                connection.flush()
             interest = connection.interest
         except OSError:
             interest = 0  # the client has gone

@@ -55,6 +55,7 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._pool = WorkerPool[Connection](workers, QUEUE_CAPACITY, app)
         self._in_loop = workers == 0
+        self._connections: set[Connection] = set()
         self._held: deque[Connection] = deque()  # not read until the pool has room
 
     # [loop]
@@ -124,7 +125,8 @@ class Server:
                 else:
                     connection.busy = True
                     pool.submit(connection, request)
-            connection.flush()
+            if connection.unsent <= connection.max_buffered:  # see step 09
+                connection.flush()
         except OSError:
             self._drop(connection)
             return
@@ -156,6 +158,7 @@ class Server:
     def _drop(self, connection: Connection) -> None:
         self._watch(connection, 0)
         connection.close()
+        self._connections.discard(connection)
         self.stats.closed += 1
 
     def _accept(self) -> None:
@@ -165,7 +168,9 @@ class Server:
             except OSError:
                 return  # all are accepted, or descriptors have run out
             self.stats.accepted += 1
-            self._advance(self._connection(sock))
+            connection = self._connection(sock)
+            self._connections.add(connection)
+            self._advance(connection)
 
     def _connection(self, sock: socket.socket) -> Connection:
         return Connection(sock)
@@ -174,10 +179,7 @@ class Server:
         self._stop.set()
 
     def _close(self) -> None:
-        for key in list(self._selector.get_map().values()):
-            if key.data is not None:
-                key.data.close()
-        for connection in self._held:
+        for connection in self._connections:
             connection.close()
         self._selector.close()
         self._listener.close()

@@ -1,6 +1,7 @@
 """Threads that run handlers, for a loop that must not be kept waiting by them."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from queue import SimpleQueue
@@ -86,6 +87,7 @@ class WorkerPool(Generic[Owner]):
         """End the threads, except one whose handler does not return."""
         for _ in self._threads:
             self._jobs.put(None)
+        deadline = time.monotonic() + STOP_WAIT_S
         for thread in self._threads:
-            thread.join(STOP_WAIT_S)
+            thread.join(max(0.0, deadline - time.monotonic()))
         self.wake_pipe.close()

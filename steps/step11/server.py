@@ -67,6 +67,7 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._pool = WorkerPool[Connection](workers, QUEUE_CAPACITY, app)
         self._in_loop = workers == 0
+        self._connections: set[Connection] = set()
         self._held: deque[Connection] = deque()  # not read until the pool has room
         self._clock = clock
         self._now = clock()  # in this round
@@ -133,7 +134,9 @@ class Server:
                 connection.answer(request, response)
                 self._advance(connection)
         while self._held and not self._pool.is_full:
-            self._advance(self._held.popleft())
+            connection = self._held.popleft()
+            if connection.state is OPEN:  # else its time was up
+                self._advance(connection)
 
     # [/loop]
 
@@ -152,14 +155,19 @@ class Server:
                 else:
                     connection.busy = True
                     pool.submit(connection, request)
-            connection.flush()
+            if connection.unsent <= connection.max_buffered:  # see step 09
+                connection.flush()
         except OSError:
             self._drop(connection)
             return
         interest = connection.interest
         if connection.busy and not connection.unsent:
             pass  # its answer is what happens next
-        elif pool.is_full and interest == selectors.EVENT_READ:
+        elif (
+            pool.is_full
+            and connection.state is OPEN
+            and interest == selectors.EVENT_READ
+        ):
             self._held.append(connection)
             self.stats.held += 1
             self._watch(connection, 0)
@@ -219,6 +227,7 @@ class Server:
         self._deadlines.cancel(connection)
         self._watch(connection, 0)
         connection.close()
+        self._connections.discard(connection)
         self.stats.closed += 1
 
     def _accept(self) -> None:
@@ -228,7 +237,9 @@ class Server:
             except OSError:
                 return  # all are accepted, or descriptors have run out
             self.stats.accepted += 1
-            self._advance(self._connection(sock))
+            connection = self._connection(sock)
+            self._connections.add(connection)
+            self._advance(connection)
 
     def _connection(self, sock: socket.socket) -> Connection:
         return Connection(sock)
@@ -237,10 +248,7 @@ class Server:
         self._stop.set()
 
     def _close(self) -> None:
-        for key in list(self._selector.get_map().values()):
-            if key.data is not None:
-                key.data.close()
-        for connection in self._held:
+        for connection in self._connections:
             connection.close()
         self._selector.close()
         self._listener.close()

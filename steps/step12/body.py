@@ -1,0 +1,47 @@
+"""A request's body that is long goes into a file, not into memory."""
+
+import tempfile
+from typing import BinaryIO
+
+from steps.http11 import BadRequest, Gatherer, Limits, Request
+
+# What is kept in memory of the body that is being received.
+MAX_IN_MEMORY_BYTES = 65_536
+
+
+class SpoolingGatherer(Gatherer):
+    """A request has its body in `body_file` where that is long, else in `body`.
+
+    The file has no name. It is the request's receiver who closes it.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(limits)
+        self._file: BinaryIO | None = None
+
+    def _collect(self, data: bytes) -> None:
+        if len(self._body) > MAX_IN_MEMORY_BYTES:
+            self._spill()
+        super()._collect(data)
+
+    def _spill(self) -> None:
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - see close()
+            self._file.write(self._body)
+        except OSError:
+            raise BadRequest(507, "no room for the body") from None
+        self._body.clear()
+
+    def _attach(self, request: Request) -> None:
+        if self._file is None:
+            super()._attach(request)
+            return
+        self._spill()
+        self._file.seek(0)
+        request.body_file, self._file = self._file, None
+
+    def close(self) -> None:
+        """When the rest of a body will not come."""
+        if self._file is not None:
+            self._file.close()

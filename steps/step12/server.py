@@ -1,0 +1,363 @@
+"""A server to keep: limits, overload, a drain, an access log, any WSGI application.
+
+What it does: everything that a client or an operator can do to it has a bound. When
+connections or descriptors run out, it waits for some to be free, and neither spins nor
+ends. On SIGTERM it finishes what has begun, says `Connection: close`, and goes.
+
+What it costs: settings. Each has a default, and each default is a guess about clients
+that nobody has met.
+
+See it work:
+    python -m steps.step12 --wsgi wsgiref.simple_server:demo_app --access-log
+    python -m steps.step12 --max-connections 2     # the third client waits
+"""
+
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from steps.app import Application, answer
+from steps.http11 import BadRequest, Gatherer, Request
+from steps.step01.stop_event import StopEvent
+from steps.step09.connection import MAX_JOINED_BYTES, OPEN
+from steps.step10.server import QUEUE_CAPACITY
+from steps.step11.connection import Phase
+from steps.step11.deadlines import NEVER, TICK_S, Deadlines
+from steps.step11.server import LEAST_RATE, LINGER_TIMEOUT_S
+from steps.step12.acceptor import Acceptor
+from steps.step12.access_log import AccessLog
+from steps.step12.body import SpoolingGatherer
+from steps.step12.connection import Answer, Connection
+from steps.step12.settings import Settings
+from steps.step12.workers import WorkerPool
+from steps.step12.wsgi import Gateway, load
+
+# How long a client that is idle when a drain begins may still send a request: it may
+# have sent one already, which has not come.
+DRAIN_IDLE_S = 0.5
+
+
+@dataclass
+class Stats:
+    accepted: int = 0
+    open: int = 0
+    requests: int = 0
+    held: int = 0
+    expired: int = 0
+
+
+class Server:
+    """Serve `app`, or a WSGI application, to the clients of a listening socket.
+
+    `stop()` begins a drain: `run()` returns when what has begun is done, or after
+    `settings.grace` seconds. It closes the listener.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        app: Application,
+        workers: int = 4,
+        settings: Settings = Settings(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """ValueError for settings that make no sense."""
+        handle: Callable[[Connection, Request], Answer]
+        if settings.wsgi:
+            host, port = listener.getsockname()[:2]
+            send = self._send_in_worker if workers else self._send_in_loop
+            handle = Gateway(load(settings.wsgi), (host, port), workers > 1, send)
+        else:
+            handle = native(app)
+        self.stats = Stats()
+        self._settings = settings
+        self._clock = clock
+        self._now = clock()  # in this round
+        self._stop = StopEvent()
+        self._drain_ends = NEVER
+        self._selector = selectors.DefaultSelector()
+        self._acceptor = Acceptor(listener, self._selector)
+        self._connections: set[Connection] = set()
+        self._handle = handle
+        self._pool = WorkerPool(workers, QUEUE_CAPACITY, handle)
+        self._in_loop = workers == 0
+        self._held: deque[Connection] = deque()  # not read until the pool has room
+        self._log = AccessLog() if settings.access_log else None
+        self._limits = settings.limits
+        self._deadlines = Deadlines[Connection]()
+        self._allowed_s = {
+            Phase.IDLE: settings.idle_timeout,
+            Phase.HEADER: settings.header_timeout,
+            Phase.BODY: settings.body_timeout,
+            Phase.HANDLER: settings.handler_timeout,
+            Phase.WRITE: settings.write_timeout,
+            Phase.LINGER: LINGER_TIMEOUT_S,
+        }
+
+    # [loop]
+    def run(self) -> None:
+        self._selector.register(self._stop, selectors.EVENT_READ)
+        self._selector.register(self._pool.wake_pipe, selectors.EVENT_READ)
+        try:
+            while not self._is_drained():
+                self._acceptor.watch(self._can_accept())
+                timeout = self._timeout() if self._pool.may_sleep() else 0
+                ready = self._selector.select(timeout)
+                self._now = self._clock()
+                for key, _ in ready:
+                    if type(key.data) is Connection:
+                        self._ready(key.data)
+                    elif key.data is self._acceptor:
+                        self._accept()
+                    elif key.fileobj is self._stop:
+                        self._begin_drain()
+                    else:
+                        self._pool.wake_pipe.drain()
+                self._deliver()
+                self._expire()
+                self._pool.hand_over()
+        finally:
+            self._close()
+
+    def _timeout(self) -> float | None:
+        """How long to sleep if nothing is ready, in seconds; None: for ever."""
+        next_look = min(self._deadlines.next_look, self._drain_ends)
+        if self._now < self._acceptor.paused_until:
+            next_look = min(next_look, self._acceptor.paused_until)
+        return None if next_look == NEVER else max(0, next_look - self._clock())
+
+    def _ready(self, connection: Connection) -> None:
+        """The selector says that its client has sent, or has read."""
+        try:
+            if connection.unsent:
+                connection.flush()
+            elif connection.stream is not None:
+                self._answered(connection, *connection.pull())
+            elif connection.busy:
+                self._watch(connection, 0)  # or it would be ready in every round
+                return
+            elif not self._pool.is_full:
+                connection.receive()
+        except OSError:
+            self._drop(connection)
+        else:
+            self._advance(connection)
+
+    def _deliver(self) -> None:
+        """Send what the workers have answered."""
+        for connection, data, keep in self._pool.results():
+            if connection.state is not OPEN:
+                continue  # its client is not waiting any more
+            self._answered(connection, data, keep)
+            self._advance(connection)
+        while self._held and not self._pool.is_full:
+            connection = self._held.popleft()
+            if connection.state is OPEN:
+                self._advance(connection)
+
+    # [/loop]
+
+    # [advance]
+    def _advance(self, connection: Connection) -> None:
+        """Take the requests that may be taken, and send what can be sent."""
+        pool = self._pool
+        try:
+            while not connection.busy and not pool.is_full:
+                request = connection.next_request()
+                if request is None:
+                    break
+                self._take(connection, request)
+            if connection.unsent <= connection.max_buffered:  # see step 09
+                connection.flush()
+                connection.make_room()
+        except OSError:
+            self._drop(connection)
+            return
+        interest = connection.interest
+        if connection.busy and interest != selectors.EVENT_WRITE:
+            pass  # its answer is what happens next
+        elif (
+            pool.is_full
+            and connection.state is OPEN
+            and interest == selectors.EVENT_READ
+        ):
+            self._held.append(connection)
+            self.stats.held += 1
+            self._watch(connection, 0)
+        elif interest:
+            self._watch(connection, interest)
+        else:
+            self._drop(connection)
+            return
+        self._set_deadline(connection)
+
+    def _take(self, connection: Connection, request: Request) -> None:
+        connection.phase = None  # what follows is another request's
+        connection.begin_answer(request)
+        self.stats.requests += 1
+        if self._is_draining or connection.taken >= self._settings.max_requests:
+            connection.close_after(request)
+        if self._in_loop:
+            data, keep, connection.stream = self._handle(connection, request)
+            connection.keep = keep
+            self._answered(connection, data, None if connection.stream else keep)
+        else:
+            self._pool.submit(connection, request)
+
+    def _answered(self, connection: Connection, data: bytes, keep: bool | None) -> None:
+        """These bytes are to be sent. If they are the last of the answer, `keep` says
+        whether another may follow."""
+        connection.phase = None
+        if data:
+            connection.send(data)
+        if self._log is not None:
+            self._log.count(connection, data, keep is not None)
+        if keep is not None:
+            connection.end_answer(keep)
+
+    # [/advance]
+
+    def _send_in_loop(self, connection: Connection, data: bytes) -> None:
+        """What `write()` does where there are no workers."""
+        self._answered(connection, data, None)
+        connection.flush()
+
+    def _send_in_worker(self, connection: Connection, data: bytes) -> None:
+        self._pool.send(connection, data)
+
+    def _watch(self, connection: Connection, interest: int) -> None:
+        if interest == connection.watched:
+            return
+        if not interest:
+            self._selector.unregister(connection.sock)
+        elif not connection.watched:
+            self._selector.register(connection.sock, interest, connection)
+        else:
+            self._selector.modify(connection.sock, interest, connection)
+        connection.watched = interest
+
+    # [expire]
+    def _set_deadline(self, connection: Connection) -> None:
+        """When a phase begins; not when there is another byte in the same phase."""
+        phase = connection.phase_now()
+        if phase is not connection.phase:
+            connection.phase = phase
+            connection.moved_before = connection.moved
+            self._deadlines.set(connection, self._now + self._allowed_s[phase])
+
+    def _expire(self) -> None:
+        for connection in self._deadlines.pop_expired(self._now):
+            phase = connection.phase
+            if phase is Phase.BODY or phase is Phase.WRITE:
+                earned_s = (connection.moved - connection.moved_before) / LEAST_RATE
+                if earned_s > TICK_S:
+                    connection.moved_before = connection.moved
+                    self._deadlines.set(connection, connection.deadline + earned_s)
+                    continue
+            self.stats.expired += 1
+            if phase is Phase.HEADER or phase is Phase.BODY:
+                connection.refuse(BadRequest(408, f"the {phase.name.lower()} is late"))
+                self._advance(connection)
+            elif phase is Phase.HANDLER and not connection.begun:
+                connection.busy = (
+                    False  # its worker goes on, and nobody wants the result
+                )
+                connection.refuse(BadRequest(503, "the handler is late"))
+                self._advance(connection)
+            else:
+                self._drop(connection)
+
+    # [/expire]
+
+    # [accept]
+    def _can_accept(self) -> bool:
+        """One place that decides, asked in each round."""
+        return (
+            not self._is_draining
+            and len(self._connections) < self._settings.max_connections
+            and self._now >= self._acceptor.paused_until
+        )
+
+    def _accept(self) -> int:
+        free = self._settings.max_connections - len(self._connections)
+        count = 0
+        for sock in self._acceptor.accept(self._now, free):
+            count += 1
+            connection = Connection(sock, self._new_gatherer)
+            connection.max_buffered = self._settings.max_buffered_bytes
+            self._connections.add(connection)
+            self._advance(connection)
+        self.stats.accepted += count
+        self.stats.open = len(self._connections)
+        return count
+
+    def _new_gatherer(self) -> Gatherer:
+        if self._settings.wsgi:
+            return SpoolingGatherer(self._limits)
+        return Gatherer(self._limits)
+
+    def _drop(self, connection: Connection) -> None:
+        self._deadlines.cancel(connection)
+        self._watch(connection, 0)
+        self._connections.discard(connection)
+        self.stats.open = len(self._connections)
+        connection.close()
+        self._acceptor.paused_until = 0.0  # there is a descriptor again
+
+    # [/accept]
+
+    # [drain]
+    def stop(self) -> None:
+        self._stop.set()
+
+    @property
+    def _is_draining(self) -> bool:
+        return self._drain_ends != NEVER
+
+    def _begin_drain(self) -> None:
+        """No new connections; what has begun is finished, and then it is over."""
+        self._selector.unregister(self._stop)
+        while self._accept():  # those that the kernel has accepted are ours
+            pass
+        self._acceptor.close()
+        self._drain_ends = self._now + self._settings.grace
+        self._allowed_s[Phase.IDLE] = DRAIN_IDLE_S
+        for connection in list(self._connections):
+            if connection.request is not None:
+                connection.close_after(connection.request)
+            if connection.phase is Phase.IDLE:
+                connection.phase = None
+                self._set_deadline(connection)
+
+    def _is_drained(self) -> bool:
+        return self._is_draining and (
+            not self._connections or self._now >= self._drain_ends
+        )
+
+    def _close(self) -> None:
+        for connection in list(self._connections):
+            self._drop(connection)
+        self._acceptor.close()
+        self._selector.close()
+        self._stop.close()
+        self._pool.stop(wait_s=max(0.0, self._drain_ends - self._clock()))
+        if self._log is not None:
+            self._log.close()
+
+    # [/drain]
+
+
+def native(app: Application) -> Callable[[Connection, Request], Answer]:
+    """The handler for an application of the kind that the steps before have served."""
+
+    def handle(connection: Connection, request: Request) -> Answer:
+        response, keep = answer(app, request), request.keep_alive
+        if len(response.body) <= MAX_JOINED_BYTES:
+            return response.encode(request, keep), keep, None
+        body = response.encode_body(request)
+        return response.encode_head(request, keep), keep, (piece for piece in (body,))
+
+    return handle

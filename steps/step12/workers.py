@@ -1,0 +1,126 @@
+"""Threads that run handlers whose answers may come in pieces."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from queue import SimpleQueue
+
+from steps.http11 import Request
+from steps.step04.wake_pipe import WakePipe
+from steps.step09.connection import OPEN
+from steps.step10.workers import STOP_WAIT_S
+from steps.step12.connection import Answer, Connection
+
+# What a worker has to say of a connection: bytes to send, and then, if they are the
+# last of the answer, whether the connection can be kept.
+Result = tuple[Connection, bytes, bool | None]
+
+log = logging.getLogger(__name__)
+
+
+class Gone(Exception):  # noqa: N818 - not an error: a client may do that
+    """There is nobody to send to any more."""
+
+
+# [pool]
+class WorkerPool:
+    """As in step 10, and a worker may send pieces, for which it waits until there is
+    room: a client that reads slowly occupies a worker, and no memory."""
+
+    def __init__(
+        self,
+        count: int,
+        capacity: int,
+        handle: Callable[[Connection, Request], Answer],
+    ) -> None:
+        self.wake_pipe = WakePipe()
+        self._handle = handle
+        self._room = capacity  # for requests whose last result has not been collected
+        self._submitted: list[tuple[Connection, Request]] = []
+        self._jobs: SimpleQueue[tuple[Connection, Request] | None] = SimpleQueue()
+        self._results: deque[Result] = deque()
+        self._loop_sleeps = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def is_full(self) -> bool:
+        return self._room <= 0
+
+    def submit(self, connection: Connection, request: Request) -> None:
+        self._room -= 1
+        self._submitted.append((connection, request))
+
+    def hand_over(self) -> None:
+        for job in self._submitted:
+            self._jobs.put(job)
+        self._submitted.clear()
+
+    def may_sleep(self) -> bool:
+        self._loop_sleeps = True
+        return not self._results
+
+    def results(self) -> Iterator[Result]:
+        self._loop_sleeps = False
+        while self._results:
+            result = self._results.popleft()
+            if result[2] is not None:
+                self._room += 1
+            yield result
+
+    def send(self, connection: Connection, data: bytes) -> None:
+        """In a worker: a piece of an answer. Block while there is no room for it."""
+        if connection.room is None:
+            connection.room = threading.Lock()
+        connection.room.acquire()  # the loop releases it
+        if connection.state is not OPEN:
+            raise Gone
+        self._post(connection, data, None)
+
+    def _post(self, connection: Connection, data: bytes, keep: bool | None) -> None:
+        self._results.append((connection, data, keep))
+        if self._loop_sleeps:
+            self.wake_pipe.wake()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            connection, request = job
+            data, keep, pieces = self._handle(connection, request)
+            if pieces is not None:
+                data, keep = b"", self._send_all(connection, data, pieces) and keep
+            self._post(connection, data, keep)
+            del job, connection, request, data, pieces  # free their memory
+
+    def _send_all(
+        self, connection: Connection, first: bytes, pieces: Generator[bytes, None, None]
+    ) -> bool:
+        """Whether nothing went wrong, so that the connection can be kept."""
+        try:
+            self.send(connection, first)
+            for piece in pieces:
+                self.send(connection, piece)
+            return True
+        except Gone:
+            pass
+        except BaseException:
+            log.exception("an answer has broken off")
+        finally:
+            pieces.close()
+        return False
+
+    # [/pool]
+
+    def stop(self, wait_s: float) -> None:
+        """End the threads, except those whose handlers do not return by then."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        end = time.monotonic() + min(wait_s, STOP_WAIT_S)
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        self.wake_pipe.close()

@@ -1,0 +1,335 @@
+"""Serve a WSGI application (PEP 3333): a request goes in, bytes to be sent come out."""
+
+import importlib
+import io
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, NoReturn
+from urllib.parse import unquote_to_bytes
+
+from steps.http11 import WITHOUT_BODY, Request, Response, http_date
+from steps.step09.connection import MAX_JOINED_BYTES
+from steps.step12.connection import Answer, Connection
+from steps.step12.workers import Gone
+
+Environ = dict[str, Any]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+StartResponse = Callable[..., Callable[[bytes], None]]
+WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+log = logging.getLogger(__name__)
+
+
+def load(name: str) -> WsgiApplication:
+    """The callable that MODULE:CALLABLE names. ValueError: there is none."""
+    module_name, colon, path = name.partition(":")
+    if not colon:
+        raise ValueError(f"--wsgi {name!r}: write it as MODULE:CALLABLE")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for attribute in path.split("."):
+            found = getattr(found, attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"--wsgi {name!r}: {error}") from error
+    if not callable(found):
+        raise ValueError(f"--wsgi {name!r}: it cannot be called")
+    return found  # type: ignore[no-any-return]
+
+
+# --- The request ---------------------------------------------------------------------
+
+
+# [environ]
+@lru_cache(maxsize=1024)
+def environ_key(field_name: str) -> str | None:
+    """What a field is called there; None for one that is better left out.
+
+    With an underscore it would have the same name as one with a hyphen, and could be
+    mistaken for what a balancer has set.
+    """
+    if "_" in field_name:
+        return None
+    name = field_name.upper().replace("-", "_")
+    if name == "TRANSFER_ENCODING":
+        return None  # the application gets the body without its coding
+    return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
+
+
+class Gateway:
+    """send: what `write()` calls with bytes that a connection shall send at once."""
+
+    def __init__(
+        self,
+        application: WsgiApplication,
+        server: tuple[str, int],
+        has_threads: bool,
+        send: Callable[[Connection, bytes], None],
+    ) -> None:
+        self._application = application
+        self._send = send
+        self._environ: Environ = {
+            "SCRIPT_NAME": "",
+            "SERVER_NAME": server[0],
+            "SERVER_PORT": str(server[1]),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": has_threads,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            "wsgi.input_terminated": True,
+        }
+
+    def _make_environ(self, connection: Connection, request: Request) -> Environ:
+        environ = self._environ.copy()
+        for name, value in request.fields:
+            key = environ_key(name)
+            if key in environ:
+                environ[key] += f", {value}"
+            elif key is not None:
+                environ[key] = value
+        path, _, query = request.target.partition("?")
+        if "%" in path:
+            path = unquote_to_bytes(path).decode("latin-1")
+        environ["REQUEST_METHOD"] = request.method
+        environ["PATH_INFO"] = path
+        environ["QUERY_STRING"] = query
+        environ["SERVER_PROTOCOL"] = "HTTP/1.1" if request.version[1] else "HTTP/1.0"
+        environ["REMOTE_ADDR"] = connection.peer
+        environ["wsgi.input"] = request.body_file or io.BytesIO(request.body)
+        if request.body and "CONTENT_LENGTH" not in environ:  # it came in chunks
+            environ["CONTENT_LENGTH"] = str(len(request.body))
+        return environ
+
+    # [/environ]
+
+    # [call]
+    def __call__(self, connection: Connection, request: Request) -> Answer:
+        exchange = Exchange(connection, request, self._send)
+        try:
+            environ = self._make_environ(connection, request)
+            chunks = self._application(environ, exchange.start_response)
+            length = None
+            if type(chunks) is list or type(chunks) is tuple:
+                body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                length = len(body)
+                if length <= MAX_JOINED_BYTES and not exchange.begun:
+                    # Most answers are like this: spare them the generator.
+                    return exchange.whole(body), exchange.keep, None
+                chunks = (body,)
+            pieces = exchange.pieces(chunks, length)
+            first = next(pieces, b"")
+            if exchange.is_complete:
+                pieces.close()
+                return first, exchange.keep, None
+            return first, exchange.keep, pieces
+        except BaseException as error:
+            exchange.close()
+            if not isinstance(error, Gone):
+                log.exception("%s %s failed", request.method, request.target)
+            if exchange.begun:  # what came next would be read as the rest of its body
+                return b"", False, None
+            response = Response(500, b"500 the application failed\n")
+            keep = request.keep_alive
+            return response.encode(request, keep), keep, None
+
+    # [/call]
+
+
+# --- The response --------------------------------------------------------------------
+
+# [fields]
+STATUS = re.compile(r"([2-9][0-9]{2}) [\t -~\x80-\xff]*+")
+FIELD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++: [\t -~\x80-\xff]*+")
+# Of the connection, which is not the application's (PEP 3333, RFC 9110 §7.6.1).
+HOP_BY_HOP = {
+    *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization"),
+    *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+}
+
+
+@lru_cache(maxsize=256)
+def status_line(status: str) -> tuple[bytes, bool]:
+    """The line, and whether a body follows. ValueError for what is no status."""
+    if not (match := STATUS.fullmatch(status)):
+        raise ValueError(f"not a status: {status!r}")
+    has_body = int(match[1]) not in WITHOUT_BODY
+    return b"HTTP/1.1 %b\r\n" % status.encode("latin-1"), has_body
+
+
+@lru_cache(maxsize=1024)
+def field_line(name: str, value: str) -> tuple[bytes, str]:
+    """The line, and the name in lower case. ValueError for what must not be sent."""
+    line, lower_name = f"{name}: {value}", name.lower()
+    if not FIELD.fullmatch(line) or ":" in name or lower_name in HOP_BY_HOP:
+        raise ValueError(f"not a header that an application may send: {line!r}")
+    return line.encode("latin-1") + b"\r\n", lower_name
+
+
+# [/fields]
+
+
+class Exchange:
+    """One request and the response to it, as the application sees them."""
+
+    __slots__ = (
+        "_chunked",
+        "_connection",
+        "_fields",
+        "_left",
+        "_length",
+        "_request",
+        "_send",
+        "_status",
+        "begun",
+        "keep",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        request: Request,
+        send: Callable[[Connection, bytes], None],
+    ) -> None:
+        self._connection = connection
+        self._request = request
+        self._send = send
+        self._status: tuple[bytes, bool] | None = None
+        self._fields = b""  # lines
+        self._length: int | None = None  # the Content-Length among them
+        self._left: int | None = None  # bytes of the body that are still due, if known
+        self._chunked = False
+        self.begun = False  # the head has been encoded, and cannot be changed
+        self.keep = request.keep_alive
+
+    # [start-response]
+    def start_response(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: ExcInfo | None = None,
+    ) -> Callable[[bytes], None]:
+        if exc_info is not None:
+            try:
+                if self.begun:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # it refers to this frame
+        elif self._status is not None:
+            raise AssertionError("start_response() has been called before")
+        self._status = status_line(status)
+        self._length = None
+        lines = []
+        for name, value in headers:
+            line, lower_name = field_line(name, value)
+            if lower_name == "content-length":
+                if self._length is not None or not value.isdecimal():
+                    raise ValueError(f"not a Content-Length: {value!r}")
+                self._length = int(value)
+            elif lower_name != "date":  # that is ours
+                lines.append(line)
+        self._fields = b"".join(lines)
+        return self.write
+
+    # [/start-response]
+
+    def write(self, data: bytes) -> None:
+        """PEP 3333: for applications that cannot be written as an iterable."""
+        if data:
+            self._send(self._connection, self._encode(data))
+
+    # [encode]
+    def whole(self, body: bytes) -> bytes:
+        """The whole response, where nothing of it has been sent."""
+        answer = self._encode(body, len(body))
+        if self._left:
+            self._fail_short()
+        self.close()
+        return answer
+
+    def pieces(
+        self, chunks: Iterable[bytes], length: int | None
+    ) -> Generator[bytes, None, None]:
+        """What to send, as it is made. length: of all chunks, if that is known."""
+        try:
+            for data in chunks:
+                if len(data) > MAX_JOINED_BYTES and not self.begun:
+                    yield self._begin(length)  # and data is not copied
+                if data:
+                    yield self._encode(data, length)
+                if self._left == 0:
+                    return
+            if not self.begun:
+                yield self._begin(0)
+            elif self._chunked:
+                yield b"0\r\n\r\n"
+            elif self._left:
+                self._fail_short()
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+            self.close()
+
+    def _encode(self, data: bytes, length: int | None = None) -> bytes:
+        """A part of the body, with the head before the first."""
+        if not isinstance(data, bytes):
+            raise TypeError(f"not bytes but {type(data).__name__}: {data!r:.99}")
+        head = b"" if self.begun else self._begin(length)
+        if self._chunked:
+            return b"%b%x\r\n%b\r\n" % (head, len(data), data)
+        if self._left is not None:
+            if len(data) > self._left:
+                data = data[: self._left]  # more than was announced is never sent
+            self._left -= len(data)
+        return head + data
+
+    def _fail_short(self) -> NoReturn:
+        raise ValueError(f"the body ends {self._left} bytes before its Content-Length")
+
+    def _begin(self, length: int | None) -> bytes:
+        """The head. length: of the body, if the server knows it."""
+        if self._status is None:
+            raise AssertionError("start_response() has not been called")
+        self.begun = True
+        self.keep = self._request.keep_alive  # a drain may have begun meanwhile
+        status, has_body = self._status
+        if self._length is not None:
+            length = self._length
+        framing = connection = b""
+        if not has_body:
+            self._left = 0
+        elif self._request.method == "HEAD":
+            self._left = 0
+            if self._length is not None:
+                framing = b"Content-Length: %d\r\n" % self._length
+        elif length is not None:
+            self._left = length
+            framing = b"Content-Length: %d\r\n" % length
+        elif self._request.version == (1, 1):
+            self._chunked = True
+            framing = b"Transfer-Encoding: chunked\r\n"
+        else:
+            self.keep = False  # the end of the connection is the end of the body
+        if not self.keep:
+            connection = b"Connection: close\r\n"
+        elif self._request.version == (1, 0):
+            connection = b"Connection: keep-alive\r\n"
+        date = http_date(int(time.time()))
+        lines = (status, date, framing, connection, self._fields)
+        return b"%bDate: %b\r\n%b%b%b\r\n" % lines
+
+    @property
+    def is_complete(self) -> bool:
+        """Nothing more may be sent: that is known before the application says so."""
+        return self._left == 0
+
+    # [/encode]
+
+    def close(self) -> None:
+        if self._request.body_file is not None:
+            self._request.body_file.close()
