@@ -172,11 +172,19 @@ class Connection:
     def _finish(self) -> None:
         """All is sent. To close while input is unread sends a reset, which may overtake
         the answer (RFC 9112 §9.6): say that nothing follows, and read on."""
-        if self._linger and not self.ended:
+        if not self.ended and (self._linger or self._is_unread()):
             self.sock.shutdown(socket.SHUT_WR)
+            self._linger = MAX_LINGER_BYTES
             self.state = LINGERING
         else:
             self.state = DONE
+
+    def _is_unread(self) -> bool:
+        """Whether the client has sent more than it said that it would."""
+        try:
+            return bool(self.sock.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return False
 
     # [/finish]
 
