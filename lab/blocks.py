@@ -8,9 +8,11 @@ Numbers, in a line; from a record, or from the source:
     stat("step03", 100, "ebadf")        what the step counted (per_request: a request)
     constant("steps/step03/server.py", "SELECT_TIMEOUT_S")
     percent(rate(…) / rate(…))          arithmetic keeps spread, unit and doubt
+    compare.rate("granian", 100)        of the comparison with peers; also latency, cpu,
+                                        memory, syscalls, silent_bytes, silent_cpu
 
-All but the last two take mode=, silent=, headers=, path= and generator= (see
-`Measurement` in lab/record.py).
+All of a server with so many connections take mode=, silent=, headers=, path= and
+generator= (see `Measurement` in lab/record.py).
 
 Blocks, between markers on lines of their own:
 
@@ -19,6 +21,9 @@ Blocks, between markers on lines of their own:
     table("syscalls", ["step06", "step07"])     for each request, by name
     table("silent", ["step07", "step08"])       with and without silent connections
     table("stats", ["step03"], names=["ebadf"]) what the step counted for each request
+    compare_table("ratios")                     of the comparison with peers, also
+                                                "rates", "costs", "winners", "servers",
+                                                "failures", "keep-alive", "processes"
     figure("throughput", […], caption="…")      see FIGURES in lab/figures.py
     timeline("step06")                          docs/measurements/traces/step06.json
     code("steps/step03/server.py", "rebuild")   from `# [rebuild]` to `# [/rebuild]`
@@ -42,6 +47,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from lab import figures
@@ -69,6 +75,7 @@ from lab.record import (
     Record,
 )
 from lab.tables import Row, Table, cell
+from lab.versus import SHEETS, Versus
 
 TRANSCRIPTS = ROOT / "docs" / "transcripts"
 TRACES = ROOT / "docs" / "measurements" / "traces"
@@ -115,7 +122,20 @@ def _numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
     def per_request(m: Measurement, *args: Any, **options: Any) -> Quantity:
         return m.stat(*args, per_request=True, **options)
 
+    def beside(method: Callable[..., Quantity]) -> Callable[..., Quantity]:
+        return asked(lambda m, *args, **options: method(m.compare, *args, **options))
+
+    compare = {
+        "rate": beside(Measurement.rate),
+        "latency": beside(latency),
+        "cpu": beside(Measurement.cpu),
+        "memory": beside(Measurement.memory),
+        "syscalls": beside(Measurement.syscalls),
+        "silent_bytes": beside(Measurement.silent_bytes),
+        "silent_cpu": beside(Measurement.silent_cpu),
+    }
     return {
+        "compare": SimpleNamespace(**compare),
         "rate": asked(Measurement.rate),
         "latency": asked(latency),
         "cpu": asked(Measurement.cpu),
@@ -143,6 +163,7 @@ class Blocks:
     def functions(self) -> dict[str, Any]:
         return {
             "table": self.table,
+            "compare_table": self.compare_table,
             "points": self.points,
             "machine": self.machine,
             "figure": self.figure,
@@ -330,6 +351,31 @@ class Blocks:
     def _both(self) -> list[tuple[str, Measurement]]:
         both = (("book", self.sources.book), ("yours", self.sources.mine))
         return [(name, m) for name, m in both if m is not None]
+
+    def compare_table(self, name: str) -> Drawn:
+        """One of the comparison's tables, the book's and then the reader's."""
+        build = SHEETS.get(name)
+        if build is None:
+            raise BookError(f"no table {name!r}: {', '.join(SHEETS)}")
+        sheets = [
+            (whose, build(Versus(m.compare)))
+            for whose, m in self._both()
+            if m.compare.record.contestants
+        ]
+        if not sheets or sheets[0][0] != "book":
+            return _placeholder(f"The comparison’s table “{name}” is {NOT_YET}.")
+        sheet = sheets[0][1]
+        rows = [Row(head, cells) for head, *cells in sheet.rows]
+        for _, mine in sheets[1:]:
+            # Side by side by their first column; versions may differ as well.
+            found = {head: cells for head, *cells in mine.rows}
+            rows = [
+                each
+                for row in rows
+                for each in (row, Row("yours", found.get(row.head, ()), yours=True))
+                if each.cells
+            ]
+        return Table(sheet.header, rows, sheet.title, sheet.title, sheet.words).drawn()
 
     def points(self) -> Drawn:
         """Every point of the records, each with its median and spread."""

@@ -31,7 +31,7 @@ from typing import Any
 import jinja2
 
 from lab.quantity import THIN_SPACE, Quantity
-from lab.record import BOOK, READER, ROOT, Measurement, RecordError, load_record
+from lab.record import BOOK, READER, ROOT, Measurement, RecordError
 
 #: What stands where no record is.
 NOT_YET = "not measured yet"
@@ -91,7 +91,7 @@ def _measurement(path: Path) -> Measurement | None:
     if not path.exists():
         return None
     try:
-        return Measurement(load_record(path))
+        return Measurement.load(path)
     except RecordError as error:
         log.warning("%s", error)
         return None

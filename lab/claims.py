@@ -43,7 +43,6 @@ from lab.record import (
     Measurement,
     Record,
     RecordError,
-    load_record,
     short_path,
 )
 
@@ -211,9 +210,9 @@ def load_claims(chapter: str = "", chapters: Path | None = None) -> list[Claim]:
 
 
 def check_claims(
-    record: Record, chapter: str = "", chapters: Path | None = None
+    record: Record | Measurement, chapter: str = "", chapters: Path | None = None
 ) -> list[tuple[Claim, Verdict]]:
-    measurement = Measurement(record)
+    measurement = Measurement(record) if isinstance(record, Record) else record
     return [(c, c.check(measurement)) for c in load_claims(chapter, chapters)]
 
 
@@ -231,11 +230,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     path = arguments.record or (READER if READER.exists() else BOOK)
     try:
-        record = load_record(path)
+        measurement = Measurement.load(path)
     except RecordError as error:
         print(error, file=sys.stderr)
         return 2
-    results = check_claims(record, arguments.chapter)
+    results = check_claims(measurement, arguments.chapter)
     if not results:
         print(f"no claims in chapters/{arguments.chapter}*", file=sys.stderr)
         return 2

@@ -22,14 +22,14 @@ from rich.console import Console
 
 from lab import peers
 from lab.machine import choose_cores
-from lab.matrix import HEADERS, Plan
+from lab.matrix import Plan
 from lab.measure import Timing, exit_code, measure
-from lab.record import READER, Generator, short_path
+from lab.record import COMPARISON, READER, Generator, short_path
 from lab.show import print_tables, tables
 from lab.versus import ACTIVE, MANY, SILENT, SPIN
 from lab.wrk import wrk_version
 
-OUTPUT = READER.with_name("compare.json")
+OUTPUT = READER.with_name(COMPARISON)
 TIMING = Timing(repeats=3)
 
 
@@ -37,30 +37,31 @@ def compare_plan(generator: Generator) -> list[Plan]:
     """Every point of the comparison."""
     plans: list[Plan] = []
     for peer in (*peers.OURS, *peers.PEERS):
-        for headers in HEADERS:
-            plans.append(Plan(peer.name, ACTIVE, headers=headers))
-        plans += [Plan(peer.name, n) for n in MANY if n != ACTIVE]
-        plans.append(Plan(peer.name, ACTIVE, silent=SILENT, silent_cost=True))
+        plans += [Plan(peer.name, n) for n in MANY]
+        plans.append(Plan(peer.name, ACTIVE, headers="browser"))
+        silent = Plan(peer.name, ACTIVE, silent=SILENT, silent_cost=True)
+        if peer.accepting_s:
+            silent = replace(silent, repeats=1, more_s=peer.accepting_s)
+        plans.append(silent)
     plans += [Plan(peers.IN_THE_LOOP, n, "close") for n in MANY]
     for peer in peers.BY_PROCESSES:
         plans += [Plan(peer.name, ACTIVE, path=path) for path in ("/", SPIN)]
+    return list(dict.fromkeys(each for plan in plans for each in _by(generator, plan)))
+
+
+def _by(generator: Generator, plan: Plan) -> list[Plan]:
+    """The plan as it is measured, and by whom."""
+    if plan.connections == max(MANY):
+        # wrk counts the time in which it opens them; the embedded generator does not.
+        return [replace(plan, generator="lab")]
+    point = (plan.connections, plan.silent, plan.headers, plan.path)
+    if point != (ACTIVE, 0, "plain", "/") or peers.CONTESTANTS[plan.server].cores > 1:
+        return [replace(plan, generator=generator)]
+    # By the embedded generator too, to be compared with ten thousand.
     return [
-        replace(
-            plan,
-            generator=generator,
-            syscalls=_counts_syscalls(plan),
-            # Opening so many takes a part of the time that wrk counts.
-            patience=2.0 if plan.connections == max(MANY) else 1.0,
-        )
-        for plan in plans
+        replace(plan, generator=generator, syscalls=plan.mode == "keep-alive"),
+        *([replace(plan, generator="lab")] if generator != "lab" else []),
     ]
-
-
-def _counts_syscalls(plan: Plan) -> bool:
-    """One count for each server that has a core of its own."""
-    return (
-        plan == Plan(plan.server, ACTIVE) and peers.CONTESTANTS[plan.server].cores == 1
-    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -35,6 +35,8 @@ class Plan:
     silent_cost: bool = False
     #: How many times as long as others it is measured.
     patience: float = 1.0
+    #: How many seconds longer than others a run takes beside its timed part.
+    more_s: float = 0.0
     #: At most so many repeats, where time is short; None: as many as others.
     repeats: int | None = None
 

@@ -51,6 +51,7 @@ from lab.record import (
     short_path,
 )
 from lab.servers import (
+    RunningServer,
     Sample,
     ServerCommand,
     ServerError,
@@ -72,6 +73,9 @@ CONNECT_S = 0.00015
 SYSCALLS_S = 1.0
 #: All of such a run, about.
 COUNTING_S = 2.5
+#: How long a server may take to accept silent connections, and how often one looks.
+ACCEPT_LIMIT_S = 90.0
+ACCEPT_PAUSE_S = 0.3
 #: How long a server that only holds silent connections is left alone before its CPU
 #: time is watched, and how long it is watched, in seconds.
 SETTLE_S = 1.0
@@ -100,14 +104,14 @@ class Timing:
         if plan.generator == "wrk":  # it counts in whole seconds
             seconds, warmup_s = math.ceil(seconds), math.ceil(warmup_s)
         connecting = CONNECT_S * (plan.connections + plan.silent)
-        return seconds + warmup_s + OVERHEAD_S + connecting
+        return seconds + warmup_s + OVERHEAD_S + connecting + plan.more_s
 
     def repeats_of(self, plan: Plan) -> int:
         return min(self.repeats, plan.repeats or self.repeats)
 
     def of_all(self, plans: Sequence[Plan]) -> float:
         counting = COUNTING_S * sum(plan.syscalls for plan in plans)
-        counting += SILENCE_S * sum(plan.silent_cost for plan in plans)
+        counting += sum(SILENCE_S + plan.more_s for plan in plans if plan.silent_cost)
         return counting + sum(self.repeats_of(p) * self.of_run(p) for p in plans)
 
 
@@ -119,17 +123,22 @@ def measure_once(plan: Plan, timing: Timing, cores: Cores, position: int) -> Rep
     samples: dict[str, tuple[float, float | None, Sample]] = {}
     server_cores = cores_of(plan.server, cores)
     alone = len(server_cores) == 1
-    with running(command_for(plan.server), cores=server_cores) as server:
+    with (
+        running(command_for(plan.server), cores=server_cores) as server,
+        SilentClients(HOST, server.port, plan.silent) as silent,
+    ):
+        if plan.silent:
+            wait_until_accepted(server)
 
         def sample(moment: Literal["start", "end"]) -> None:
             core_s = core_busy_s(server_cores[0]) if alone else None
             samples[moment] = time.monotonic(), core_s, server.sample()
 
         load = run_wrk if plan.generator == "wrk" else run_load
-        result = load(
-            load_spec(plan, server.port, timing, cores),
-            sample,
-        )
+        # The silent ones are there already.
+        spec = load_spec(replace(plan, silent=0), server.port, timing, cores)
+        result = load(spec, sample)
+        silent_open = silent.still_open()
     start_s, core_before, before = samples["start"]
     end_s, core_after, after = samples["end"]
     server_cpu = (after.cpu_s - before.cpu_s) / (end_s - start_s)
@@ -140,7 +149,7 @@ def measure_once(plan: Plan, timing: Timing, cores: Cores, position: int) -> Rep
     result = result.judged(server_cpu, max(1, len(server_cores)))
     if not result.requests:
         errors = [f"{count} × {kind}" for kind, count in result.errors.items()]
-        raise LoadError(f"no request was answered ({', '.join(errors) or 'in time'})")
+        raise LoadError(": ".join(["no request was answered", *errors]))
 
     def per_request(first: int | None, last: int | None) -> float | None:
         if first is None or last is None or not result.requests:
@@ -156,7 +165,7 @@ def measure_once(plan: Plan, timing: Timing, cores: Cores, position: int) -> Rep
         latency_ms=LatencyMs(**asdict(result.latency)) if result.latency else None,
         errors=result.errors,
         reconnects=result.reconnects,
-        silent_open=result.silent_open,
+        silent_open=silent_open,
         server_cpu=server_cpu,
         others_cpu=others_cpu,
         generator_cpu=result.generator_cpu,
@@ -194,26 +203,46 @@ def measure_syscalls(plan: Plan, cores: Cores) -> dict[str, float]:
 
 def measure_silent_cost(plan: Plan, timing: Timing, cores: Cores) -> SilentCost:
     """What the plan's silent connections cost while nobody says anything."""
-    with running(
-        command_for(plan.server), cores=cores_of(plan.server, cores)
-    ) as server:
+    server_cores = cores_of(plan.server, cores)
+    with running(command_for(plan.server), cores=server_cores) as server:
         # What is allocated once, and by the first requests, is none of theirs.
         run_load(load_spec(replace(plan, silent=0), server.port, timing, cores))
-        before = server.sample()
+        time.sleep(SETTLE_S)
+        before, open_before = server.sample(), server.descriptors()
         with SilentClients(HOST, server.port, plan.silent) as silent:
+            wait_until_accepted(server)
             time.sleep(SETTLE_S)
             began, first = time.monotonic(), server.sample()
             time.sleep(WATCH_S)
             last, seconds = server.sample(), time.monotonic() - began
+            accepted = server.descriptors() - open_before
             still_open = silent.still_open()
     return SilentCost(
         connections=plan.silent,
+        accepted=max(0, accepted),
         still_open=still_open,
         rss_before_bytes=before.rss_bytes,
         rss_after_bytes=last.rss_bytes,
         seconds=seconds,
         cpu=(last.cpu_s - first.cpu_s) / seconds,
     )
+
+
+def wait_until_accepted(server: RunningServer) -> None:
+    """Wait until the server takes no more connections from the kernel.
+
+    Some accept them slowly: that is told by how long the measurement takes, and is no
+    part of what it costs to hold them.
+    """
+    deadline = time.monotonic() + ACCEPT_LIMIT_S
+    before = -1
+    while before != (now := server.descriptors()):
+        if time.monotonic() > deadline:
+            raise ServerError(
+                f"{server.name} was still accepting after {ACCEPT_LIMIT_S:.0f} s"
+            )
+        before = now
+        time.sleep(ACCEPT_PAUSE_S)
 
 
 def load_spec(plan: Plan, port: int, timing: Timing, cores: Cores) -> LoadSpec:
@@ -346,7 +375,7 @@ def measure(
             for plan in wanted:
                 if plan.silent_cost:
                     what = f"memory and CPU: {plan}"
-                    with display.running(what, SILENCE_S):
+                    with display.running(what, SILENCE_S + plan.more_s):
                         _cost(plan, timing, cores, results)
         complete = True
     except KeyboardInterrupt:

@@ -63,6 +63,8 @@ class Peer:
     has_children: bool = False
     #: How many cores it can use. With more than one it shares the generator's.
     cores: int = 1
+    #: How long it takes to accept ten thousand connections, if one must wait for it.
+    accepting_s: float = 0.0
 
     @property
     def is_ours(self) -> bool:
@@ -103,7 +105,7 @@ PEERS = (
     ),
     Peer(
         "uvicorn",
-        "uvicorn with uvloop and httptools",
+        "uvicorn, uvloop",
         "ASGI, one thread; keep-alive 600 s, backlog 4096",
         (
             "uvicorn",
@@ -128,6 +130,8 @@ PEERS = (
         "4096",
         ("lab.peer_main", "waitress"),
         ("waitress",),
+        # One in each round of its loop, which looks at all that it has.
+        accepting_s=55.0,
     ),
     Peer(
         "cheroot",
@@ -138,7 +142,7 @@ PEERS = (
     ),
     Peer(
         "gunicorn",
-        "gunicorn with gthread",
+        "gunicorn gthread",
         "WSGI, 1 worker, 4 threads; keep-alive 600 s, worker-connections 20 000, "
         "backlog 4096",
         (

@@ -28,6 +28,9 @@ BOOK = ROOT / "docs" / "measurements" / "book.json"
 #: The reader's own run, made by `make`; git does not keep it.
 READER = ROOT / "measurements" / "mine.json"
 
+#: The comparison with peers, beside either of them.
+COMPARISON = "compare.json"
+
 SCHEMA_VERSION: Literal[1] = 1
 
 Mode = Literal["keep-alive", "close"]
@@ -145,6 +148,11 @@ class SilentCost(_Part):
     """What connections that never send a byte cost a server that has nothing to do."""
 
     connections: int = Field(ge=1, description="Silent connections that were opened.")
+    accepted: int = Field(
+        ge=0,
+        description="How many the server had taken from the kernel when its memory was "
+        "read: its descriptors tell.",
+    )
     still_open: int = Field(ge=0, description="How many the server had not closed.")
     rss_before_bytes: int = Field(
         ge=0,
@@ -345,8 +353,26 @@ class Measurement:
     `doubt`, never with an exception: a page can print it, a claim is undecided.
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, compared: Record | None = None) -> None:
         self.record = record
+        self._compared = compared
+
+    @classmethod
+    def load(cls, path: Path) -> Measurement:
+        """The record in that file, and the comparison beside it if there is one.
+
+        Raises RecordError.
+        """
+        beside = path.with_name(COMPARISON)
+        compared = beside != path and beside.exists()
+        return cls(load_record(path), load_record(beside) if compared else None)
+
+    @property
+    def compare(self) -> Measurement:
+        """What `python -m lab compare` measured on the same machine: a record of its
+        own. Where there is none, nothing in it was measured."""
+        nothing = self.record.model_copy(update={"points": [], "contestants": []})
+        return Measurement(self._compared or nothing)
 
     def point(
         self, server: str, connections: int, **where: Unpack[Where]
@@ -458,7 +484,7 @@ class Measurement:
 
         def each(cost: SilentCost) -> float:
             more = cost.rss_after_bytes - cost.rss_before_bytes
-            return more / cost.connections
+            return more / max(1, cost.accepted)
 
         return self._silent_cost(server, "bytes", each)
 

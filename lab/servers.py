@@ -126,6 +126,13 @@ class RunningServer:
             stats=self._ask_stats() if self._has_stats else {},
         )
 
+    def descriptors(self) -> int:
+        """How many it has open now."""
+        try:
+            return sum(process.num_fds() for process in self._processes())
+        except (psutil.Error, OSError):
+            raise ServerError(f"{self.name} has ended{self._last_words()}") from None
+
     def wait_until_listening(self) -> None:
         match = self._wait_for(_LISTENING, START_LIMIT_S, since=0)
         if match is None:

@@ -109,8 +109,7 @@ def tables(record: Record) -> Iterable[Table]:
             table = _grid(measurement, mode, generator)
             if table is not None:
                 yield table
-    builds = (_silent, _peers, _syscalls, _left_out)
-    for build in (_left_out,) if is_comparison else builds:
+    for build in () if is_comparison else (_silent, _peers, _syscalls, _left_out):
         table = build(measurement)
         if table.row_count:
             yield table
@@ -121,8 +120,9 @@ def _comparison(measurement: Measurement) -> Iterator[Table]:
     for build in SHEETS.values():
         sheet = build(versus)
         if any(cell != "–" for row in sheet.rows for cell in row[1:]):
-            first, *others = sheet.header
-            table = _table(sheet.title, [first], others)
+            table = _table(sheet.title, sheet.header[: sheet.words])
+            for name in sheet.header[sheet.words :]:
+                table.add_column(name, justify="right")
             for row in sheet.rows:
                 table.add_row(*row)
             yield table
@@ -224,7 +224,10 @@ def _left_out(measurement: Measurement) -> Table:
             for kind in sorted(errors)
         )
         if why:
-            table.add_row(f"{point.server}, {point.connections} × {point.mode}", why)
+            silent = f", {point.silent} silent" if point.silent else ""
+            table.add_row(
+                f"{point.server}, {point.connections} × {point.mode}{silent}", why
+            )
     return table
 
 

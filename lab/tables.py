@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from lab.book import Drawn
 from lab.quantity import Quantity
 
+#: Whether a cell holds words -> how the site's style sheet knows it.
+_KIND = {True: ' class="words"', False: ""}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -27,12 +30,15 @@ class Table:
     label: str
     #: Said above it: what its numbers are.
     caption: str = ""
+    #: Columns of words, from the left; the others are of figures.
+    words: int = 1
 
     def markdown(self) -> str:
         # The column of names is set left, figures right: that is how digits compare.
         lines = [f"{self.caption}:", ""] if self.caption else []
         lines.append("| " + " | ".join(map(_in_cell, self.header)) + " |")
-        lines.append("|---|" + "--:|" * (len(self.header) - 1))
+        figures = len(self.header) - self.words
+        lines.append("|" + "---|" * self.words + "--:|" * figures)
         for row in self.rows:
             anchor = f'<a id="{row.anchor}"></a>' if row.anchor else ""
             cells = [anchor + _in_cell(row.head), *map(_in_cell, row.cells)]
@@ -40,15 +46,22 @@ class Table:
         return "\n".join(lines)
 
     def html(self) -> str:
-        head = "".join(f'<th scope="col">{html.escape(h)}</th>' for h in self.header)
+        head = "".join(
+            f'<th{_KIND[0 < number < self.words]} scope="col">{html.escape(h)}</th>'
+            for number, h in enumerate(self.header)
+        )
         body = []
         for row in self.rows:
             name = f' id="{row.anchor}"' if row.anchor else ""
             kind = ' class="yours"' if row.yours else ""
             # On a phone the claims stand below one another, each with its head.
+            words = self.words - 1
             cells = "".join(
-                f'<td data-head="{html.escape(head)}">{html.escape(cell)}</td>'
-                for head, cell in zip(self.header[1:], row.cells, strict=True)
+                f'<td{_KIND[number < words]} data-head="{html.escape(head)}">'
+                f"{html.escape(cell)}</td>"
+                for number, (head, cell) in enumerate(
+                    zip(self.header[1:], row.cells, strict=True)
+                )
             )
             first = f'<th scope="row">{html.escape(row.head)}</th>'
             body.append(f"<tr{name}{kind}>{first}{cells}</tr>")

@@ -6,12 +6,13 @@ blocks print the same `Sheet` of it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lab.peers import FOUR_WORKERS, IN_THE_LOOP, ONE_PROCESS, TWO_PROCESSES
-from lab.quantity import THIN_SPACE, Quantity, format_value
-from lab.record import Measurement
+from lab.quantity import THIN_SPACE, Quantity
+from lab.record import Measurement, Point
 
 #: Every ratio is to this one's throughput at the same work.
 BASE = "granian"
@@ -44,35 +45,46 @@ def _rate(connections: int) -> Callable[[Measurement, str], Quantity]:
 
 
 RATES = (
-    *(Work(f"plain, {_count(n)}", _rate(n)) for n in MANY),
-    Work("browser, 100", lambda m, server: m.rate(server, ACTIVE, headers="browser")),
+    *(Work(_count(n), _rate(n)) for n in MANY),
+    Work("browser’s", lambda m, server: m.rate(server, ACTIVE, headers="browser")),
+)
+#: In the table of the best; the others have it above them.
+RATES_TITLES = (
+    *(f"plain headers, {_count(n)}" for n in MANY),
+    f"a browser’s, {ACTIVE}",
 )
 COSTS = (
     Work(
-        "left beside silent",
+        "throughput left",
         lambda m, server: (
             m.rate(server, ACTIVE, silent=SILENT) / m.rate(server, ACTIVE)
         ),
         is_rate=False,
     ),
     Work(
-        "memory of a silent one",
+        "bytes each",
         lambda m, server: m.silent_bytes(server),
         more_is_better=False,
         is_rate=False,
     ),
     Work(
-        "CPU of all silent ones",
+        "CPU, all",
         lambda m, server: m.silent_cpu(server),
         more_is_better=False,
         is_rate=False,
     ),
     Work(
-        "system calls a request",
+        "calls a request",
         lambda m, server: m.syscalls(server, ACTIVE),
         more_is_better=False,
         is_rate=False,
     ),
+)
+COSTS_TITLES = (
+    f"throughput left beside {_count(SILENT)} silent",
+    "bytes of memory a silent connection",
+    f"CPU of {_count(SILENT)} silent connections",
+    "system calls a request",
 )
 
 
@@ -83,6 +95,8 @@ class Sheet:
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    #: Columns that hold words, from the left; the others hold figures.
+    words: int = 1
 
 
 class Versus:
@@ -117,22 +131,25 @@ class Versus:
     def rates(self) -> Sheet:
         """Requests a second, as they were measured."""
         return self._sheet(
-            "Requests a second, keep-alive: headers, connections",
+            f"Requests a second by connections, kept alive, plain headers; with a "
+            f"browser’s, {ACTIVE} connections",
             RATES,
             lambda work, server: work.ask(self.m, server),
         )
 
     def ratios(self) -> Sheet:
         return self._sheet(
-            f"Throughput relative to {BASE} = 1, keep-alive: headers, connections",
+            f"Throughput, {BASE} = 1, by connections, kept alive, plain headers; with "
+            f"a browser’s, {ACTIVE} connections",
             RATES,
             self.ratio,
         )
 
     def costs(self) -> Sheet:
         return self._sheet(
-            f"{_count(SILENT)} silent connections beside {ACTIVE} active ones: what is "
-            "left of the throughput; alone: memory of each, CPU of all",
+            f"{_count(SILENT)} silent connections: the throughput of {ACTIVE} active "
+            "ones beside them; alone, memory of each and CPU of all. And system calls "
+            "a request",
             COSTS,
             lambda work, server: work.ask(self.m, server),
         )
@@ -141,16 +158,18 @@ class Versus:
         """Who is the best at each work, and how ours do beside it."""
         ours = [s for s in (IN_THE_LOOP, FOUR_WORKERS) if s in self.titles]
         rows = []
-        for work in (*RATES, *COSTS):
+        titles = (*RATES_TITLES, *COSTS_TITLES)
+        for title, work in zip(titles, (*RATES, *COSTS), strict=True):
             if not (best := self.winners(work)):
                 continue
             who = ", ".join(self.titles[server] for server in best)
             figures = [self.ratio(work, server) for server in (best[0], *ours)]
-            rows.append([work.title, who, *map(cell, figures)])
+            rows.append([title, who, *map(cell, figures)])
         return Sheet(
-            f"Who does it best (throughput relative to {BASE} = 1)",
-            ["work", "best", "its figure", *(self.titles[server] for server in ours)],
+            f"Who does it best (throughput: {BASE} = 1)",
+            ["work", "best", "figure", *(self.titles[server] for server in ours)],
             rows,
+            words=2,
         )
 
     def keep_alive(self) -> Sheet:
@@ -192,7 +211,26 @@ class Versus:
                 ]
                 for c in self.m.record.contestants
             ],
+            words=3,
         )
+
+    def failures(self) -> Sheet:
+        """What a server could not do, and where requests failed, with the reason."""
+        rows = []
+        for point in self.m.record.points:
+            errors = Counter[str]()
+            for repeat in point.repeats:
+                errors.update(repeat.errors)
+            why = point.skipped or ", ".join(
+                f"{_count(n)} × {kind}" for kind, n in sorted(errors.items())
+            )
+            if why:
+                rows.append([self._title(point.server), _work(point), why])
+        return Sheet("Not measured, or with errors", ["server", "work", "why"], rows, 3)
+
+    def _title(self, server: str) -> str:
+        found = [c.title for c in self.m.record.contestants if c.name == server]
+        return found[0] if found else server
 
     def _sheet(
         self,
@@ -220,15 +258,29 @@ SHEETS: dict[str, Callable[[Versus], Sheet]] = {
     "keep-alive": Versus.keep_alive,
     "processes": Versus.processes,
     "servers": Versus.servers,
+    "failures": Versus.failures,
 }
+
+
+def _work(point: Point) -> str:
+    words = [point.mode, _count(point.connections)]
+    if point.silent:
+        words.append(f"{_count(point.silent)} silent")
+    if point.headers != "plain":
+        words.append("a browser’s headers")
+    if point.path != "/":
+        words.append(point.path)
+    return ", ".join(words)
 
 
 def cell(quantity: Quantity) -> str:
     if quantity.is_missing:
         return "–"
-    if quantity.unit == "bytes" and not quantity.bound:
+    if quantity.unit == "bytes":
         # To compare them, all in one unit.
-        return format_value(round(quantity.median), "", 4) + f"{THIN_SPACE}bytes"
+        return _count(round(quantity.median))
+    if quantity.unit == "%":
+        return f"{quantity.median:.1f}{THIN_SPACE}%"
     return str(quantity)
 
 
