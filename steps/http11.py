@@ -32,7 +32,7 @@ A server can rely on this:
 import re
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum
@@ -103,11 +103,11 @@ class Request:
         self.keep_alive = keep_alive  # whether the client wants to send another
 
     @property
-    def fields(self) -> Iterable[tuple[str, str]]:
-        """Name and value of each field, as they came."""
+    def lines(self) -> list[str]:
+        """The field lines as they came, without their ends."""
         if isinstance(self._headers, bytes):
-            return _split(self._headers)
-        return self._headers.items()
+            return self._headers.decode("latin-1").split("\r\n")[:-1]
+        return [f"{name}: {value}" for name, value in self._headers.items()]
 
     @property
     def headers(self) -> dict[str, str]:
@@ -117,7 +117,7 @@ class Request:
         handlers never ask.
         """
         if isinstance(self._headers, bytes):
-            self._headers = _join(self._headers)
+            self._headers = _split(self._headers)
         return self._headers
 
 
@@ -125,11 +125,11 @@ class Parser:
     """Turns the bytes of one connection into events: see the top of this file."""
 
     def __init__(self, limits: Limits = Limits()) -> None:
-        self._buffer = bytearray()
-        self._events = _events(self._buffer, limits)
+        self.buffer = bytearray()  # what has been fed, and not become an event yet
+        self._events = _events(self.buffer, limits)
 
     def feed(self, data: bytes) -> None:
-        self._buffer += data
+        self.buffer += data
 
     def next_event(self) -> Request | bytes | Event:
         for event in self._events:
@@ -137,7 +137,7 @@ class Parser:
         raise self._nothing_more()
 
     def _nothing_more(self) -> BadRequest:
-        self._buffer.clear()
+        self.buffer.clear()
         return BadRequest(400, "nothing is read after a bad request")
 
 
@@ -163,7 +163,7 @@ class Gatherer(Parser):
         """What the next bytes will be a part of, if `next_request` has said None."""
         if self._request is not None:
             return Stage.BODY
-        return Stage.HEAD if self._buffer else Stage.BETWEEN
+        return Stage.HEAD if self.buffer else Stage.BETWEEN
 
     def next_request(self) -> Request | None:
         """The next whole request, or None: feed me more. Raises BadRequest."""
@@ -310,7 +310,7 @@ def _understand(
     if not target.startswith("/") or method == "CONNECT":
         target, host = _other_form(method, target)
         if host is not None:
-            headers = _join(lines) | {"host": host}
+            headers = _split(lines) | {"host": host}
 
     length = _body_length(fields, version, limits)
 
@@ -374,19 +374,11 @@ def _other_form(method: str, target: str) -> tuple[str, str | None]:
     raise BadRequest(400, "malformed target")
 
 
-def _split(lines: bytes) -> list[tuple[str, str]]:
-    """Name and value of each field."""
-    fields = FIELD_PARTS.findall(lines.decode("latin-1"))
-    if b" \r" in lines or b"\t\r" in lines:  # white space behind a value
-        fields = [(name, value.rstrip(" \t")) for name, value in fields]
-    return fields
-
-
-def _join(lines: bytes) -> dict[str, str]:
-    """The values by lower-case name."""
+def _split(lines: bytes) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for name, value in _split(lines):
+    for name, value in FIELD_PARTS.findall(lines.decode("latin-1")):
         name = name.lower()
+        value = value.rstrip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 

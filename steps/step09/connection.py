@@ -106,15 +106,16 @@ class Connection:
             self.flush()
             if self.unsent > self.max_buffered:
                 return None
-        if self._requests is None or self.state is not OPEN:
+        requests = self._requests
+        if requests is None or not requests.buffer or self.state is not OPEN:
             return None
         try:
-            request = self._requests.next_request()
+            request = requests.next_request()
         except BadRequest as error:
             self.refuse(error)
             return None
-        if request is None and self._requests.continue_due:
-            self._requests.continue_due = False
+        if request is None and requests.continue_due:
+            requests.continue_due = False
             self.send(CONTINUE)
         return request
 
@@ -149,22 +150,32 @@ class Connection:
         output = self._output
         if self.unsent:
             try:
-                sent = self.sock.sendmsg(output[:MAX_PIECES])
+                if len(output) == 1:
+                    sent = self.sock.send(output[0])
+                else:
+                    sent = self.sock.sendmsg(output[:MAX_PIECES])
             except BlockingIOError:
                 return
             self.moved += sent
             self.unsent -= sent
-            whole = 0
-            for piece in output:
-                if sent < len(piece):
-                    break
-                sent -= len(piece)
-                whole += 1
-            del output[:whole]
-            if sent:
-                output[0] = memoryview(output[0])[sent:]  # no copy
+            if self.unsent:
+                self._forget(sent)
+            else:
+                output.clear()
         if self.state is LAST and not self.unsent:
             self._finish()
+
+    def _forget(self, sent: int) -> None:
+        """The first `sent` bytes of the output."""
+        output = self._output
+        whole = 0
+        for piece in output:
+            if sent < len(piece):
+                break
+            sent -= len(piece)
+            whole += 1
+        del output[:whole]
+        output[0] = memoryview(output[0])[sent:]  # no copy
 
     # [/send]
 

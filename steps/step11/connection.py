@@ -1,7 +1,7 @@
 """A connection that knows what it waits for, and since when."""
 
 import socket
-from enum import Enum
+from enum import IntEnum
 
 from steps.http11 import Stage
 from steps.step09.connection import LINGERING
@@ -10,7 +10,7 @@ from steps.step11.deadlines import NEVER
 
 
 # [phase]
-class Phase(Enum):
+class Phase(IntEnum):
     """What a connection waits for."""
 
     IDLE = 1  # the first byte of a request
@@ -21,7 +21,6 @@ class Phase(Enum):
     LINGER = 6  # the client, to close
 
 
-PHASES = {Stage.BETWEEN: Phase.IDLE, Stage.HEAD: Phase.HEADER, Stage.BODY: Phase.BODY}
 # [/phase]
 
 
@@ -41,4 +40,6 @@ class Connection(connection.Connection):
             return Phase.LINGER
         if self.busy or not self.watched:  # not watched: held, for the queue is full
             return Phase.HANDLER
-        return PHASES[self._requests.stage] if self._requests else Phase.IDLE
+        if self._requests is None or self._requests.stage is Stage.BETWEEN:
+            return Phase.IDLE
+        return Phase.HEADER if self._requests.stage is Stage.HEAD else Phase.BODY

@@ -4,10 +4,10 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Generator
-from selectors import EVENT_WRITE
+from selectors import EVENT_READ, EVENT_WRITE
 
 from steps.http11 import Gatherer, Request
-from steps.step09.connection import LAST, MAX_LINGER_BYTES
+from steps.step09.connection import DONE, LAST, MAX_LINGER_BYTES
 from steps.step11 import connection
 from steps.step12.body import SpoolingGatherer
 
@@ -60,7 +60,9 @@ class Connection(connection.Connection):
 
     @property
     def interest(self) -> int:
-        return EVENT_WRITE if self.stream is not None else super().interest
+        if self.unsent or self.stream is not None:
+            return EVENT_WRITE
+        return 0 if self.ended or self.state is DONE else EVENT_READ
 
     def close_after(self, request: Request) -> None:
         """Let this request be the last, whatever its client has wished."""

@@ -45,19 +45,22 @@ def load(name: str) -> WsgiApplication:
 
 
 # [environ]
-@lru_cache(maxsize=1024)
-def environ_key(field_name: str) -> str | None:
-    """What a field is called there; None for one that is better left out.
+@lru_cache(maxsize=512)
+def environ_item(line: str) -> tuple[str | None, str]:
+    """Key and value for a field line; no key for what is better left out.
 
-    With an underscore it would have the same name as one with a hyphen, and could be
-    mistaken for what a balancer has set.
+    Nearly every request of a client repeats the lines of the one before it, so it is
+    worth to remember what they mean.
     """
-    if "_" in field_name:
-        return None
-    name = field_name.upper().replace("-", "_")
-    if name == "TRANSFER_ENCODING":
-        return None  # the application gets the body without its coding
-    return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
+    name, _, value = line.partition(":")
+    key = name.upper().replace("-", "_")
+    # With an underscore it would look like one with a hyphen, that a balancer has set.
+    # And of the transfer coding nothing is left in what the application reads.
+    if "_" in name or key == "TRANSFER_ENCODING":
+        return None, ""
+    if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        key = "HTTP_" + key
+    return key, value.strip(" \t")
 
 
 class Gateway:
@@ -87,8 +90,8 @@ class Gateway:
 
     def _make_environ(self, connection: Connection, request: Request) -> Environ:
         environ = self._environ.copy()
-        for name, value in request.fields:
-            key = environ_key(name)
+        for line in request.lines:
+            key, value = environ_item(line)
             if key in environ:
                 environ[key] += f", {value}"
             elif key is not None:
@@ -154,12 +157,14 @@ HOP_BY_HOP = {
 
 
 @lru_cache(maxsize=256)
-def status_line(status: str) -> tuple[bytes, bool]:
-    """The line, and whether a body follows. ValueError for what is no status."""
+def head_start(status: str, second: int) -> tuple[bytes, bool]:
+    """The first two lines, and whether a body follows. ValueError: not a status."""
     if not (match := STATUS.fullmatch(status)):
         raise ValueError(f"not a status: {status!r}")
-    has_body = int(match[1]) not in WITHOUT_BODY
-    return b"HTTP/1.1 %b\r\n" % status.encode("latin-1"), has_body
+    line, date = status.encode("latin-1"), http_date(second)
+    return b"HTTP/1.1 %b\r\nDate: %b\r\n" % (line, date), (
+        int(match[1]) not in WITHOUT_BODY
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -185,7 +190,7 @@ class Exchange:
         "_length",
         "_request",
         "_send",
-        "_status",
+        "_start",
         "begun",
         "keep",
     )
@@ -199,9 +204,9 @@ class Exchange:
         self._connection = connection
         self._request = request
         self._send = send
-        self._status: tuple[bytes, bool] | None = None
-        self._fields = b""  # lines
-        self._length: int | None = None  # the Content-Length among them
+        self._start: tuple[bytes, bool] | None = None  # the head's first two lines
+        self._fields: list[bytes] = []  # the others, but for Content-Length:
+        self._length: int | None = None
         self._left: int | None = None  # bytes of the body that are still due, if known
         self._chunked = False
         self.begun = False  # the head has been encoded, and cannot be changed
@@ -220,11 +225,11 @@ class Exchange:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # it refers to this frame
-        elif self._status is not None:
+        elif self._start is not None:
             raise AssertionError("start_response() has been called before")
-        self._status = status_line(status)
+        self._start = head_start(status, int(time.time()))
         self._length = None
-        lines = []
+        self._fields = []
         for name, value in headers:
             line, lower_name = field_line(name, value)
             if lower_name == "content-length":
@@ -232,8 +237,7 @@ class Exchange:
                     raise ValueError(f"not a Content-Length: {value!r}")
                 self._length = int(value)
             elif lower_name != "date":  # that is ours
-                lines.append(line)
-        self._fields = b"".join(lines)
+                self._fields.append(line)
         return self.write
 
     # [/start-response]
@@ -293,35 +297,31 @@ class Exchange:
 
     def _begin(self, length: int | None) -> bytes:
         """The head. length: of the body, if the server knows it."""
-        if self._status is None:
+        if self._start is None:
             raise AssertionError("start_response() has not been called")
         self.begun = True
         self.keep = self._request.keep_alive  # a drain may have begun meanwhile
-        status, has_body = self._status
+        (start, has_body), fields = self._start, self._fields
         if self._length is not None:
             length = self._length
-        framing = connection = b""
         if not has_body:
-            self._left = 0
+            length, self._left = None, 0
         elif self._request.method == "HEAD":
-            self._left = 0
-            if self._length is not None:
-                framing = b"Content-Length: %d\r\n" % self._length
+            length, self._left = self._length, 0
         elif length is not None:
             self._left = length
-            framing = b"Content-Length: %d\r\n" % length
         elif self._request.version == (1, 1):
             self._chunked = True
-            framing = b"Transfer-Encoding: chunked\r\n"
+            fields.append(b"Transfer-Encoding: chunked\r\n")
         else:
             self.keep = False  # the end of the connection is the end of the body
+        if length is not None:
+            fields.append(b"Content-Length: %d\r\n" % length)
         if not self.keep:
-            connection = b"Connection: close\r\n"
+            fields.append(b"Connection: close\r\n")
         elif self._request.version == (1, 0):
-            connection = b"Connection: keep-alive\r\n"
-        date = http_date(int(time.time()))
-        lines = (status, date, framing, connection, self._fields)
-        return b"%bDate: %b\r\n%b%b%b\r\n" % lines
+            fields.append(b"Connection: keep-alive\r\n")
+        return b"%b%b\r\n" % (start, b"".join(fields))
 
     @property
     def is_complete(self) -> bool:
