@@ -22,7 +22,7 @@ COMMANDS = {
     "syscalls": ("syscalls", "count the system calls that a step makes for a request"),
     "claims": ("claims", "check what the chapters claim against a record"),
     "show": ("show", "print a record as tables"),
-    "compare": ("compare", "measure step 08 beside servers that people use"),
+    "compare": ("compare", "measure step 12 beside servers that people use"),
     "measure": ("measure", "measure everything that the book prints"),
     "schema": ("schema", "print the schema of a record"),
     "calibrate": ("calibrate", "compare the embedded generator with wrk"),

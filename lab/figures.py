@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lab.book import Sources
 from lab.drawing import AT_LEAST, MARK, Figure, Key, is_narrow
 from lab.quantity import Quantity
 from lab.record import CLOSING_STEPS, Headers, Measurement
+from lab.versus import ACTIVE, Versus
 
 TITLES = {
     "step01": "01 close after response",
@@ -637,6 +638,16 @@ def peers(
     )
 
 
+def compare(sources: Sources, connections: int = ACTIVE) -> Figure:
+    """All servers of the comparison side by side, likewise."""
+    beside = Sources(
+        sources.book and sources.book.compare, sources.mine and sources.mine.compare
+    )
+    servers = Versus(beside.book).titles if beside.book else ()
+    figure = peers(beside, list(servers), connections)
+    return replace(figure, name=_slug("compare", connections))
+
+
 def _bars(
     sources: Sources,
     questions: Sequence[Question],
@@ -901,4 +912,5 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "regimes": regimes,
     "cpu": cpu,
     "peers": peers,
+    "compare": compare,
 }

@@ -12,9 +12,12 @@ from lab.book import Sources
 from lab.drawing import COLOURS, NARROW_PX, WIDE_PX, Figure
 from lab.record import ROOT, Measurement
 from tests.book import made_up
-from tests.lab.sample_record import sample_point
+from tests.lab.sample_record import sample_comparison, sample_point
 
-BOTH = Sources(Measurement(made_up.book()), Measurement(made_up.mine()))
+BOTH = Sources(
+    Measurement(made_up.book(), sample_comparison()),
+    Measurement(made_up.mine(), sample_comparison(bjoern=90_000)),
+)
 BOOK = Sources(BOTH.book)
 ARGUMENTS: dict[str, list[object]] = {
     "eight": [],
@@ -24,6 +27,7 @@ ARGUMENTS: dict[str, list[object]] = {
     "regimes": [["step05"], [100, 44]],
     "cpu": [["step02", "step06"]],
     "peers": [["step08", "uvicorn"]],
+    "compare": [],
 }
 
 

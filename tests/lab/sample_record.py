@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lab.peers import FOUR_WORKERS, IN_THE_LOOP, contestant
 from lab.record import (
     Generator,
     Headers,
@@ -13,6 +14,7 @@ from lab.record import (
     Point,
     Record,
     Repeat,
+    SilentCost,
 )
 
 
@@ -163,4 +165,44 @@ def sample_record(*, factor: float = 1.0, complete: bool = True) -> Record:
         complete=complete,
         machine=sample_machine(),
         points=points,
+    )
+
+
+def _silent_point(server: str, each: int, cpu: float) -> Point:
+    cost = SilentCost(
+        connections=10_000,
+        accepted=8_000,
+        still_open=10_000,
+        rss_before_bytes=20_000_000,
+        rss_after_bytes=20_000_000 + 8_000 * each,
+        seconds=3.0,
+        cpu=cpu,
+    )
+    point = sample_point(server, 100, spread(45_000), silent=10_000, generator="wrk")
+    return point.model_copy(update={"silent_cost": cost})
+
+
+def sample_comparison(*, bjoern: float = 110_000, uvicorn: float = 40_000) -> Record:
+    """A part of what `python -m lab compare` measures."""
+    points = [
+        sample_point(IN_THE_LOOP, 100, spread(75_000), generator="wrk"),
+        sample_point(FOUR_WORKERS, 100, spread(55_000), generator="wrk"),
+        sample_point("granian", 100, spread(50_000), generator="wrk"),
+        sample_point("bjoern", 100, spread(bjoern), generator="wrk"),
+        sample_point("uvicorn", 100, spread(uvicorn), generator="wrk"),
+        sample_point("granian", 10_000, spread(30_000)),
+        sample_point("granian", 100, spread(52_000)),
+        _silent_point(IN_THE_LOOP, 650, 0.0),
+        _silent_point("granian", 3_000, 0.01),
+        sample_point("gunicorn", 100, [], silent=10_000, skipped="nothing came"),
+    ]
+    names = dict.fromkeys(point.server for point in points)
+    return Record(
+        created_utc="2000-01-01T00:00:00+00:00",
+        commit="0" * 40,
+        dirty=False,
+        complete=True,
+        machine=sample_machine(),
+        points=points,
+        contestants=[contestant(name) for name in names],
     )
