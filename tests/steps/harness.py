@@ -30,17 +30,29 @@ import pytest
 from steps.app import Application, app
 from steps.command import listen
 from steps.http11 import Request, Response
+from steps.step12.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-STEPS = tuple(f"step{number:02}" for number in range(1, 9))
+STEPS = tuple(
+    name
+    for name in (f"step{number:02}" for number in range(1, 13))
+    if (ROOT / "steps" / name / "server.py").exists()
+)
+# With workers or, as these names say, without: then the loop itself calls the handlers.
+IN_LOOP = tuple(f"{step}-0" for step in ("step10", "step11", "step12") if step in STEPS)
+DESIGNS = STEPS + IN_LOOP
 CLOSING = STEPS[:2]  # close after each response
-KEEPING = STEPS[2:]  # keep the connection
+KEEPING = DESIGNS[2:]  # keep the connection
+REACTORS = DESIGNS[8:]  # never block; the whole checklist holds
+DRAINING = STEPS[11:]  # finish what has begun, and wait for it
 TIMED = ("step03", "step05")  # a kept connection waits for a timeout of select()
 
 # Far beyond what anything takes on a busy machine; within pytest's own limit.
 DEADLINE_S = 20.0
 # Kept connections wait this long in steps 03 and 05, where the wait is not the subject.
 SHORT_TIMEOUT_S = 0.001
+# Step 12 gives its clients so long when it stops, where that is not the subject.
+SHORT_GRACE_S = 0.05
 # Linux: acknowledge at once what has come. Elsewhere nobody can ask for that.
 QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -273,11 +285,20 @@ def serving(
     workers: int = 4,
     select_timeout_s: float = SHORT_TIMEOUT_S,
     listener: Listener | None = None,
+    **options: Any,
 ) -> Running:
-    """`with serving("step03") as server`: it listens; it is stopped at the end."""
+    """`with serving("step03") as server`: it listens; it is stopped at the end.
+
+    `options` are the server's own: its settings, its clock.
+    """
     listener = listener or Listener()
-    timing = {"select_timeout_s": select_timeout_s} if step in TIMED else {}
-    server = server_class(step)(listener, application, workers, **timing)
+    if step in TIMED:
+        options["select_timeout_s"] = select_timeout_s
+    name, _, in_loop = step.partition("-")
+    if name in DRAINING:  # it would wait for clients that stop half way
+        options.setdefault("settings", Settings(grace=SHORT_GRACE_S))
+    workers = 0 if in_loop else workers
+    server = server_class(name)(listener, application, workers, **options)
     return Running(step, server, listener)
 
 
@@ -403,6 +424,8 @@ class Process:
 
     def __init__(self, step: str, *arguments: str, port: int = 0) -> None:
         self.step = step
+        if step in DRAINING and "--grace" not in arguments:
+            arguments = (*arguments, "--grace", str(SHORT_GRACE_S))
         # Unbuffered, so that select() knows what has been read.
         self.popen = subprocess.Popen(
             [

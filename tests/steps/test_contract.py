@@ -16,9 +16,9 @@ from steps.app import DOCUMENT, app
 from steps.http11 import Limits, Request, Response
 from tests.steps.harness import (
     CLOSING,
+    DESIGNS,
     KEEPING,
     QUICK_ACK,
-    STEPS,
     Client,
     Held,
     Listener,
@@ -29,11 +29,11 @@ from tests.steps.harness import (
     wait_until,
 )
 
-every_step = pytest.mark.parametrize("step", STEPS)
+every_step = pytest.mark.parametrize("step", DESIGNS)
 keeping_steps = pytest.mark.parametrize("step", KEEPING)
 
 
-@pytest.fixture(params=STEPS)
+@pytest.fixture(params=DESIGNS)
 def server(request: pytest.FixtureRequest) -> Iterator[Running]:
     with serving(request.param) as running:
         yield running
@@ -332,7 +332,7 @@ def test_50_clients_at_once(server: Running) -> None:
     assert server.stats.accepted == 51
 
 
-@pytest.mark.parametrize("step", STEPS[1:])
+@pytest.mark.parametrize("step", DESIGNS[1:])
 def test_silent_clients_are_no_hindrance(step: str) -> None:
     with serving(step) as server:
         silent = [server.client() for _ in range(20)]

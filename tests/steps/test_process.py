@@ -68,7 +68,7 @@ def test_it_ends_while_clients_stop_half_way(step: str) -> None:
 
 
 def test_they_end_while_handlers_sleep() -> None:
-    """All eight at once, for some wait a little for their workers."""
+    """All at once, for some wait a little for their workers."""
     with ExitStack() as stack:
         processes = [stack.enter_context(Process(step)) for step in STEPS]
         for process in processes:
