@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from lab import peers
+from lab import measure, peers
+from lab.machine import Cores
+from lab.matrix import Plan
+from lab.measure import Timing
 from lab.peer_wsgi import app
-from lab.servers import running
+from lab.servers import RunningServer, ServerCommand, ServerError, running
 from steps.app import DOCUMENT
 
 
@@ -23,14 +29,14 @@ def test_each_serves_the_document_and_keeps_the_connection(name: str) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
         for _ in range(3):
             connection.request("GET", "/?n=1")
-            socket = connection.sock
+            kept = connection.sock
             response = connection.getresponse()
             assert response.status == 200
             assert response.headers["Content-Type"] == "text/html"
             assert response.headers["Content-Length"] == str(len(DOCUMENT))
             assert response.read() == DOCUMENT
-            assert connection.sock is socket
-            assert socket is not None
+            assert connection.sock is kept
+            assert kept is not None
         sample = server.sample()
         connection.close()
     assert sample.rss_bytes > 1_000_000
@@ -110,3 +116,72 @@ def test_every_download_is_held_against_its_hash() -> None:
     for command in (peers.INSTALL_WHEELS, peers.COMPILE):
         assert "--require-hashes" in command
     assert "--no-build-isolation" in peers.COMPILE
+
+
+def test_what_silent_connections_cost_is_measured_beside_a_quiet_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if reason := peers.unavailable(peers.IN_THE_LOOP):
+        pytest.skip(reason)
+    for name in ("SETTLE_S", "WATCH_S", "ACCEPT_PAUSE_S"):
+        monkeypatch.setattr(measure, name, 0.1)
+    plan = Plan(peers.IN_THE_LOOP, 10, silent=300)
+    cost = measure.measure_silent_cost(plan, Timing(seconds=0.1, warmup_s=0), Cores())
+    assert cost.connections == cost.accepted == cost.still_open == 300
+    assert cost.rss_after_bytes > cost.rss_before_bytes
+    assert cost.cpu < 0.5
+
+
+class Accepting:
+    """A server that takes a connection whenever one looks, so many times."""
+
+    name = "a slow one"
+
+    def __init__(self, times: int) -> None:
+        self.looks = 0
+        self._times = times
+
+    def descriptors(self) -> int:
+        self.looks += 1
+        return min(self.looks, self._times)
+
+
+def test_a_server_has_accepted_all_when_it_takes_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(measure, "ACCEPT_PAUSE_S", 0)
+    server = Accepting(5)
+    measure.wait_until_accepted(cast("RunningServer", server))
+    assert server.looks == 6
+    monkeypatch.setattr(measure, "ACCEPT_LIMIT_S", 0)
+    with pytest.raises(ServerError, match="a slow one was still accepting after 0 s"):
+        measure.wait_until_accepted(cast("RunningServer", Accepting(10**9)))
+
+
+LATE = """
+import http.server, socket, time
+listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+port = listener.getsockname()[1]
+listener.close()
+print(f"listening on http://127.0.0.1:{port}", flush=True)
+time.sleep(0.3)
+http.server.HTTPServer(("127.0.0.1", port), http.server.BaseHTTPRequestHandler
+    ).serve_forever()
+"""
+
+
+def test_a_server_that_starts_others_is_ready_when_one_answers() -> None:
+    command = ServerCommand(
+        "late", (sys.executable, "-c", LATE), has_stats=False, has_children=True
+    )
+    with running(command) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10):
+            pass
+        assert server.descriptors() > 2
+
+
+def test_a_server_that_may_use_every_core_is_not_held_to_its_own() -> None:
+    cores = Cores((0,), (1, 2))
+    assert measure.cores_of("step08", cores) == (0,)
+    assert measure.cores_of("granian", cores) == (0,)
+    assert measure.cores_of(peers.TWO_PROCESSES, cores) == (0, 1, 2)
