@@ -66,6 +66,11 @@ def test_ten_thousand_are_compared_with_a_hundred_of_the_same_generator() -> Non
     m = Measurement(sample_comparison())
     ratio = m.rate("granian", 10_000) / m.rate("granian", 100)
     assert ratio.median == pytest.approx(30 / 52)
+    # Also beside a server that wrk asked as well.
+    record = sample_comparison()
+    by_wrk = sample_point("granian", 10_000, spread(20_000), generator="wrk")
+    record = record.model_copy(update={"points": [by_wrk, *record.points]})
+    assert row(record, "rates", "granian")[4].startswith("30\u202f000")
 
 
 def test_what_a_server_could_not_do_is_a_row() -> None:
