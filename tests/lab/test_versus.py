@@ -14,7 +14,12 @@ from lab.peers import BY_PROCESSES, IN_THE_LOOP, OURS, PEERS
 from lab.record import Measurement, Record, save_record
 from lab.show import tables
 from lab.versus import COSTS, RATES, SHEETS, Versus
-from tests.lab.sample_record import sample_comparison, sample_record
+from tests.lab.sample_record import (
+    sample_comparison,
+    sample_point,
+    sample_record,
+    spread,
+)
 
 PLAIN_100 = RATES[1]
 
