@@ -1,0 +1,445 @@
+"""Steps 11 and 12: whatever a connection waits for has to happen in time.
+
+The tests turn the clock, so nobody waits: a minute passes when a test says so, and the
+server looks at its clock when somebody wakes it.
+"""
+
+import importlib
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steps.app import DOCUMENT
+from steps.http11 import Request, Response
+from steps.step11.connection import Phase
+from steps.step11.deadlines import NEVER, TICK_S, Deadlines, Timeouts
+from steps.step11.server import LEAST_RATE, LINGER_TIMEOUT_S
+from steps.step12.settings import Settings
+from tests.steps.harness import (
+    REACTORS,
+    Client,
+    Held,
+    Running,
+    request_bytes,
+    serving,
+    wait_until,
+)
+
+TIMED = [step for step in REACTORS if step[:6] in ("step11", "step12")]
+POOLED = [step for step in TIMED if not step.endswith("-0")]
+timed = pytest.mark.parametrize("step", TIMED)
+pooled = pytest.mark.parametrize("step", POOLED)
+
+HEADER_S, BODY_S, IDLE_S, WRITE_S, HANDLER_S = 10.0, 11.0, 60.0, 12.0, 90.0
+A_LITTLE_S = TICK_S + 0.01  # by which a deadline may be found to have passed too late
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Turning:
+    """A server whose clock goes when it is told to."""
+
+    def __init__(self, server: Running, clock: Clock) -> None:
+        self.server = server
+        self._clock = clock
+
+    def turn(self, seconds: float) -> None:
+        """Let time pass, and the server notice."""
+        self._clock.now += seconds
+        # Any round will do; this one needs no worker.
+        with Client(self.server.port) as client:
+            client.send(b"\0")
+            assert client.receive().status == 400
+            client.send_end()
+            client.expect_end()
+
+    def client(self, phase: Phase, data: bytes) -> Client:
+        """One that has sent this, and that is known to be in this phase."""
+        client = self.server.client()
+        client.send(data)
+        self.wait_for(phase)
+        return client
+
+    def phases(self) -> list[Phase]:
+        return [each.phase for each in list(self.server._server._connections)]
+
+    def wait_for(self, phase: Phase) -> None:
+        wait_until(lambda: phase in self.phases(), f"a connection is in {phase.name}")
+
+    @property
+    def expired(self) -> int:
+        return int(self.server.stats.expired)
+
+
+@contextmanager
+def turning(step: str, application: Any = None, **more: Any) -> Iterator[Turning]:
+    clock = Clock()
+    timeouts = {
+        "header_timeout": HEADER_S,
+        "body_timeout": BODY_S,
+        "idle_timeout": IDLE_S,
+        "write_timeout": WRITE_S,
+        "handler_timeout": HANDLER_S,
+    }
+    settings: Timeouts = Timeouts(**timeouts)
+    if step.startswith("step12"):
+        settings = Settings(**timeouts, grace=0.01)
+    arguments = () if application is None else (application,)
+    running = serving(step, *arguments, clock=clock, settings=settings, **more)
+    with running as server:
+        try:
+            yield Turning(server, clock)
+        finally:
+            server.stop()
+            if step.startswith("step12"):
+                wait_until(lambda: server._server._is_draining, "the drain begins")
+            clock.now += 3600  # all that it might wait for
+
+
+# --- A request that does not come -----------------------------------------------------
+
+
+@timed
+def test_a_silent_client_is_told_nothing(step: str) -> None:
+    with turning(step) as time:
+        new = time.server.client()
+        kept = time.server.client()
+        kept.ask()
+        wait_until(lambda: time.phases() == [Phase.IDLE] * 2, "both are idle")
+        time.turn(IDLE_S - 1)
+        assert new.has_nothing()
+        assert kept.ask().body == DOCUMENT  # it is in time, and starts anew
+        time.turn(1 + A_LITTLE_S)
+        new.expect_end()
+        assert kept.has_nothing()
+        time.turn(IDLE_S - 1)
+        kept.expect_end()
+        assert time.expired == 2
+
+
+@timed
+@pytest.mark.parametrize("byte", [b"G", b"\r"])
+def test_a_head_that_is_late(step: str, byte: bytes) -> None:
+    with turning(step) as time:
+        client = time.client(Phase.HEADER, byte)
+        time.turn(HEADER_S - 0.5)
+        assert client.has_nothing()
+        time.turn(0.5 + A_LITTLE_S)
+        answer = client.receive()
+        assert (answer.status, answer.headers["connection"]) == (408, "close")
+        client.send_end()
+        client.expect_end()
+        assert time.expired == 1
+
+
+@timed
+def test_one_more_byte_does_not_earn_a_head_more_time(step: str) -> None:
+    head = request_bytes("/", "X: y")
+    with turning(step) as time:
+        client = time.client(Phase.HEADER, head[:1])
+        for second in range(int(HEADER_S)):
+            assert client.has_nothing()
+            client.send(head[second + 1 : second + 2])
+            time.turn(1)
+        time.turn(A_LITTLE_S)
+        assert client.receive().status == 408
+
+
+@timed
+def test_requests_in_time_earn_time(step: str) -> None:
+    """Each of them may take as long, however many there have been."""
+    head = request_bytes()
+    with turning(step) as time:
+        client = time.client(Phase.HEADER, head[:-1])
+        for _ in range(5):
+            time.turn(HEADER_S - 1)
+            client.send(head[-1:] + head[:-1])
+            assert client.receive().body == DOCUMENT
+            time.wait_for(Phase.HEADER)
+        time.turn(HEADER_S + A_LITTLE_S)
+        assert client.receive().status == 408
+
+
+@timed
+def test_what_has_come_in_time_is_answered_though_nobody_looked(step: str) -> None:
+    """As after SIGSTOP and SIGCONT: hours later, and the request is there."""
+    with turning(step) as time:
+        client = time.server.client()
+        client.ask()
+        half = time.client(Phase.HEADER, request_bytes()[:-1])
+        time._clock.now += 7200
+        client.send(request_bytes())
+        assert client.receive().body == DOCUMENT
+        assert half.receive().status == 408
+
+
+@timed
+def test_a_body_that_is_late(step: str) -> None:
+    head = request_bytes("/echo", "Content-Length: 100000", method="POST")
+    with turning(step) as time:
+        client = time.client(Phase.BODY, head)
+        time.turn(BODY_S - 0.5)
+        assert client.has_nothing()
+        time.turn(0.5 + A_LITTLE_S)
+        assert client.receive().status == 408
+        client.send_end()
+        client.expect_end()
+
+
+def moved(time: Turning) -> int:
+    return max(each.moved for each in list(time.server._server._connections))
+
+
+@timed
+def test_a_body_earns_time_at_the_least_rate(step: str) -> None:
+    seconds = 20
+    size = LEAST_RATE * seconds
+    head = request_bytes("/echo", f"Content-Length: {size + 1}", method="POST")
+    with turning(step) as time:
+        client = time.client(Phase.BODY, head)
+        before = moved(time)
+        client.send(b"x" * size)
+        wait_until(lambda: moved(time) == before + size, "it has been received")
+        time.turn(BODY_S + A_LITTLE_S)
+        time.turn(seconds - 1 - A_LITTLE_S)
+        assert client.has_nothing()
+        # One byte is not worth a second.
+        client.sock.setblocking(True)
+        time.turn(1 + A_LITTLE_S)
+        assert client.receive().status == 408
+
+
+@timed
+def test_a_slow_body_in_time_is_answered(step: str) -> None:
+    size = LEAST_RATE * 30
+    head = request_bytes("/echo", f"Content-Length: {size}", method="POST")
+    with turning(step) as time:
+        client = time.client(Phase.BODY, head)
+        for second in range(1, 30):
+            client.send(b"x" * LEAST_RATE)
+            due = second * LEAST_RATE
+            wait_until(lambda: moved(time) >= due, "it is received")  # noqa: B023
+            time.turn(1)
+        client.send(b"x" * LEAST_RATE)
+        assert client.receive().body == b"x" * size
+
+
+# --- An answer that is not read -------------------------------------------------------
+
+
+@timed
+def test_an_answer_that_is_not_read(step: str) -> None:
+    with turning(step) as time:
+        client = time.client(Phase.WRITE, request_bytes("/bytes/30000000"))
+        time.turn(WRITE_S - 0.5)
+        assert time.expired == 0
+        # What the kernel took at once has earned its time; and then there is no more.
+        for _ in range(100):
+            if time.expired:
+                break
+            time.turn(1000)
+        assert time.expired == 1
+        size = 0
+        try:
+            while data := client.receive_some():
+                size += len(data)
+        except ConnectionResetError:
+            pass
+        assert size < 30_000_000
+
+
+@timed
+def test_an_answer_that_is_read_slowly(step: str) -> None:
+    with turning(step) as time:
+        client = time.client(Phase.WRITE, request_bytes("/bytes/30000000"))
+        size = 0
+        while size < 30_000_000:
+            size += len(client.receive_some())
+            if Phase.WRITE in time.phases():
+                time.turn(WRITE_S / 2)
+        assert time.expired == 0
+        time.wait_for(Phase.IDLE)
+
+
+# --- A handler that is late -----------------------------------------------------------
+
+
+@pooled
+def test_a_handler_that_is_late(step: str, caplog: pytest.LogCaptureFixture) -> None:
+    with Held() as held, turning(step, held, workers=2) as time, held:
+        client = time.client(Phase.HANDLER, request_bytes("/held") + request_bytes())
+        time.turn(HANDLER_S - 0.5)
+        assert client.has_nothing()
+        time.turn(0.5 + A_LITTLE_S)
+        answer = client.receive()
+        assert (answer.status, answer.headers["connection"]) == (503, "close")
+        # The other worker serves; and the late result is nobody's.
+        assert time.server.client().ask().body == DOCUMENT
+        held.release()
+        for _ in range(5):
+            assert time.server.client().ask().body == DOCUMENT
+        client.send_end()
+        client.expect_end()
+    assert caplog.records == []
+
+
+@pooled
+def test_held_connections_that_are_late(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue stays full; each is told so once, lingers, and is closed once."""
+    module = importlib.import_module(f"steps.{step}.server")
+    monkeypatch.setattr(module, "QUEUE_CAPACITY", 2)
+    with Held() as held, turning(step, held, workers=1) as time, held:
+        filling = [time.client(Phase.HANDLER, request_bytes("/held")) for _ in range(2)]
+        late = [time.server.client() for _ in range(3)]
+        for client in late:
+            client.send(request_bytes())
+        wait_until(lambda: time.server.stats.held == 3, "they are held")
+        before = time.server.stats.held
+        time._clock.now += HANDLER_S + A_LITTLE_S
+        with Client(time.server.port):  # wakes the loop, and is held
+            for client in [*filling, *late]:
+                assert client.receive().status == 503
+            assert time.server.stats.held <= before + 1
+        time._clock.now += LINGER_TIMEOUT_S + A_LITTLE_S
+        with Client(time.server.port):
+            for client in late:
+                with suppress(ConnectionResetError):  # what it has sent is unread
+                    client.expect_end()
+        held.release()
+        assert time.server.client().ask().body == DOCUMENT
+        stats = time.server.stats
+        if hasattr(stats, "closed"):
+            known = time.server._server._connections
+            wait_until(
+                lambda: stats.accepted - stats.closed == len(known), "counted once"
+            )
+
+
+@pytest.mark.parametrize("step", [step for step in TIMED if step.endswith("-0")])
+def test_a_handler_in_the_loop_has_no_deadline(step: str) -> None:
+    def late(request: Request) -> Response:
+        clock.now += 10 * HANDLER_S
+        return Response(200, DOCUMENT)
+
+    with turning(step, late) as time:
+        clock = time._clock
+        client = time.server.client()
+        for _ in range(3):
+            assert client.ask().body == DOCUMENT
+
+
+# --- A client that does not close -----------------------------------------------------
+
+
+@timed
+def test_a_client_that_was_refused_and_stays(step: str) -> None:
+    with turning(step) as time:
+        client = time.client(Phase.LINGER, b"\0")
+        assert client.receive().status == 400
+        for _ in range(int(LINGER_TIMEOUT_S)):
+            assert Phase.LINGER in time.phases()
+            client.send(b"still here")
+            time.turn(1)
+        time.turn(A_LITTLE_S)
+        wait_until(lambda: not time.phases(), "it is closed")
+
+
+# --- Deadlines by themselves ----------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Item:
+    number: int
+    deadline: float = NEVER
+    bucket: float = NEVER
+    history: list[float] = field(default_factory=list)
+
+
+ITEMS = 40
+times = st.floats(0, 40, allow_nan=False)
+numbers = st.integers(0, ITEMS - 1)
+moves = st.one_of(
+    st.tuples(st.just("set"), numbers, times),
+    st.tuples(st.just("cancel"), numbers, times),
+    st.tuples(st.just("look"), numbers, st.floats(0, 6, allow_nan=False)),
+)
+
+
+@given(st.lists(moves, max_size=120))
+def test_deadlines_against_a_model(todo: list[tuple[str, int, float]]) -> None:
+    """The model looks at every item. It and the buckets agree, but for a tick."""
+    deadlines, model = Deadlines[Item](), dict[int, float]()
+    items = [Item(number) for number in range(ITEMS)]
+    now = 0.0
+    for what, number, seconds in todo:
+        if what == "set":
+            deadlines.set(items[number], now + seconds)
+            model[number] = now + seconds
+        elif what == "cancel":
+            deadlines.cancel(items[number])
+            model.pop(number, None)
+        else:
+            now += seconds
+            for item in deadlines.pop_expired(now):
+                assert model.pop(item.number) <= now  # not too early, and once
+            assert all(at > now - TICK_S for at in model.values())  # nor too late
+        soonest = min(model.values(), default=NEVER)
+        assert deadlines.next_look <= soonest + TICK_S
+    for item in deadlines.pop_expired(math.inf if not model else now + 100):
+        del model[item.number]
+    assert model == {}
+
+
+def test_who_expires_may_set_and_cancel_others() -> None:
+    deadlines = Deadlines[Item]()
+    items = [Item(number) for number in range(100)]
+    for item in items:
+        deadlines.set(item, 1.0)
+    seen: list[Item] = []
+    for item in deadlines.pop_expired(2.0):
+        seen.append(item)
+        if len(seen) <= 30:
+            other = next(each for each in items if each.bucket != NEVER)
+            deadlines.cancel(other)
+        elif len(seen) <= 60:
+            deadlines.set(item, 1.5)  # has passed, too
+        elif item not in seen[:-1]:
+            deadlines.set(item, 3.0)
+    assert len(set(seen)) == 70
+    left = [item for item in items if item.bucket != NEVER]
+    assert sorted(item.number for item in deadlines.pop_expired(4.0)) == sorted(
+        item.number for item in left
+    )
+
+
+def test_a_deadline_that_moves_costs_nothing() -> None:
+    """Each of many items moves at each of many moments: a bucket holds it all along."""
+    deadlines = Deadlines[Item]()
+    items = [Item(number) for number in range(20_000)]
+    for now in range(30):
+        for item in items:
+            deadlines.set(item, now + 60.0)
+        assert list(deadlines.pop_expired(float(now))) == []
+        assert sum(map(len, deadlines._buckets.values())) == len(items)
+        assert len(deadlines._buckets) == 1
+    for item in items[::2]:
+        deadlines.cancel(item)
+    # Found in the bucket of the first deadline, and put where the last one is.
+    assert list(deadlines.pop_expired(61.0)) == []
+    assert len(list(deadlines.pop_expired(29 + 60.0))) == len(items) // 2
+    assert deadlines._buckets == {}
+    assert deadlines.next_look == NEVER
