@@ -152,6 +152,7 @@ class Server:
                 connection.phase = None  # what follows is another request's
                 if self._in_loop:
                     connection.answer(request, answer(self._app, request))
+                    self._now = self._clock()  # what that took is not the client's
                 else:
                     connection.busy = True
                     pool.submit(connection, request)

@@ -86,7 +86,7 @@ class Turning:
 @contextmanager
 def turning(step: str, application: Any = None, **more: Any) -> Iterator[Turning]:
     clock = Clock()
-    timeouts = {
+    timeouts: dict[str, Any] = {
         "header_timeout": HEADER_S,
         "body_timeout": BODY_S,
         "idle_timeout": IDLE_S,
@@ -199,7 +199,7 @@ def test_a_body_that_is_late(step: str) -> None:
 
 
 def moved(time: Turning) -> int:
-    return max(each.moved for each in list(time.server._server._connections))
+    return max(int(each.moved) for each in list(time.server._server._connections))
 
 
 @timed
@@ -340,6 +340,8 @@ def test_a_handler_in_the_loop_has_no_deadline(step: str) -> None:
         client = time.server.client()
         for _ in range(3):
             assert client.ask().body == DOCUMENT
+            time.turn(0)
+            assert client.has_nothing()  # what it took is not counted as the client's
 
 
 # --- A client that does not close -----------------------------------------------------
