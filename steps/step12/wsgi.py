@@ -3,6 +3,7 @@
 import importlib
 import io
 import logging
+import os
 import re
 import sys
 import time
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 def load(name: str) -> WsgiApplication:
     """The callable that MODULE:CALLABLE names. ValueError: there is none."""
     module_name, colon, path = name.partition(":")
-    if not colon:
+    if not colon or module_name[:1] in ("", "."):
         raise ValueError(f"--wsgi {name!r}: write it as MODULE:CALLABLE")
     try:
         found: Any = importlib.import_module(module_name)
@@ -54,9 +55,10 @@ def environ_item(line: str) -> tuple[str | None, str]:
     """
     name, _, value = line.partition(":")
     key = name.upper().replace("-", "_")
-    # With an underscore it would look like one with a hyphen, that a balancer has set.
-    # And of the transfer coding nothing is left in what the application reads.
-    if "_" in name or key == "TRANSFER_ENCODING":
+    # With an underscore it would look like one with a hyphen, that a balancer has set;
+    # "Proxy" would be HTTP_PROXY, which libraries mistake for a setting. And of the
+    # transfer coding nothing is left in what the application reads.
+    if "_" in name or key in ("PROXY", "TRANSFER_ENCODING"):
         return None, ""
     if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         key = "HTTP_" + key
@@ -100,13 +102,19 @@ class Gateway:
         if "%" in path:
             path = unquote_to_bytes(path).decode("latin-1")
         environ["REQUEST_METHOD"] = request.method
-        environ["PATH_INFO"] = path
+        environ["PATH_INFO"] = "" if path == "*" else path
         environ["QUERY_STRING"] = query
         environ["SERVER_PROTOCOL"] = "HTTP/1.1" if request.version[1] else "HTTP/1.0"
         environ["REMOTE_ADDR"] = connection.peer
-        environ["wsgi.input"] = request.body_file or io.BytesIO(request.body)
-        if request.body and "CONTENT_LENGTH" not in environ:  # it came in chunks
-            environ["CONTENT_LENGTH"] = str(len(request.body))
+        # A body that came in chunks has a length by now.
+        if request.body_file is not None:
+            environ["wsgi.input"] = request.body_file
+            size = os.fstat(request.body_file.fileno()).st_size
+            environ["CONTENT_LENGTH"] = str(size)
+        else:
+            environ["wsgi.input"] = io.BytesIO(request.body)
+            if request.body:
+                environ["CONTENT_LENGTH"] = str(len(request.body))
         return environ
 
     # [/environ]
@@ -152,7 +160,8 @@ FIELD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++: [\t -~\x80-\xff]*+")
 # Of the connection, which is not the application's (PEP 3333, RFC 9110 §7.6.1).
 HOP_BY_HOP = {
     *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization"),
-    *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+    *("proxy-connection", "te", "trailer", "trailers", "transfer-encoding"),
+    "upgrade",
 }
 
 
@@ -171,7 +180,8 @@ def head_start(status: str, second: int) -> tuple[bytes, bool]:
 def field_line(name: str, value: str) -> tuple[bytes, str]:
     """The line, and the name in lower case. ValueError for what must not be sent."""
     line, lower_name = f"{name}: {value}", name.lower()
-    if not FIELD.fullmatch(line) or ":" in name or lower_name in HOP_BY_HOP:
+    well_formed = type(value) is str and FIELD.fullmatch(line) and ":" not in name
+    if not well_formed or lower_name in HOP_BY_HOP:
         raise ValueError(f"not a header that an application may send: {line!r}")
     return line.encode("latin-1") + b"\r\n", lower_name
 
@@ -227,7 +237,7 @@ class Exchange:
                 exc_info = None  # it refers to this frame
         elif self._start is not None:
             raise AssertionError("start_response() has been called before")
-        self._start = head_start(status, int(time.time()))
+        start = head_start(status, int(time.time()))
         self._length = None
         self._fields = []
         for name, value in headers:
@@ -238,6 +248,7 @@ class Exchange:
                 self._length = int(value)
             elif lower_name != "date":  # that is ours
                 self._fields.append(line)
+        self._start = start  # not before all of it was found to be good
         return self.write
 
     # [/start-response]
@@ -252,6 +263,7 @@ class Exchange:
         """The whole response, where nothing of it has been sent."""
         answer = self._encode(body, len(body))
         if self._left:
+            self.begun = False  # there is still time for a 500
             self._fail_short()
         self.close()
         return answer
@@ -262,7 +274,8 @@ class Exchange:
         """What to send, as it is made. length: of all chunks, if that is known."""
         try:
             for data in chunks:
-                if len(data) > MAX_JOINED_BYTES and not self.begun:
+                is_long = type(data) is bytes and len(data) > MAX_JOINED_BYTES
+                if is_long and not self.begun:
                     yield self._begin(length)  # and data is not copied
                 if data:
                     yield self._encode(data, length)
@@ -275,8 +288,11 @@ class Exchange:
             elif self._left:
                 self._fail_short()
         finally:
-            if hasattr(chunks, "close"):
-                chunks.close()
+            try:
+                if hasattr(chunks, "close"):
+                    chunks.close()
+            except BaseException:  # the answer is as good as it was before
+                log.exception("close() failed")
             self.close()
 
     def _encode(self, data: bytes, length: int | None = None) -> bytes:
