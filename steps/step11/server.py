@@ -206,6 +206,9 @@ class Server:
             phase = connection.phase
             if phase is Phase.BODY or phase is Phase.WRITE:
                 earned_s = (connection.moved - connection.moved_before) / LEAST_RATE
+                # Not more: a kernel that takes a megabyte for a client that reads
+                # nothing would earn it a quarter of an hour.
+                earned_s = min(earned_s, self._allowed_s[phase])
                 if earned_s > TICK_S:
                     connection.moved_before = connection.moved
                     self._deadlines.set(connection, connection.deadline + earned_s)
