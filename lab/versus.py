@@ -117,7 +117,7 @@ class Versus:
         return asked / work.ask(self.m, BASE) if work.is_rate else asked
 
     def winners(self, work: Work) -> list[str]:
-        """The best at it, and those whose spread does not end below the best's."""
+        """The best at it first, and those whose spread does not end below the best's."""
         found = {server: work.ask(self.m, server) for server in self.titles}
         found = {server: q for server, q in found.items() if not q.is_missing}
         if not found:
@@ -128,7 +128,8 @@ class Versus:
         def ties(q: Quantity) -> bool:
             return q is best or (q.low <= best.high and q.high >= best.low)
 
-        return [server for server, q in found.items() if ties(q)]
+        tied = [server for server, q in found.items() if ties(q)]
+        return sorted(tied, key=lambda server: found[server] is not best)
 
     # -- tables ---------------------------------------------------------------
 

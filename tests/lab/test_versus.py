@@ -52,7 +52,7 @@ def test_the_winner_of_a_work_is_marked_also_if_it_is_a_peer() -> None:
 
 def test_those_that_do_not_differ_win_together() -> None:
     record = sample_comparison(bjoern=75_500)
-    assert versus(record).winners(PLAIN_100) == [IN_THE_LOOP, "bjoern"]
+    assert versus(record).winners(PLAIN_100) == ["bjoern", IN_THE_LOOP]
     assert versus(sample_comparison()).winners(PLAIN_100) == ["bjoern"]
 
 
