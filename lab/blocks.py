@@ -6,13 +6,16 @@ Numbers, in a line; from a record, or from the source:
     latency("step06", 100, "p99")       with its unit; without "p99" the median
     cpu, memory, switches, syscalls     likewise, of the server; the last two a request
     stat("step03", 100, "ebadf")        what the step counted (per_request: a request)
+    still_open("step11", 10, silent=900)    how many of the silent ones were, at the end
+    silent_bytes("step11"), silent_cpu  memory of one, CPU of all of them together
     constant("steps/step03/server.py", "SELECT_TIMEOUT_S")
     percent(rate(…) / rate(…))          arithmetic keeps spread, unit and doubt
     compare.rate("granian", 100)        of the comparison with peers; also latency, cpu,
                                         memory, syscalls, silent_bytes, silent_cpu
 
-All of a server with so many connections take mode=, silent=, headers=, path= and
-generator= (see `Measurement` in lab/record.py).
+All of a server with so many connections take mode=, silent=, manner=, headers=, path=
+and generator= (see `Measurement` in lab/record.py). A step's flags stand in its name:
+rate("step10 --workers 0", 100).
 
 Blocks, between markers on lines of their own:
 
@@ -69,6 +72,7 @@ from lab.record import (
     ROOT,
     Generator,
     Headers,
+    Manner,
     Measurement,
     Mode,
     Point,
@@ -141,6 +145,9 @@ def _numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
         "cpu": asked(Measurement.cpu),
         "memory": asked(Measurement.memory),
         "switches": asked(Measurement.switches),
+        "still_open": asked(Measurement.still_open),
+        "silent_bytes": asked(Measurement.silent_bytes),
+        "silent_cpu": asked(Measurement.silent_cpu),
         "syscalls": asked(Measurement.syscalls),
         "stat": asked(Measurement.stat),
         "per_request": asked(per_request),
@@ -653,6 +660,7 @@ class _Load(NamedTuple):
     connections: int
     mode: Mode
     silent: int
+    manner: Manner
     headers: Headers
     path: str
     generator: Generator
@@ -672,7 +680,7 @@ def _point_row(load: _Load, name: str, m: Measurement) -> Row | None:
     if load.path != "/":
         words.insert(0, load.path)
     if load.silent:
-        words.insert(0, f"{load.silent} silent")
+        words.insert(0, f"{load.silent} {load.manner}")
     if load.headers != "plain":
         words.append("browser's headers")
     cells = [

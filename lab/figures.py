@@ -16,7 +16,7 @@ from typing import Any
 from lab.book import Sources
 from lab.drawing import AT_LEAST, MARK, Figure, Key, is_narrow
 from lab.quantity import Quantity
-from lab.record import CLOSING_STEPS, Headers, Measurement
+from lab.record import CLOSING_STEPS, Headers, Measurement, step_of
 from lab.versus import ACTIVE, Versus
 
 TITLES = {
@@ -28,8 +28,17 @@ TITLES = {
     "step06": "06 both",
     "step07": "07 one write",
     "step08": "08 register once",
+    "step09": "09 never block",
+    "step10": "10 workers again",
+    "step11": "11 deadlines",
+    "step12": "12 a server to keep",
+    "step13": "13 every core",
+    "step14": "14 it has a name",
 }
 STEPS = tuple(TITLES)
+#: The question's server up to its cure.
+CASE = STEPS[:8]
+COLOURS = 8
 
 SHAPES = (
     "circle", "square", "triangle-up", "triangle-down",
@@ -38,16 +47,26 @@ SHAPES = (
 
 
 def title(server: str) -> str:
-    return TITLES.get(server, server)
+    """flags, if it has any, as they are typed: "10 workers again, --workers 0"."""
+    _, space, flags = server.partition(" ")
+    named = TITLES.get(step_of(server))
+    return server if named is None else f"{named}, {flags}" if space else named
 
 
 def colour(server: str) -> str:
-    number = STEPS.index(server) + 1 if server in STEPS else len(server) % 6 + 1
-    return f"var(--chart-{number})"
+    return f"var(--chart-{_number(server) % COLOURS + 1})"
 
 
 def shape(server: str) -> str:
-    return SHAPES[STEPS.index(server) if server in STEPS else len(server) % 8]
+    return SHAPES[_number(server) % len(SHAPES)]
+
+
+def _number(server: str) -> int:
+    """A step keeps its colour in all figures; its flags, and a peer, get another."""
+    if server in STEPS:
+        return STEPS.index(server)
+    step = step_of(server)
+    return STEPS.index(step) + 3 if step in STEPS else len(server) % 6
 
 
 @dataclass(frozen=True)
@@ -254,7 +273,7 @@ def eight(sources: Sources, connections: int = 100) -> Figure:
     kinds = ["closes after each response", "keeps the connection"]
     values = []
     rows = []
-    for server in STEPS:
+    for server in CASE:
         for whose, m in _sources(sources):
             rate = m.rate(server, connections)
             latency = m.latency(server, connections)
@@ -263,7 +282,7 @@ def eight(sources: Sources, connections: int = 100) -> Figure:
             if not rate.is_missing:
                 kind = kinds[server not in CLOSING_STEPS]
                 values.append(_mark(server, whose, rate, kind=kind))
-    names = [title(server) for server in STEPS]
+    names = [title(server) for server in CASE]
     series = [name for name, _ in _sources(sources)]
     both = len(series) > 1
     key = [Key(kinds[0], "square"), Key(kinds[1], "circle"), *_key_of_bounds(values)]
@@ -400,12 +419,23 @@ def against_connections(
 
 def measured_connections(m: Measurement, servers: Sequence[str]) -> list[int]:
     return sorted(
-        {p.connections for p in m.record.points if p.server in servers and not p.silent}
+        {
+            p.connections
+            for p in m.record.points
+            if p.server in servers and not p.silent and p.path == "/"
+        }
     )
 
 
 def measured_silent(m: Measurement, servers: Sequence[str]) -> list[int]:
-    return sorted({0} | {p.silent for p in m.record.points if p.server in servers})
+    return sorted(
+        {0}
+        | {
+            p.silent
+            for p in m.record.points
+            if p.server in servers and p.manner == "silent"
+        }
+    )
 
 
 def _or_dash(quantity: Quantity) -> str:

@@ -8,13 +8,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lab.record import CLOSING_STEPS, Generator, Headers, Mode, Point
+from lab.record import (
+    CLOSING_STEPS,
+    ROOT,
+    Generator,
+    Headers,
+    Manner,
+    Mode,
+    Point,
+)
 
-STEPS = tuple(f"step{number:02}" for number in range(1, 9))
-KEEPING_STEPS = tuple(step for step in STEPS if step not in CLOSING_STEPS)
+STEPS = tuple(
+    sorted(path.parent.name for path in ROOT.glob("steps/step??/__main__.py"))
+)
+#: The question's server and its cure: measured with every number of connections.
+CASE_STEPS = STEPS[:8]
+#: What is made of it: so many are enough, with so many clients.
+LATER_CONNECTIONS = (1, 100, 1000)
 #: These answer in batches, one a timeout: a short run must hold enough of them.
 TIMED_STEPS = frozenset({"step03", "step05"})
 CONNECTIONS = (1, 10, 100, 1000)
+#: Connections that ask for much and read nothing.
+STALLED = 4
+#: How long one waits for an answer beside those, in seconds.
+GIVE_UP_S = 1.0
 HEADERS: tuple[Headers, ...] = ("plain", "browser")
 
 
@@ -26,6 +43,7 @@ class Plan:
     connections: int
     mode: Mode = "keep-alive"
     silent: int = 0
+    manner: Manner = "silent"
     headers: Headers = "plain"
     generator: Generator = "lab"
     path: str = "/"
@@ -43,7 +61,7 @@ class Plan:
     def __str__(self) -> str:
         text = f"{self.server}, {self.connections} × {self.mode}"
         if self.silent:
-            text += f", {self.silent} silent"
+            text += f", {self.silent} {self.manner}"
         if self.headers != "plain":
             text += f", {self.headers} headers"
         if self.path != "/":
@@ -59,10 +77,17 @@ class Plan:
             mode=self.mode,
             connections=self.connections,
             silent=self.silent,
+            manner=self.manner,
             headers=self.headers,
             path=self.path,
             generator=self.generator,
         )
+
+
+def is_step(server: str) -> bool:
+    """Whether it is a step, with flags or without; else it is one of the peers."""
+    step, *flags = server.split()
+    return step in STEPS and all(flag.startswith("-") for flag in flags[:1])
 
 
 def own_mode(server: str) -> Mode:
@@ -73,17 +98,21 @@ def own_mode(server: str) -> Mode:
 def book_plan() -> list[Plan]:
     """Everything that the book prints."""
     plans: list[Plan] = []
-    for step in STEPS:
+    for step in CASE_STEPS:
         for connections in CONNECTIONS:
             own = Plan(step, connections, own_mode(step))
             own = replace(own, patience=1.5 if _is_timed(own) else 1.0)
             # wrk is rarely the limit, so its figures are printed; the reader's are the
             # embedded generator's, and a claim compares like with like.
             plans += [own, replace(own, generator="wrk")]
-            if step in KEEPING_STEPS:
+            if step not in CLOSING_STEPS:
                 plans.append(Plan(step, connections, "close"))
+    for step in STEPS[len(CASE_STEPS) :]:
+        plans.append(Plan(step, 100))
+        plans += [Plan(step, n, generator="wrk") for n in LATER_CONNECTIONS]
     plans += silent_plan("lab") + silent_plan("wrk")
-    plans += slow_handler_plan()
+    plans += slow_handler_plan() + stalled_plan() + workers_plan() + deadlines_plan()
+    plans += [replace(plan, generator="wrk") for plan in in_the_loop_plan()]
     plans += peer_plan("wrk")
     return [
         replace(plan, syscalls=counts_syscalls(plan)) for plan in dict.fromkeys(plans)
@@ -98,7 +127,7 @@ def counts_syscalls(plan: Plan) -> bool:
         and plan.silent == 0
         and plan.path == "/"
         and plan.headers == "plain"
-        and (plan.generator == "lab" or plan.server not in STEPS)
+        and (plan.generator == "lab" or not is_step(plan.server))
     )
 
 
@@ -120,9 +149,10 @@ def tour_plan() -> list[Plan]:
     ]
     for step in ("step07", "step08"):
         plans += [Plan(step, 10), Plan(step, 10, silent=900)]
+    plans += stalled_plan() + workers_plan() + deadlines_plan()
     headlines = [Plan(step, 100, own_mode(step)) for step in STEPS]
     return [
-        replace(plan, patience=2.0 if _is_timed(plan) else 1.0)
+        replace(plan, patience=2.0 if _is_timed(plan) else 1.0, silent_cost=False)
         for plan in headlines + [replace(plan, repeats=2) for plan in plans]
     ]
 
@@ -147,6 +177,44 @@ def silent_plan(generator: Generator) -> list[Plan]:
         for step in ("step07", "step08")
         for active in (10, 100)
         for silent in (0, 900)
+    ]
+
+
+def stalled_plan() -> list[Plan]:
+    """Clients that do not read their answers, and ten that do."""
+    return [
+        Plan("step08", 10),
+        Plan("step09", 10),
+        Plan("step08", 10, silent=STALLED, manner="unread", more_s=GIVE_UP_S),
+        Plan("step09", 10, silent=STALLED, manner="unread"),
+    ]
+
+
+def in_the_loop_plan() -> list[Plan]:
+    """Handlers in the loop, where the step would by itself give them to workers."""
+    return [Plan("step10 --workers 0", 100), Plan("step11 --workers 0", 100)]
+
+
+def workers_plan() -> list[Plan]:
+    """Four workers against none: handlers that are short, that wait, that compute."""
+    return [
+        *in_the_loop_plan(),
+        *(
+            Plan(f"step10{flags}", 100, path=path)
+            for path in ("/sleep/5", "/spin/1")
+            for flags in ("", " --workers 0")
+        ),
+    ]
+
+
+def deadlines_plan() -> list[Plan]:
+    """Half requests without and with a deadline, and silence where it is timed."""
+    return [
+        Plan("step10", 10),
+        Plan("step11", 10),
+        Plan("step11", 10, silent=900, silent_cost=True),
+        Plan("step10", 10, silent=900, manner="half"),
+        Plan("step11 --header-timeout 1", 10, silent=900, manner="half"),
     ]
 
 

@@ -37,7 +37,7 @@ from lab.machine import (
     strace_version,
     usable_cores,
 )
-from lab.matrix import STEPS, Plan, book_plan, rotated
+from lab.matrix import GIVE_UP_S, Plan, book_plan, is_step, rotated
 from lab.record import (
     READER,
     LatencyMs,
@@ -125,7 +125,7 @@ def measure_once(plan: Plan, timing: Timing, cores: Cores, position: int) -> Rep
     alone = len(server_cores) == 1
     with (
         running(command_for(plan.server), cores=server_cores) as server,
-        SilentClients(HOST, server.port, plan.silent) as silent,
+        SilentClients(HOST, server.port, plan.silent, plan.manner) as silent,
     ):
         if plan.silent:
             wait_until_accepted(server)
@@ -147,7 +147,8 @@ def measure_once(plan: Plan, timing: Timing, cores: Cores, position: int) -> Rep
         others_cpu = (core_after - core_before) / (end_s - start_s) - server_cpu
         others_cpu = max(0.0, others_cpu)
     result = result.judged(server_cpu, max(1, len(server_cores)))
-    if not result.requests:
+    # To answer nobody beside clients that do not read is a result, and no failure.
+    if not result.requests and plan.manner != "unread":
         errors = [f"{count} × {kind}" for kind, count in result.errors.items()]
         raise LoadError(": ".join(["no request was answered", *errors]))
 
@@ -247,7 +248,9 @@ def wait_until_accepted(server: RunningServer) -> None:
 
 def load_spec(plan: Plan, port: int, timing: Timing, cores: Cores) -> LoadSpec:
     helpers = len(cores.generator) or usable_cores() - 1
+    timeout = {"timeout_s": GIVE_UP_S} if plan.manner == "unread" else {}
     return LoadSpec(
+        **timeout,
         host=HOST,
         port=port,
         connections=plan.connections,
@@ -263,12 +266,12 @@ def load_spec(plan: Plan, port: int, timing: Timing, cores: Cores) -> LoadSpec:
 
 
 def command_for(server: str) -> ServerCommand:
-    return step_command(server) if server in STEPS else peers.peer_command(server)
+    return step_command(server) if is_step(server) else peers.peer_command(server)
 
 
 def cores_of(server: str, cores: Cores) -> tuple[int, ...]:
     """Where that server runs: on its core, or on all if it can use them."""
-    if server in STEPS or peers.CONTESTANTS[server].cores == 1:
+    if is_step(server) or peers.CONTESTANTS[server].cores == 1:
         return cores.server
     return (*cores.server, *cores.generator)
 
@@ -277,7 +280,7 @@ def unavailable(plan: Plan) -> str | None:
     """Why that point cannot be measured on this machine; None: it can."""
     if plan.generator == "wrk" and wrk_version() is None:
         return "wrk is not installed"
-    return None if plan.server in STEPS else peers.unavailable(plan.server)
+    return None if is_step(plan.server) else peers.unavailable(plan.server)
 
 
 # -- a whole measurement ------------------------------------------------------
@@ -316,7 +319,7 @@ class Results:
             contestants=[
                 peers.contestant(name)
                 for name in dict.fromkeys(plan.server for plan in self.repeats)
-                if name not in STEPS
+                if not is_step(name)
             ],
         )
 
@@ -598,7 +601,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.quick:
         timing = Timing(repeats=2, seconds=1.0, warmup_s=0.2)
     console = Console(highlight=False, soft_wrap=True)
-    if any(plan.server not in STEPS for plan in plans):
+    if not all(is_step(plan.server) for plan in plans):
         try:
             peers.install()
         except peers.PeersError as error:

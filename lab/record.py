@@ -36,9 +36,19 @@ SCHEMA_VERSION: Literal[1] = 1
 Mode = Literal["keep-alive", "close"]
 Headers = Literal["plain", "browser"]
 Generator = Literal["lab", "wrk"]
+#: What those do that only hold a connection: say nothing, send half a request and no
+#: more, or ask for `UNREAD_BYTES` and read none of them.
+Manner = Literal["silent", "half", "unread"]
+UNREAD_BYTES = 100_000_000
 
 #: Steps that close after each response, so that "keep-alive" is not asked of them.
 CLOSING_STEPS = frozenset({"step01", "step02"})
+
+
+def step_of(server: str) -> str:
+    """The step alone, where its flags are named, too: "step10 --workers 0"."""
+    return server.partition(" ")[0]
+
 
 NonNegative = Annotated[float, Field(ge=0)]
 
@@ -170,7 +180,10 @@ class SilentCost(_Part):
 class Point(_Part):
     """One server under one kind of load, with every repeat."""
 
-    server: str = Field(description="A step, such as step06, or a peer's name.")
+    server: str = Field(
+        description="A step, such as step06 or, with flags, step10 --workers 0; or a "
+        "peer's name."
+    )
     mode: Mode = Field(
         description="Whether clients keep their connection, or make one a request."
     )
@@ -182,7 +195,12 @@ class Point(_Part):
     silent: int = Field(
         default=0,
         ge=0,
-        description="Connections that are open besides and never send a byte.",
+        description="Connections that are open besides and are no help to anybody.",
+    )
+    manner: Manner = Field(
+        default="silent",
+        description="What those do: never send a byte, send half a request and no "
+        f"more, or ask for {UNREAD_BYTES // 1_000_000} MB and read none of them.",
     )
     path: str = Field(default="/", description="What is asked for.")
     headers: Headers = Field(
@@ -335,6 +353,7 @@ class Where(TypedDict, total=False):
 
     mode: Mode  # left out: what the server does by itself
     silent: int
+    manner: Manner
     headers: Headers
     path: str
     generator: Generator  # left out: the better one that measured it
@@ -457,6 +476,12 @@ class Measurement:
             server, connections, where, "bytes", lambda r: r.peak_rss_bytes
         )
 
+    def still_open(
+        self, server: str, connections: int, **where: Unpack[Where]
+    ) -> Quantity:
+        """How many of the silent connections were open at the end of the run."""
+        return self._ask(server, connections, where, "", lambda r: r.silent_open)
+
     def syscalls(
         self,
         server: str,
@@ -530,6 +555,7 @@ class Measurement:
             and point.connections == connections
             and point.mode == where.get("mode", default)
             and point.silent == where.get("silent", 0)
+            and point.manner == where.get("manner", "silent")
             and point.headers == where.get("headers", "plain")
             and point.path == where.get("path", "/")
             and point.generator == where.get("generator", point.generator)
@@ -581,7 +607,7 @@ def _named(server: str, connections: int, where: Where) -> str:
     """Such as "step07, 10 connections and 900 silent, wrk"."""
     clients = "1 connection" if connections == 1 else f"{connections} connections"
     if where.get("silent"):
-        clients += f" and {where['silent']} silent"
+        clients += f" and {where['silent']} {where.get('manner', 'silent')}"
     more = [where[key] for key in ("mode", "headers", "path") if key in where]
     if "generator" in where:
         more.append(f"generator {where['generator']}")

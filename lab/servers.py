@@ -73,7 +73,9 @@ class ServerCommand:
 
 
 def step_command(name: str, python: str = sys.executable) -> ServerCommand:
-    return ServerCommand(name, (python, "-m", f"steps.{name}", "--port", "0"))
+    """name: a step and, after a space, its flags: "step10 --workers 0"."""
+    step, *flags = name.split()
+    return ServerCommand(name, (python, "-m", f"steps.{step}", "--port", "0", *flags))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.matrix import HEADERS, STEPS
+from lab.matrix import HEADERS, STEPS, is_step
 from lab.quantity import THIN_SPACE, Quantity
 from lab.record import (
     BOOK,
@@ -27,6 +27,7 @@ from lab.record import (
     Point,
     Record,
     RecordError,
+    Where,
     load_record,
     short_path,
 )
@@ -41,6 +42,12 @@ TITLES = {
     "step06": "pipe and detach",
     "step07": "one write",
     "step08": "register once",
+    "step09": "never block",
+    "step10": "workers again",
+    "step11": "deadlines",
+    "step12": "a server to keep",
+    "step13": "every core",
+    "step14": "on asyncio",
 }
 GENERATORS: dict[Generator, str] = {"lab": "embedded generator", "wrk": "wrk"}
 #: A run in which others took more than this share of the server's core.
@@ -159,20 +166,26 @@ def _silent(measurement: Measurement) -> Table:
     table = _table(
         "What silent connections cost",
         ["server"],
-        ["active", "silent", "requests/s", "against none silent"],
+        ["active", "besides", "requests/s", "against none of those", "open at the end"],
     )
     for point in measurement.record.points:
         if not point.silent or not point.repeats:
             continue
         where = (point.server, point.connections)
         alone = measurement.rate(*where, generator=point.generator)
-        rate = measurement.rate(*where, silent=point.silent, generator=point.generator)
+        beside: Where = {
+            "silent": point.silent,
+            "manner": point.manner,
+            "generator": point.generator,
+        }
+        rate = measurement.rate(*where, **beside)
         table.add_row(
             point.server,
             str(point.connections),
-            str(point.silent),
+            f"{point.silent} {point.manner}",
             with_spread(rate),
             change(alone, rate),
+            cell(measurement.still_open(*where, **beside)),
         )
     return table
 
@@ -184,7 +197,7 @@ def _peers(measurement: Measurement) -> Table:
         ["server", "headers"],
         ["requests/s", "step08 against it", "lowest to highest"],
     )
-    peers = [p.server for p in measurement.record.points if p.server not in STEPS]
+    peers = [p.server for p in measurement.record.points if not is_step(p.server)]
     for server in ("step08", *dict.fromkeys(peers)) if peers else ():
         for headers in HEADERS:
             rate = measurement.rate(server, 100, headers=headers)
@@ -224,7 +237,7 @@ def _left_out(measurement: Measurement) -> Table:
             for kind in sorted(errors)
         )
         if why:
-            silent = f", {point.silent} silent" if point.silent else ""
+            silent = f", {point.silent} {point.manner}" if point.silent else ""
             table.add_row(
                 f"{point.server}, {point.connections} × {point.mode}{silent}", why
             )

@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 
 from lab.child import Child, allow_connections, read_line, run_child, write_line
+from lab.record import UNREAD_BYTES, Manner
 from lab.target import LoadError, loopback, nothing_listens, parse_url
 
 #: Connections are opened this many at a time, so that no listener's backlog overflows.
@@ -35,13 +36,19 @@ TOLD = 10
 
 
 class SilentClients:
-    """Silent connections that are open within the context. None at all is fine."""
+    """Silent connections that are open within the context. None at all is fine.
 
-    def __init__(self, host: str, port: int, connections: int) -> None:
+    manner: what they do beside being open, see `lab/record.py`.
+    """
+
+    def __init__(
+        self, host: str, port: int, connections: int, manner: Manner = "silent"
+    ) -> None:
         self._order: dict[str, object] = {
             "host": host,
             "port": port,
             "connections": connections,
+            "manner": manner,
         }
         self._stack = contextlib.ExitStack()
         self._child: Child | None = None
@@ -93,9 +100,19 @@ def open_connections(host: str, port: int, count: int) -> list[socket.socket]:
     return connections
 
 
-def _is_open(connection: socket.socket) -> bool:
-    """Whether the server has not closed it. What it sent before is thrown away."""
+def first_words(manner: Manner, host: str, port: int, path: str) -> bytes:
+    """What such a client sends, and all that it sends."""
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
+    sent = {"silent": 0, "half": len(request) // 2, "unread": len(request)}
+    return request[: sent[manner]]
+
+
+def _is_open(connection: socket.socket, reads: bool = True) -> bool:
+    """Whether the server has not closed it. What it sent before is thrown away; who
+    does not read sees a reset, and no more."""
     connection.setblocking(False)
+    if not reads:
+        return not connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     try:
         while connection.recv(65536):
             pass
@@ -114,11 +131,17 @@ def _hold() -> None:
     assert isinstance(host, str)
     assert isinstance(port, int)
     assert isinstance(count, int)
+    manner: Manner = order["manner"]  # type: ignore[assignment]
     connections = open_connections(loopback(host), port, count)
+    path = f"/bytes/{UNREAD_BYTES}" if manner == "unread" else "/"
+    for connection in connections:
+        with contextlib.suppress(OSError):  # closed already: the count will tell
+            connection.sendall(first_words(manner, host, port, path))
     write_line({"ready": True})
+    reads = manner != "unread"
     while True:
         read_line()
-        write_line({"open": sum(map(_is_open, connections))})
+        write_line({"open": sum(_is_open(each, reads) for each in connections)})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -140,12 +163,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         host, port, path = parse_url(options.url)
-        request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
-        sent, told = b"", "nothing"
-        if options.half:
-            sent, told = request[: len(request) // 2], "half a request"
-        elif options.unread:
-            sent, told = request, "a request"
+        manner: Manner = (
+            "half" if options.half else "unread" if options.unread else "silent"
+        )
+        told = {"silent": "nothing", "half": "half a request", "unread": "a request"}
+        sent = first_words(manner, host, port, path)
         connections = open_connections(host, port, options.connections)
         for connection in connections:
             connection.sendall(sent)
@@ -153,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     count = f"{len(connections)} connection{'s' if len(connections) > 1 else ''}"
-    print(f"{count} to http://{host}:{port} open, {told} sent.", flush=True)
+    print(f"{count} to http://{host}:{port} open, {told[manner]} sent.", flush=True)
     began = time.monotonic()
     try:
         still_open = _watch(connections, options.seconds, reads=not options.unread)

@@ -117,7 +117,7 @@ class Versus:
         return asked / work.ask(self.m, BASE) if work.is_rate else asked
 
     def winners(self, work: Work) -> list[str]:
-        """The best at it first, and those whose spread does not end below the best's."""
+        """The best at it, and then those whose spread reaches the best one's."""
         found = {server: work.ask(self.m, server) for server in self.titles}
         found = {server: q for server, q in found.items() if not q.is_missing}
         if not found:
