@@ -35,15 +35,18 @@ from steps.step12.settings import Settings
 ROOT = Path(__file__).parents[2]
 STEPS = tuple(
     name
-    for name in (f"step{number:02}" for number in range(1, 13))
+    for name in (f"step{number:02}" for number in (*range(1, 13), 14))
     if (ROOT / "steps" / name / "server.py").exists()
 )
 # With workers or, as these names say, without: then the loop itself calls the handlers.
-IN_LOOP = tuple(f"{step}-0" for step in ("step10", "step11", "step12") if step in STEPS)
+IN_LOOP = tuple(f"{step}-0" for step in STEPS[9:])
 DESIGNS = STEPS + IN_LOOP
 CLOSING = STEPS[:2]  # close after each response
 KEEPING = DESIGNS[2:]  # keep the connection
-REACTORS = DESIGNS[8:]  # never block; the whole checklist holds
+ON_THE_WIRE = DESIGNS[8:]  # never block; the whole checklist holds
+REACTORS = tuple(  # and their loop is their own
+    step for step in ON_THE_WIRE if not step.startswith("step14")
+)
 DRAINING = STEPS[11:]  # finish what has begun, and wait for it
 TIMED = ("step03", "step05")  # a kept connection waits for a timeout of select()
 

@@ -12,7 +12,7 @@ from steps.http11 import CONTINUE, Request, Response
 from tests.http11.lines import LINES, Outcome
 from tests.http11.reading import GET, get
 from tests.steps.harness import (
-    REACTORS,
+    ON_THE_WIRE,
     Client,
     Running,
     request_bytes,
@@ -20,7 +20,7 @@ from tests.steps.harness import (
     wait_until,
 )
 
-every_reactor = pytest.mark.parametrize("step", REACTORS)
+every_reactor = pytest.mark.parametrize("step", ON_THE_WIRE)
 
 BEFORE = request_bytes("/before")
 AFTER = request_bytes("/after")
@@ -315,5 +315,5 @@ def is_open() -> Callable[[Running], int]:
 
 def test_the_application_is_the_steps_own() -> None:
     """The tests above replace it; here it is."""
-    with serving(REACTORS[0], app) as server:
+    with serving(ON_THE_WIRE[0], app) as server:
         assert server.client().ask("/bytes/2").body == b"xx"
