@@ -112,7 +112,9 @@ def book_plan() -> list[Plan]:
         plans += [Plan(step, n, generator="wrk") for n in LATER_CONNECTIONS]
     plans += silent_plan("lab") + silent_plan("wrk")
     plans += slow_handler_plan() + stalled_plan() + workers_plan() + deadlines_plan()
-    plans += [replace(plan, generator="wrk") for plan in in_the_loop_plan()]
+    plans += asyncio_plan() + silent_cost_plan()
+    in_the_loop = in_the_loop_plan() + asyncio_plan()
+    plans += [replace(plan, generator="wrk") for plan in in_the_loop]
     plans += peer_plan("wrk")
     return [
         replace(plan, syscalls=counts_syscalls(plan)) for plan in dict.fromkeys(plans)
@@ -149,11 +151,13 @@ def tour_plan() -> list[Plan]:
     ]
     for step in ("step07", "step08"):
         plans += [Plan(step, 10), Plan(step, 10, silent=900)]
-    plans += stalled_plan() + workers_plan() + deadlines_plan()
+    plans += stalled_plan() + workers_plan() + deadlines_plan() + asyncio_plan()
     headlines = [Plan(step, 100, own_mode(step)) for step in STEPS]
     return [
         replace(plan, patience=2.0 if _is_timed(plan) else 1.0, silent_cost=False)
-        for plan in headlines + [replace(plan, repeats=2) for plan in plans]
+        for plan in dict.fromkeys(
+            headlines + [replace(plan, repeats=2) for plan in plans]
+        )
     ]
 
 
@@ -215,6 +219,18 @@ def deadlines_plan() -> list[Plan]:
         Plan("step11", 10, silent=900, silent_cost=True),
         Plan("step10", 10, silent=900, manner="half"),
         Plan("step11 --header-timeout 1", 10, silent=900, manner="half"),
+    ]
+
+
+def asyncio_plan() -> list[Plan]:
+    """Two loops, ours and asyncio's, where each runs the handlers itself."""
+    return [Plan(f"{step} --workers 0", 100) for step in ("step12", "step14")]
+
+
+def silent_cost_plan() -> list[Plan]:
+    """What a silent connection costs in either of them."""
+    return [
+        Plan(step, 10, silent=900, silent_cost=True) for step in ("step12", "step14")
     ]
 
 
