@@ -1,12 +1,17 @@
 """A connection that knows what it waits for, and since when."""
 
+import contextlib
 import socket
+import struct
 from enum import IntEnum
 
 from steps.http11 import Stage
 from steps.step09.connection import LINGERING
 from steps.step10 import connection
 from steps.step11.deadlines import NEVER
+
+# For SO_LINGER: to close is to drop what is left, and to tell the client with a reset.
+ABORT = struct.pack("ii", 1, 0)
 
 
 # [phase]
@@ -43,3 +48,14 @@ class Connection(connection.Connection):
         if self._requests is None or self._requests.stage is Stage.BETWEEN:
             return Phase.IDLE
         return Phase.HEADER if self._requests.stage is Stage.HEAD else Phase.BODY
+
+    # [close]
+    def close(self) -> None:
+        """With the rest of an answer the kernel would go on for minutes: it keeps what
+        it has taken, megabytes perhaps, and asks the client whether it reads now."""
+        if self.unsent:
+            with contextlib.suppress(OSError):  # macOS, where the client has gone
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+        super().close()
+
+    # [/close]
