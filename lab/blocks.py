@@ -9,6 +9,7 @@ Numbers, in a line; from a record, or from the source:
     still_open("step11", 10, silent=900)    how many of the silent ones were, at the end
     silent_bytes("step11"), silent_cpu  memory of one, CPU of all of them together
     constant("steps/step03/server.py", "SELECT_TIMEOUT_S")
+    lines("steps/step14", "steps/app.py")   of code, without comments and docstrings
     percent(rate(…) / rate(…))          arithmetic keeps spread, unit and doubt
     compare.rate("granian", 100)        of the comparison with peers; also latency, cpu,
                                         memory, syscalls, silent_bytes, silent_cpu
@@ -62,6 +63,7 @@ from lab.listing import (
     constant,
     earlier_file,
     fenced,
+    lines_of_code,
     marked,
     read_source,
     step_files,
@@ -153,6 +155,7 @@ def _numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
         "per_request": asked(per_request),
         "percent": lambda q: replace(100 * q, unit="%"),
         "constant": lambda path, name: constant(root / path, name),
+        "lines": lambda *paths: sum(lines_of_code(root / path) for path in paths),
     }
 
 

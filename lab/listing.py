@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import difflib
+import io
 import re
 import textwrap
+import tokenize
 from pathlib import Path
 
 from lab.book import BookError
@@ -13,6 +15,10 @@ from lab.book import BookError
 #: A file that repeats less of an earlier one, which it imports, does not rewrite it.
 KEPT_BY_A_REWRITE = 0.25
 
+_NO_CODE = {
+    *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE),
+    *(tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER),
+}
 _MARKER_LINE = re.compile(r"^[ ]*# \[(?P<close>/?)(?P<name>[\w-]+)\][ ]*$")
 
 
@@ -94,6 +100,22 @@ def constant(path: Path, name: str) -> float:
             assert isinstance(number, int | float)
             return number
     raise BookError(f"no constant {name} in {path.name}")
+
+
+def lines_of_code(path: Path) -> int:
+    """How many there are in a file or a folder: no empty one, comment or docstring."""
+    if path.is_dir():
+        return sum(map(lines_of_code, path.glob("*.py")))
+    source = read_source(path)
+    counted: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in _NO_CODE:
+            counted.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str())):  # a docstring
+                counted -= {*range(node.lineno, (node.end_lineno or 0) + 1)}
+    return len(counted)
 
 
 def read_source(path: Path) -> str:

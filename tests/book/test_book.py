@@ -223,6 +223,8 @@ def test_system_calls_are_told_by_name(sources: Sources) -> None:
     [
         ('constant("steps/step02/workers.py", "POOL") * 2', "8"),
         ('1 / constant("steps/step01/server.py", "WAIT_S")', "10"),
+        ('lines("steps/step02")', "4"),
+        ('lines("steps/step01/server.py", "steps/step02/workers.py")', "4"),
         ('percent(rate("step01", 100) / rate("step02", 100))', f"100{THIN_SPACE}%"),
         ('latency("step02", 100, "p99")', f"12.5{THIN_SPACE}ms"),
         ('stat("step03", 100, "ebadf")', "7"),
