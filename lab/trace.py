@@ -14,11 +14,11 @@ Format
 
     Names are those of the table in `lab/traced.py` and, in the clients' lanes,
     `connect`, `send request`, `wait for head`, `wait for body`, `send half`, `silent`,
-    `pause`, `close`. A body that comes together with its head has no `wait for body`.
-    Calls of `select()` in a row, between which the thread did nothing although somebody
-    was ready, are one event `spin` with their number in `args.calls`. `cat` is `wait`
-    or `work`; `args.request` counts a client's requests from 1; `args.client` names a
-    client's lane.
+    `pause`, `not reading`, `close`. A body that comes together with its head has no
+    `wait for body`. Calls of `select()` in a row, between which the thread did nothing
+    although somebody was ready, are one event `spin` with their number in `args.calls`.
+    `cat` is `wait` or `work`; `args.request` counts a client's requests from 1;
+    `args.client` names a client's lane.
 
     `otherData`: `step`, `scenario` (its name) and `words` (what happens in it),
     `conclusions` (a line a request, computed from the events), `stats` (the server's
@@ -85,6 +85,8 @@ class Client:
     stays_s: float = 0.0
     #: How long it waits between an answer and its next request.
     pause_s: float = 0.0
+    #: How long after a request it begins to read the answer.
+    reads_after_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,16 @@ class Scenario:
 
 THREE = (Client(),)
 NEWCOMER = (Client(requests=2), Client(requests=1, after_s=0.06))
+#: One asks for a page that takes its time, the other does not.
+SLOW = (Client(requests=1, path="/sleep/60"), Client(requests=1, after_s=0.01))
+UNREAD = Scenario(
+    "Client 1 asks for 10 MB and begins to read them after 60 ms. Client 2 comes 30 ms "
+    "after it and sends three requests.",
+    (
+        Client(requests=1, path="/bytes/10000000", reads_after_s=0.06),
+        Client(requests=3, after_s=0.03),
+    ),
+)
 
 #: Step -> name -> scenario. The first of a step is its lesson.
 SCENARIOS: dict[str, dict[str, Scenario]] = {
@@ -173,11 +185,29 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     "step08": {
         "slow": Scenario(
             "Client 1 asks for a page that takes 60 ms; client 2 comes 10 ms after it.",
+            SLOW,
+        ),
+        "unread": UNREAD,
+    },
+    "step09": {"unread": UNREAD},
+    "step10": {
+        "slow": Scenario(
+            "Client 1 asks for a page that takes 60 ms; client 2 comes 10 ms after it.",
+            SLOW,
+        ),
+        "occupied": Scenario(
+            "Clients 1 to 4 ask for a page that takes 60 ms; client 5 comes 10 ms "
+            "after them and asks for one that takes no time.",
+            (*[Client(requests=1, path="/sleep/60")] * 4, SLOW[1]),
+        ),
+        "computing": Scenario(
+            "Clients 1 and 2 ask for a page that takes 30 ms of computing. Client 3 "
+            "comes 10 ms after them and asks twice for one that takes no time.",
             (
-                Client(requests=1, path="/sleep/60"),
-                Client(requests=1, after_s=0.01),
+                *[Client(requests=1, path="/spin/30")] * 2,
+                Client(requests=2, after_s=0.01),
             ),
-        )
+        ),
     },
 }
 
@@ -249,6 +279,9 @@ class Visit:
         """Send a request and wait for its answer; whether the server keeps on."""
         with self._doing("send request", request=number):
             sock.sendall(REQUEST.format(path=self.client.path).encode())
+        if self.client.reads_after_s:
+            with self._doing("not reading", request=number):
+                time.sleep(self.client.reads_after_s)
         received = b""
         with self._doing("wait for head", request=number):
             while b"\r\n\r\n" not in received:
@@ -405,6 +438,7 @@ def is_wait(name: str) -> bool:
         "select",
         "silent",
         "pause",
+        "not reading",
         "lock wait",
     )
 
@@ -488,6 +522,10 @@ def conclusions(trace: Trace) -> list[str]:
 def _conclusion(lanes: dict[str, list[Event]], client: str, number: int) -> str:
     events = [e for e in lanes[client] if e["args"].get("request") == number]
     waits = [e for e in events if e["name"].startswith("wait for")]
+    for slow in (e for e in events if e["name"] == "not reading"):
+        took = (_end(waits[-1]) - _end(slow)) / 1000
+        text = f"not read for {slow['dur'] / 1000:.0f} ms, then in {took:.1f} ms"
+        return f"{text}; the kernel took {_sent(lanes, client)}"
     total = (_end(waits[-1]) - events[0]["ts"]) / 1000
     if total < GAP_MS:
         return f"answered in {total:.1f} ms"
@@ -525,6 +563,26 @@ def _conclusion(lanes: dict[str, list[Event]], client: str, number: int) -> str:
     return text
 
 
+def _sent(lanes: dict[str, list[Event]], client: str) -> str:
+    """How many bytes the server's calls gave the kernel for this client, and when."""
+    sends = sorted(
+        (event["ts"], lane, event["name"], event["args"]["bytes"])
+        for lane, events in lanes.items()
+        for event in events
+        if event["args"].get("client") == client
+        and event["name"] in ("send head", "send body", "send both", "wait to send")
+        and event["args"]["bytes"]
+    )
+    parts: list[str] = []
+    for ts, lane, name, count in sends:
+        later = (ts - sends[0][0]) / 1000
+        when = f"{later:.0f} ms later" if parts else "at once"
+        if name == "wait to send":
+            when = f"while {lane} waited"
+        parts.append(f"{count:,} bytes {when}")
+    return ", ".join(parts)
+
+
 def _main(events: Sequence[Event], gap: Event) -> list[Event]:
     """Those of one name that fill most of a gap, longest first."""
     found: dict[str, float] = {}
@@ -546,6 +604,8 @@ def _described(events: Sequence[Event]) -> str:
             return "waiting for a job"
         case "wait to receive":
             return f"waiting to receive from {args['client']}"
+        case "wait to send":
+            return f"waiting for {args['client']} to read"
         case "handler":
             return f"in the handler of {args['target']}"
         case "spin":

@@ -10,6 +10,8 @@ in the standard library by something that does the same and notes it.
 | the listener's `accept()`     | `accept`                                             |
 | a connection's `recv()`       | `receive`; `wait to receive` if nothing was there    |
 | a connection's `sendall()`    | `send head`, `send body`, `send both`                |
+|                               | then `wait to send` what the kernel had no room for  |
+| its `send()`, `sendmsg()`     | the same; `bytes` is what the kernel took            |
 | a connection's `close()`      | `close`; its `shutdown()`: `shut down`               |
 | `queue.SimpleQueue` put, get  | `hand over`, `wait for a job`                        |
 | `os.write`, `os.read` (pipe)  | `wake`, `drain`                                      |
@@ -41,8 +43,8 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from fcntl import ioctl
 from typing import Any
 
@@ -53,6 +55,8 @@ from steps.http11 import Request, Response
 #: linux/sockios.h: bytes in the send queue, and those of them that were never sent.
 SIOCOUTQ = 0x5411
 SIOCOUTQNSD = 0x894B
+#: So much of what is sent tells which part of a response it is.
+PART_BYTES = 4096
 #: How often the kernel is asked whether it still holds bytes back.
 QUEUE_POLL_S = 0.000_25
 
@@ -236,14 +240,45 @@ class TracedSocket(socket.socket):
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         name = self.notes.name_of(self)
         start = now()
+        sent = 0
         try:
-            super().sendall(data, flags)
+            with suppress(BlockingIOError):
+                sent = super().send(data, flags | socket.MSG_DONTWAIT)
         finally:
-            what = f"send {part_of_a_response(bytes(data))}"
+            what = f"send {part_of_a_response(bytes(data[:PART_BYTES]))}"
             queued = send_queue(self)
-            self.notes.note(what, start, client=name, bytes=len(data), **queued)
-        if queued.get("unsent"):
+            self.notes.note(what, start, client=name, bytes=sent, **queued)
+        if sent < len(data):
+            start = now()
+            try:
+                super().sendall(memoryview(data)[sent:], flags)
+            finally:
+                rest = len(data) - sent
+                self.notes.note("wait to send", start, client=name, bytes=rest)
+        elif queued.get("unsent"):
             self.notes.watch_queue(self, client=name, **queued)
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        return self._noted([data], lambda: super(TracedSocket, self).send(data, flags))
+
+    def sendmsg(self, buffers: Any, *rest: Any) -> int:
+        buffers = list(buffers)
+        return self._noted(
+            buffers, lambda: super(TracedSocket, self).sendmsg(buffers, *rest)
+        )
+
+    def _noted(self, buffers: Sequence[Any], send: Callable[[], int]) -> int:
+        """What `send` sends of the buffers, for it may be less than all."""
+        first = b"".join(bytes(each[:PART_BYTES]) for each in buffers[:2])
+        name = self.notes.name_of(self)
+        start = now()
+        sent = 0
+        try:
+            sent = send()
+        finally:
+            what = f"send {part_of_a_response(first)}"
+            self.notes.note(what, start, client=name, bytes=sent, **send_queue(self))
+        return sent
 
     def shutdown(self, how: int, /) -> None:
         start = now()
@@ -293,20 +328,27 @@ class TracedSelector(selectors.DefaultSelector):
         self, timeout: float | None = None
     ) -> list[tuple[selectors.SelectorKey, int]]:
         self.notes.waiting.set()
-        watched = self.notes.named(k.fd for k in self.get_map().values())
+        watched = self._named((key, key.events) for key in self.get_map().values())
         start = now()
         ready = super().select(timeout)
-        named = self.notes.named(key.fd for key, _ in ready)
-        self.notes.note("select", start, watched=watched, ready=named)
+        self.notes.note("select", start, watched=watched, ready=self._named(ready))
         return ready
+
+    def _named(self, keys: Iterable[tuple[selectors.SelectorKey, int]]) -> list[str]:
+        return [
+            name + (" to send" if events == selectors.EVENT_WRITE else "")
+            for key, events in keys
+            for name in self.notes.named([key.fd])
+        ]
 
 
 class TracedQueue(queue.SimpleQueue[Any]):
     notes: Recorder
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        # Named before, for the worker may close it at once.
-        client = self.notes.name_of(getattr(item, "sock", None))
+        # Named before, for the worker may close it at once. With its request: a tuple.
+        owner = item[0] if isinstance(item, tuple) else item
+        client = self.notes.name_of(getattr(owner, "sock", None))
         start = now()
         super().put(item, block, timeout)
         if client:
@@ -360,7 +402,6 @@ def traced_app(recorder: Recorder, app: Application) -> Application:
 def serve(step: str, workers: int) -> None:
     """Serve, traced, until standard input ends; see the protocol above."""
     recorder = Recorder()
-    module = importlib.import_module(f"steps.{step}.server")
     plain = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
     listener = TracedSocket(recorder, plain)
     recorder.names[listener.fileno()] = "listener"
@@ -377,6 +418,8 @@ def serve(step: str, workers: int) -> None:
     watcher = threading.Thread(target=recorder.watch_queues)
     watcher.start()
     with tracing(recorder):
+        # Not before: it may import a name that is replaced.
+        module = importlib.import_module(f"steps.{step}.server")
         server = module.Server(listener, traced_app(recorder, app), workers)
         threading.Thread(target=attend, daemon=True).start()
         server.run()

@@ -134,6 +134,59 @@ def test_step04_spins_while_its_worker_waits_for_another_client() -> None:
     assert re.search(r"calling select\(\) [\d,]+ times for nothing", told)
 
 
+SIZE = 20_000_000
+UNREAD = (
+    Client(requests=1, path=f"/bytes/{SIZE}", reads_after_s=0.2),
+    Client(requests=REQUESTS, after_s=0.1),
+)
+
+
+def test_step08_waits_for_a_client_to_read() -> None:
+    recorded = trace.record("step08", Scenario("", UNREAD))
+    lanes = trace.lanes_of(recorded)
+    (waiting,) = named(lanes["loop"], "wait to send")
+    (took,) = (e for e in named(lanes["loop"], "send both") if e["args"]["bytes"] > 500)
+    assert took["args"]["bytes"] + waiting["args"]["bytes"] > SIZE
+    (not_reading,) = named(lanes["client 1"], "not reading")
+    assert end(waiting) > end(not_reading)
+    # All that client 2 asks for, it gets after that.
+    others = [e for e in named(lanes["loop"], "send both") if e is not took]
+    assert [e for e in others if start(e) < end(waiting)] == []
+    told = "\n".join(recorded["otherData"]["conclusions"])
+    assert "loop waiting for client 1 to read" in told
+    assert re.search(r"bytes at once, [\d,]+ bytes while loop waited", told)
+
+
+def test_step09_watches_for_room_and_serves_others() -> None:
+    recorded = trace.record("step09", Scenario("", UNREAD))
+    lanes = trace.lanes_of(recorded)
+    loop = lanes["loop"]
+    (not_reading,) = named(lanes["client 1"], "not reading")
+    sends = [e for e in loop if e["args"].get("bytes", 0) > 500]
+    assert sum(e["args"]["bytes"] for e in sends) > SIZE
+    assert [e["name"] for e in sends] == ["send both"] + ["send body"] * (
+        len(sends) - 1
+    )
+    first, second = sends[:2]
+    assert end(first) < end(not_reading) < start(second)
+    between = [e for e in loop if end(first) <= start(e) < start(second)]
+    for asked in named(between, "select"):
+        assert "client 1 to send" in asked["args"]["watched"]
+    assert len(named(between, "send both")) == REQUESTS  # client 2's
+    told = "\n".join(recorded["otherData"]["conclusions"])
+    assert re.search(r"bytes at once, [\d,]+ bytes \d+ ms later", told)
+
+
+def test_step10_hands_requests_over_and_no_sockets() -> None:
+    lanes = play("step10", clients=(Client(requests=REQUESTS, path="/sleep/5"),))
+    assert len(named(lanes["loop"], "hand over")) == REQUESTS
+    for lane, events in lanes.items():
+        if lane.startswith("worker"):
+            names = {e["name"] for e in events}
+            assert names <= {"wait for a job", "handler", "wake"}
+    assert len(named(lanes["loop"], "drain")) >= REQUESTS  # it slept each time
+
+
 @pytest.mark.parametrize(("step", "name"), IN_BOOK)
 def test_server_and_clients_agree(step: str, name: str) -> None:
     scenario = SCENARIOS[step][name]
