@@ -9,6 +9,7 @@ Numbers, in a line; from a record, or from the source:
     still_open("step11", 10, silent=900)    how many of the silent ones were, at the end
     silent_bytes("step11"), silent_cpu  memory of one, CPU of all of them together
     constant("steps/step03/server.py", "SELECT_TIMEOUT_S")
+    setting("idle_timeout")             the default of a flag of step 12
     lines("steps/step14", "steps/app.py")   of code, without comments and docstrings
     percent(rate(…) / rate(…))          arithmetic keeps spread, unit and doubt
     compare.rate("granian", 100)        of the comparison with peers; also latency, cpu,
@@ -82,6 +83,7 @@ from lab.record import (
 )
 from lab.tables import Row, Table, cell
 from lab.versus import SHEETS, Versus
+from steps.step12.settings import Settings
 
 TRANSCRIPTS = ROOT / "docs" / "transcripts"
 TRACES = ROOT / "docs" / "measurements" / "traces"
@@ -155,8 +157,15 @@ def _numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
         "per_request": asked(per_request),
         "percent": lambda q: replace(100 * q, unit="%"),
         "constant": lambda path, name: constant(root / path, name),
+        "setting": _setting,
         "lines": lambda *paths: sum(lines_of_code(root / path) for path in paths),
     }
+
+
+def _setting(name: str) -> str:
+    """The default of a flag, such as "10" or "1 000 000"."""
+    default = getattr(Settings(), name)
+    return f"{default:,.15g}".replace(",", THIN_SPACE)
 
 
 # -- blocks -------------------------------------------------------------------

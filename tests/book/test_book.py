@@ -230,6 +230,8 @@ def test_system_calls_are_told_by_name(sources: Sources) -> None:
         ('stat("step03", 100, "ebadf")', "7"),
         ('rate("step03", 100) * latency("step03", 100)', "100"),
         ("12345.5", f"12{THIN_SPACE}345.5"),
+        ('setting("grace")', "10"),
+        ('setting("max_body_bytes")', f"1{THIN_SPACE}048{THIN_SPACE}576"),
     ],
 )
 def test_numbers_are_printed_as_a_sentence_needs_them(
