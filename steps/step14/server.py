@@ -1,13 +1,13 @@
 """It has a name: the same server on asyncio, which has most of its parts.
 
-What it does: asyncio's loop has the selector, the sockets, the output buffers and the
-timers. What is left to write is what a connection does when bytes come, when they
-cannot go, when a handler has answered, and when time is up.
+What it does: asyncio's loop has the selector, the sockets, the output buffers, the
+timers and the way back from a thread. What is left to write is what a connection does
+when bytes come, when they cannot go, when a handler has answered, and when time is up.
 
-What it costs: a transport, a protocol and a timer for each connection, and a look at
-each by Python for each event. Some of what step 12 has is not to be had: accepting
-cannot be paused, so whoever is too many is told so, with a 503. --wsgi and --access-log
-are left out, for they would be the same again.
+What it costs: a transport, a protocol and a timer for each connection, and several
+calls of Python for each event. What the kernel does not take of an answer at once is
+copied, up to Python 3.11. --wsgi and --access-log would be the same again, and are left
+out.
 
 See it work:
     python -m steps.step14 --workers 4 --header-timeout 2
@@ -16,17 +16,21 @@ See it work:
 
 import asyncio
 import contextlib
+import logging
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from steps.app import Application
-from steps.command import BACKLOG
+from steps.app import Application, answer
+from steps.http11 import Request, Response
 from steps.step11.connection import Phase
 from steps.step11.server import LINGER_TIMEOUT_S
+from steps.step12.acceptor import OVERLOAD, OVERLOAD_PAUSE_S
 from steps.step12.server import DRAIN_IDLE_S
 from steps.step12.settings import Settings
 from steps.step14.connection import Connection
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -53,6 +57,7 @@ class Server:
         """ValueError for settings that are not to be had here."""
         if settings.wsgi or settings.access_log:
             raise ValueError("--wsgi and --access-log are to be had in step12")
+        listener.setblocking(False)
         self.stats = Stats()
         self.app = app
         self.settings = settings
@@ -65,12 +70,14 @@ class Server:
             Phase.LINGER: LINGER_TIMEOUT_S,
         }
         self.executor = ThreadPoolExecutor(workers, "worker") if workers else None
-        self.connections: set[Connection] = set()
         self.is_draining = False
         self.loop = asyncio.new_event_loop()
-        self._drain = asyncio.Event()
-        self._drained = asyncio.Event()
         self._listener = listener
+        self._is_watched = False
+        self._connections: set[Connection] = set()
+        self._with_workers = 0  # requests, also of clients that have gone
+        self._drain = asyncio.Event()
+        self._closed = asyncio.Event()  # a connection, since it was cleared
 
     # [run]
     def run(self) -> None:
@@ -84,37 +91,95 @@ class Server:
                 self.executor.shutdown(wait=False, cancel_futures=True)
 
     async def _serve(self) -> None:
-        acceptor = await self.loop.create_server(
-            lambda: Connection(self), sock=self._listener, backlog=BACKLOG
-        )
+        self._watch()
         await self._drain.wait()
-        acceptor.close()
+        self._accept()  # those that the kernel has accepted are ours
         self.is_draining = True
+        self.loop.remove_reader(self._listener)
+        self._listener.close()
         self.allowed_s[Phase.IDLE] = DRAIN_IDLE_S
-        for connection in list(self.connections):
+        for connection in self._connections:
             connection.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.grace):
-                while self.connections:
-                    self._drained.clear()
-                    await self._drained.wait()
-        for connection in list(self.connections):
-            connection.transport.abort()
+                while self._connections:
+                    self._closed.clear()
+                    await self._closed.wait()
+        for connection in self._connections:
+            connection.abort()
         await asyncio.sleep(0)  # one round, in which they hear of it
 
     def stop(self) -> None:
-        """`loop.add_signal_handler` would do for a loop in the main thread."""
         with contextlib.suppress(RuntimeError):  # it is over
             self.loop.call_soon_threadsafe(self._drain.set)
 
     # [/run]
 
-    def opened(self, connection: Connection) -> None:
-        self.connections.add(connection)
-        self.stats.accepted += 1
-        self.stats.open = len(self.connections)
+    # [accept]
+    def _watch(self) -> None:
+        if not self.is_draining and not self._is_watched:
+            self._is_watched = True
+            self.loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        """`create_server()` would do it in one line, but knows no limit, and tries on
+        when descriptors have run out, with a traceback for each time."""
+        try:
+            while self._has_room():
+                sock, _ = self._listener.accept()
+                connection = Connection(self)
+                self._connections.add(connection)
+                self.stats.accepted += 1
+                self.stats.open = len(self._connections)
+                self.loop.create_task(self._connect(connection, sock))
+        except BlockingIOError:
+            return  # all are accepted
+        except OSError as error:
+            if error.errno not in OVERLOAD:
+                return  # that client has gone already
+            log.warning("no room for another connection: %s", error.strerror)
+            self.loop.call_later(OVERLOAD_PAUSE_S, self._watch)
+        self._is_watched = False
+        self.loop.remove_reader(self._listener)
+
+    async def _connect(self, connection: Connection, sock: socket.socket) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: connection, sock)
+        except OSError:  # macOS: it has gone already
+            sock.close()
+            self.closed(connection)
+
+    def _has_room(self) -> bool:
+        return len(self._connections) < self.settings.max_connections
 
     def closed(self, connection: Connection) -> None:
-        self.connections.discard(connection)
-        self.stats.open = len(self.connections)
-        self._drained.set()
+        self._connections.discard(connection)
+        self.stats.open = len(self._connections)
+        self._closed.set()
+        self._watch()  # there is room again
+
+    # [/accept]
+
+    # [workers]
+    def submit(self, connection: Connection, request: Request) -> bool:
+        """Whether there is room for it. No more wait than there may be connections,
+        though handlers may run on whose clients have gone."""
+        if self._with_workers >= self.settings.max_connections:
+            return False
+        assert self.executor is not None
+        self._with_workers += 1
+        self.executor.submit(self._work, connection, request)
+        return True
+
+    def _work(self, connection: Connection, request: Request) -> None:
+        response = answer(self.app, request)
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self.loop.call_soon_threadsafe(self._deliver, connection, request, response)
+
+    def _deliver(
+        self, connection: Connection, request: Request, response: Response
+    ) -> None:
+        self._with_workers -= 1
+        connection.deliver(request, response)
+
+    # [/workers]
