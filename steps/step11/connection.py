@@ -38,6 +38,7 @@ class Connection(connection.Connection):
         self.phase: Phase | None = None  # the one that the deadline is for
         self.moved_before = 0  # bytes that had been moved when it began
 
+    # [phase-now]
     def phase_now(self) -> Phase:
         if self.unsent:
             return Phase.WRITE
@@ -49,10 +50,12 @@ class Connection(connection.Connection):
             return Phase.IDLE
         return Phase.HEADER if self._requests.stage is Stage.HEAD else Phase.BODY
 
+    # [/phase-now]
+
     # [close]
     def close(self) -> None:
         """With the rest of an answer the kernel would go on for minutes: it keeps what
-        it has taken, megabytes perhaps, and asks the client whether it reads now."""
+        it has taken, and asks the client again and again whether it reads now."""
         if self.unsent:
             with contextlib.suppress(OSError):  # macOS, where the client has gone
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)

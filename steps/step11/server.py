@@ -31,6 +31,9 @@ from steps.step11.deadlines import NEVER, TICK_S, Deadlines, Timeouts
 
 # Bytes for which a body, or the reading of an answer, is given a second more.
 LEAST_RATE = 1000
+# What the kernel takes of an answer before the client has room for it. Without a bound,
+# megabytes go at once, and then it is minutes before a slow client is seen to read.
+MAX_NOT_SENT_BYTES = 65_536
 # How long what comes after the last answer is thrown away, in seconds.
 LINGER_TIMEOUT_S = 2.0
 
@@ -60,6 +63,9 @@ class Server:
     ) -> None:
         listener.setblocking(False)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_NOT_SENT_BYTES
+        )
         self.stats = Stats()
         self._listener = listener
         self._app = app
@@ -87,7 +93,8 @@ class Server:
             self._selector.register(readable, selectors.EVENT_READ)
         try:
             while not self._stop.is_set:
-                timeout = self._timeout() if self._pool.may_sleep() else 0
+                looked = self._clock()
+                timeout = self._timeout(looked) if self._pool.may_sleep() else 0
                 ready = self._selector.select(timeout)
                 self._now = self._clock()
                 for key, _ in ready:
@@ -98,15 +105,15 @@ class Server:
                     elif key.fileobj is self._pool.wake_pipe:
                         self._pool.wake_pipe.drain()
                 self._deliver()
-                self._expire()
+                self._expire(looked)
                 self._pool.hand_over()
         finally:
             self._close()
 
-    def _timeout(self) -> float | None:
+    def _timeout(self, now: float) -> float | None:
         """How long to sleep if nothing is ready, in seconds; None: for ever."""
         next_look = self._deadlines.next_look
-        return None if next_look == NEVER else max(0, next_look - self._clock())
+        return None if next_look == NEVER else max(0, next_look - now)
 
     def _ready(self, connection: Connection) -> None:
         """The selector says that its client has sent, or has read."""
@@ -201,8 +208,11 @@ class Server:
             connection.moved_before = connection.moved
             self._deadlines.set(connection, self._now + self._allowed_s[phase])
 
-    def _expire(self) -> None:
-        for connection in self._deadlines.pop_expired(self._now):
+    def _expire(self, looked: float) -> None:
+        """Late is whose time was over when the selector was asked, at `looked`, and who
+        was not ready even so. What came in time may have had to wait: for a handler in
+        the loop, or while the process was stopped."""
+        for connection in self._deadlines.pop_expired(looked):
             phase = connection.phase
             if phase is Phase.BODY or phase is Phase.WRITE:
                 earned_s = (connection.moved - connection.moved_before) / LEAST_RATE

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 
 from steps.step10.server import MAX_ACCEPTS
+from steps.step11.server import MAX_NOT_SENT_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,9 @@ class Acceptor:
     ) -> None:
         listener.setblocking(False)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_NOT_SENT_BYTES
+        )
         self._listener = listener
         self.paused_until = 0.0  # on the clock
         self._selector = selector

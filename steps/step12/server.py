@@ -32,7 +32,7 @@ from steps.step12.access_log import AccessLog
 from steps.step12.body import SpoolingGatherer
 from steps.step12.connection import Answer, Connection
 from steps.step12.settings import Settings
-from steps.step12.workers import WorkerPool
+from steps.step12.workers import Gone, WorkerPool
 from steps.step12.wsgi import Gateway, load
 
 # How long a client that is idle when a drain begins may still send a request: it may
@@ -107,7 +107,8 @@ class Server:
         try:
             while not self._is_drained():
                 self._acceptor.watch(self._can_accept())
-                timeout = self._timeout() if self._pool.may_sleep() else 0
+                looked = self._clock()
+                timeout = self._timeout(looked) if self._pool.may_sleep() else 0
                 ready = self._selector.select(timeout)
                 self._now = self._clock()
                 for key, _ in ready:
@@ -122,18 +123,18 @@ class Server:
                     if len(self._advanced) >= MAX_BATCH:
                         self._settle_all()
                 self._deliver()
-                self._expire()
                 self._settle_all()
+                self._expire(looked)
                 self._pool.hand_over()
         finally:
             self._close()
 
-    def _timeout(self) -> float | None:
+    def _timeout(self, now: float) -> float | None:
         """How long to sleep if nothing is ready, in seconds; None: for ever."""
         next_look = min(self._deadlines.next_look, self._drain_ends)
         if self._now < self._acceptor.paused_until:
             next_look = min(next_look, self._acceptor.paused_until)
-        return None if next_look == NEVER else max(0, next_look - self._clock())
+        return None if next_look == NEVER else max(0, next_look - now)
 
     def _ready(self, connection: Connection) -> None:
         """The selector says that its client has sent, or has read."""
@@ -183,6 +184,7 @@ class Server:
         """Send the answers of this round, one behind the other: the first of them wakes
         who waits for it, and the others find them awake. That makes a quarter more
         requests a second where the clients are on the same machine."""
+        self._now = self._clock()  # what handlers took is not their clients'
         for connection in self._advanced:
             if connection in self._connections:  # it has not been dropped since
                 self._settle(connection)
@@ -244,7 +246,10 @@ class Server:
     def _send_in_loop(self, connection: Connection, data: bytes) -> None:
         """What `write()` does where there are no workers."""
         self._answered(connection, data, None)
-        connection.flush()
+        try:
+            connection.flush()
+        except OSError:
+            raise Gone from None
 
     def _send_in_worker(self, connection: Connection, data: bytes) -> None:
         self._pool.send(connection, data)
@@ -269,11 +274,15 @@ class Server:
             connection.moved_before = connection.moved
             self._deadlines.set(connection, self._now + self._allowed_s[phase])
 
-    def _expire(self) -> None:
-        for connection in self._deadlines.pop_expired(self._now):
+    def _expire(self, looked: float) -> None:
+        """Late is whose time was over when the selector was asked, at `looked`, and who
+        was not ready even so. What came in time may have had to wait: for a handler in
+        the loop, or while the process was stopped."""
+        for connection in self._deadlines.pop_expired(looked):
             phase = connection.phase
             if phase is Phase.BODY or phase is Phase.WRITE:
                 earned_s = (connection.moved - connection.moved_before) / LEAST_RATE
+                earned_s = min(earned_s, self._allowed_s[phase])  # see step 11
                 if earned_s > TICK_S:
                     connection.moved_before = connection.moved
                     self._deadlines.set(connection, connection.deadline + earned_s)
@@ -281,13 +290,12 @@ class Server:
             self.stats.expired += 1
             if phase is Phase.HEADER or phase is Phase.BODY:
                 connection.refuse(BadRequest(408, f"the {phase.name.lower()} is late"))
-                self._advance(connection)
+                self._settle(connection)
             elif phase is Phase.HANDLER and not connection.begun:
-                connection.busy = (
-                    False  # its worker goes on, and nobody wants the result
-                )
+                # Its worker goes on; nobody will want the result.
+                connection.busy = False
                 connection.refuse(BadRequest(503, "the handler is late"))
-                self._advance(connection)
+                self._settle(connection)
             else:
                 self._drop(connection)
 

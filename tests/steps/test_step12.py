@@ -160,7 +160,8 @@ def test_a_drain_finishes_what_has_begun(workers: str) -> None:
 
         def nobody_listens() -> bool:
             try:
-                Client(port).close()
+                with Client() as other:
+                    other.connect(port)
             except ConnectionRefusedError:
                 return True
             return False
@@ -238,7 +239,8 @@ def test_a_second_signal_ends_it_at_once() -> None:
 
         def is_refused() -> bool:
             try:
-                Client(port).close()
+                with Client() as other:
+                    other.connect(port)
             except ConnectionRefusedError:
                 return True
             return False

@@ -878,7 +878,7 @@ def endless(piece: bytes = b"x" * 10_000) -> Generator[bytes, None, None]:
     [
         ("whole", [b"a", b"b"], [], {}),
         ("announced", [b"a", b"b"], [("Content-Length", "2")], {}),
-        ("long", [b"a" * 100_000] * 3, [], {}),
+        ("long", [b"a" * 20_000] * 3, [], {}),  # and not read: the kernel takes it
         ("long and announced", [b"a" * 100_000], [("Content-Length", "100000")], {}),
         ("too long", [b"a", b"b"], [("Content-Length", "1")], {}),
         ("too short", [b"a", b"b"], [("Content-Length", "3")], {}),
