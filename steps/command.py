@@ -11,7 +11,7 @@ import sys
 import threading
 import typing
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from steps.app import Application, app
 
@@ -23,6 +23,8 @@ STOP_WAIT_S = 3.0
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}
 
 log = logging.getLogger(__name__)
+
+AnyServer = TypeVar("AnyServer")
 
 
 class Server(Protocol):
@@ -53,30 +55,7 @@ def main(
     A second signal ends it at once. SIGUSR1 logs the server's stats in one line.
     settings_class: a dataclass; each of its fields is a flag.
     """
-    parser = make_parser(name, least_workers)
-    if settings_class is not None:
-        add_flags(parser, settings_class)
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        listener = listen(arguments.host, arguments.port)
-    except OSError as error:
-        sys.exit(f"{name}: {explain(error, arguments.host, arguments.port)}")
-
-    # Blocked in this thread and so in all that it starts, a signal waits for sigwait().
-    # A handler would have to run in this thread, and the kernel may wake another.
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-
-    wait_s = STOP_WAIT_S
-    options: list[Any] = [arguments.workers]
-    if settings_class is not None:
-        settings = read_flags(arguments, settings_class)
-        options.append(settings)
-        wait_s += getattr(settings, "grace", 0)
-    try:
-        server = server_class(listener, app, *options)
-    except ValueError as error:
-        sys.exit(f"{name}: {error}")
+    server, url, wait_s = make_server(name, server_class, settings_class, least_workers)
     status = 0
 
     def run() -> None:
@@ -96,7 +75,7 @@ def main(
 
     thread = threading.Thread(target=run, name="server", daemon=True)
     thread.start()
-    print(f"{name} listening on {url_of(listener)}", flush=True)
+    print(f"{name} listening on {url}", flush=True)
     wait_for_signal()
     server.stop()
     watchdog = threading.Timer(wait_s, wake_main)
@@ -106,6 +85,41 @@ def main(
     sys.stdout.flush()
     # Not sys.exit(), which waits for threads; an application may have made some.
     os._exit(status)
+
+
+def make_server(
+    name: str,
+    server_class: Callable[..., AnyServer],
+    settings_class: type[Any] | None,
+    least_workers: int,
+) -> tuple[AnyServer, str, float]:
+    """A server as the command line says, which does not run yet; the URL that it
+    listens on; and for how many seconds it may go on after `stop()`."""
+    parser = make_parser(name, least_workers)
+    if settings_class is not None:
+        add_flags(parser, settings_class)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        listener = listen(arguments.host, arguments.port)
+    except OSError as error:
+        sys.exit(f"{name}: {explain(error, arguments.host, arguments.port)}")
+    url = url_of(listener)
+
+    # Blocked in this thread and so in all that it starts, a signal waits for sigwait().
+    # A handler would have to run in this thread, and the kernel may wake another.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    wait_s = STOP_WAIT_S
+    options: list[Any] = [arguments.workers]
+    if settings_class is not None:
+        settings = read_flags(arguments, settings_class)
+        options.append(settings)
+        wait_s += getattr(settings, "grace", 0)
+    try:
+        return server_class(listener, app, *options), url, wait_s
+    except ValueError as error:
+        sys.exit(f"{name}: {error}")
 
 
 def wake_main() -> None:

@@ -1,0 +1,320 @@
+"""Every core: processes that share a port, and a supervisor that keeps them.
+
+What it does: each process is the server of step 12, with its own epoll, its own GIL and
+its own copy of the application. All listen on one port (SO_REUSEPORT), each on a socket
+of its own, and the kernel deals new connections out among them. One that dies is
+replaced. SIGHUP replaces them one after the other, and no connection is lost by it.
+
+What it costs: memory, once for each process. They share nothing: no cache, no limit
+(--max-connections is each one's), and no work: a connection stays with the process that
+it was dealt to, be that one busy and the others idle. On macOS the kernel does not deal
+them out: one process gets them all.
+
+See it work:
+    python -m steps.step13 --processes 2 &
+    kill -HUP $!                   # two new processes
+    pkill -KILL -P $! --oldest     # and another for the one that dies
+"""
+
+import json
+import logging
+import math
+import os
+import selectors
+import signal
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+from steps.app import Application
+from steps.command import BACKLOG, STOP_WAIT_S, url_of
+from steps.step12.server import Stats
+from steps.step13.backoff import Backoff
+from steps.step13.process import DRAIN, READY, STATS, Process, serve
+from steps.step13.settings import Settings
+
+SIGNALS = {
+    *(signal.SIGTERM, signal.SIGINT),  # drain; and the second one, end at once
+    *(signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD),  # reload; stats; one has died
+}
+# If there will be no process for so long, clients had better be dealt to the others.
+CLOSING_PAUSE_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+# [slot]
+@dataclass(eq=False)
+class Slot:
+    """A listening socket, and the processes that accept from it, one after another.
+
+    The supervisor makes the socket and keeps it open, so that its queue outlives the
+    process: the next one accepts what is in it. If the process alone had it, each
+    connection in the queue would be reset when the process ends.
+    """
+
+    listener: socket.socket
+    serving: Process | None = None
+    starting: Process | None = None  # to serve in place of that one; not ready yet
+    backoff: Backoff = field(default_factory=Backoff)
+    due: float = 0.0  # on the clock: when to start one, if there is none
+
+    @property
+    def is_vacant(self) -> bool:
+        return not (self.serving or self.starting)
+
+
+# [/slot]
+
+
+class Server:
+    """Supervise processes that serve `app`, or a WSGI application.
+
+    Other steps have a `stop()` and `stats`; here it is signals that stop, and that ask
+    for stats. `run()` is for the main thread, and there must be no other: what a thread
+    holds when a process forks, a lock above all, nobody lets go of in the new one.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        app: Application,
+        workers: int = 4,
+        settings: Settings = Settings(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # It could be made, so nobody else has this port. Another server that says
+        # SO_REUSEPORT could be given a share of our clients, and neither would know.
+        self._url = url_of(listener)
+        self._address = listener.getsockname()[:2]
+        self._family = listener.family
+        listener.close()
+        self._app = app
+        self._workers = workers
+        self._settings = settings
+        self._clock = clock
+        self._slots = [Slot(self._listen()) for _ in range(settings.processes)]
+        self._processes: dict[Process, Slot] = {}
+        self._to_renew: deque[Slot] = deque()
+        self._has_listened = False
+        self._is_stopping = False
+        self._status = 0
+        self._asked: set[Process] = set()  # for their stats
+        self._totals: Counter[str] = Counter()
+        self._selector = selectors.DefaultSelector()
+        self._signals, self._signal_writer = socket.socketpair()
+
+    def _listen(self) -> socket.socket:
+        return socket.create_server(
+            self._address, family=self._family, backlog=BACKLOG, reuse_port=True
+        )
+
+    # [run]
+    def run(self) -> int:
+        """Until signals have ended it, and then every process; the exit code."""
+        for end in self._signals, self._signal_writer:
+            end.setblocking(False)
+        # The handlers do nothing. That a signal has come can be read from a socket.
+        signal.set_wakeup_fd(self._signal_writer.fileno())
+        for each in SIGNALS:
+            signal.signal(each, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        self._selector.register(self._signals, selectors.EVENT_READ)
+        while self._processes or not self._is_stopping:
+            self._start_what_is_due()
+            for key, _ in self._selector.select(self._timeout()):
+                if key.data is not None:
+                    self._hear(key.data)
+                    continue
+                for number in self._signals.recv(4096):
+                    self._obey(number)
+            self._bury()
+            for process in self._processes:
+                if process.kill_at <= self._clock():
+                    process.kill()
+        return self._status
+
+    def _timeout(self) -> float | None:
+        times = [process.kill_at for process in self._processes]
+        if not self._is_stopping:
+            times += [slot.due for slot in self._slots if slot.is_vacant]
+        next_look = min(times, default=math.inf)
+        return None if next_look == math.inf else max(0.0, next_look - self._clock())
+
+    def _obey(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            self._to_renew = deque(self._slots)
+            for slot in self._slots:
+                slot.due = 0.0  # what it died of may have been mended
+        elif number == signal.SIGUSR1:
+            self._ask_for_stats()
+        elif number != signal.SIGCHLD:
+            if self._is_stopping:
+                for process in self._processes:
+                    process.kill()
+            self._stop()
+
+    # [/run]
+
+    # [start]
+    def _start_what_is_due(self) -> None:
+        if self._is_stopping:
+            return
+        for slot in self._slots:
+            if slot.is_vacant and slot.due <= self._clock():
+                self._start(slot)
+        # One at a time: when each slot has its process, and no old one is left.
+        if self._to_renew and {s.serving for s in self._slots} == {*self._processes}:
+            self._start(self._to_renew.popleft())
+
+    def _start(self, slot: Slot) -> None:
+        try:
+            if slot.listener.fileno() == -1:
+                slot.listener = self._listen()
+            process = self._fork(slot.listener)
+        except OSError as error:  # no memory, or no descriptors
+            pause_s = slot.backoff.pause_s(lived_s=0)
+            log.warning("step13: no process can be made: %s", error.strerror)
+            slot.due = self._clock() + pause_s
+            return
+        slot.starting = process
+        self._processes[process] = slot
+        self._selector.register(process.channel, selectors.EVENT_READ, process)
+
+    def _fork(self, listener: socket.socket) -> Process:
+        ours, its = socket.socketpair()
+        # Until it lets go of our socket, the new process would tell us of its signals.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    ours.close()
+                    self._let_go(listener)
+                    serve(listener, its, self._app, self._workers, self._settings)
+                finally:
+                    os._exit(1)
+        finally:
+            its.close()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        ours.setblocking(False)
+        return Process(pid, ours)
+
+    def _let_go(self, listener: socket.socket) -> None:
+        """In the new process: of what is not its own. If it kept an end of a channel,
+        who is at the other would not see that the supervisor dies. If it kept another
+        slot's listener, that would go on listening when nobody accepts any more.
+
+        The signals' handlers stay, and do nothing: Ctrl-C goes to every process of a
+        terminal, but it is for the supervisor to say how each of them ends.
+        """
+        signal.set_wakeup_fd(-1)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        self._selector.close()
+        self._signals.close()
+        self._signal_writer.close()
+        for process in self._processes:
+            process.channel.close()
+        for slot in self._slots:
+            if slot.listener is not listener:
+                slot.listener.close()
+
+    # [/start]
+
+    # [hear]
+    def _hear(self, process: Process) -> None:
+        try:
+            message = process.channel.recv(4096)  # they are short, and come whole
+        except OSError:
+            message = b""
+        if message == READY:
+            self._is_ready(process)
+        elif message.startswith(b"{"):
+            self._totals.update(json.loads(message))
+            self._has_answered(process)
+        elif message:
+            log.error("step13: %s", message.decode())
+        else:
+            self._selector.unregister(process.channel)
+            process.channel.close()
+
+    def _is_ready(self, process: Process) -> None:
+        slot = self._processes[process]
+        old, slot.serving, slot.starting = slot.serving, process, None
+        process.ready_at = self._clock()
+        if old is not None:
+            self._drain(old)
+        if not self._has_listened and all(slot.serving for slot in self._slots):
+            self._has_listened = True
+            print(f"step13 listening on {self._url}", flush=True)
+
+    def _bury(self) -> None:
+        """Those that have died; and see to what follows from that."""
+        for process, slot in list(self._processes.items()):
+            pid, status = os.waitpid(process.pid, os.WNOHANG)
+            if pid == 0:
+                continue
+            while process.channel.fileno() != -1:
+                self._hear(process)  # its last words
+            del self._processes[process]
+            self._has_answered(process)
+            if process is slot.starting:
+                slot.starting = None
+            elif process is slot.serving:
+                slot.serving = None
+            else:
+                continue  # it was told to
+            if not self._is_stopping:
+                self._replace(process, slot, os.waitstatus_to_exitcode(status))
+
+    def _replace(self, process: Process, slot: Slot, code: int) -> None:
+        how = f"process {process.pid} has ended with {code}"
+        if slot.serving:
+            log.error("step13: %s before it was ready: no reload", how)
+            self._to_renew.clear()
+        elif not self._has_listened:
+            self._status = 1  # it has never worked
+            self._stop()
+        else:
+            pause_s = slot.backoff.pause_s(self._clock() - process.ready_at)
+            log.warning("step13: %s: another in %g s", how, pause_s)
+            slot.due = self._clock() + pause_s
+            if pause_s >= CLOSING_PAUSE_S:
+                slot.listener.close()
+
+    # [/hear]
+
+    # [stop]
+    def _stop(self) -> None:
+        self._is_stopping = True
+        for slot in self._slots:
+            slot.listener.close()  # and so does its process, when it drains
+        for process in self._processes:
+            self._drain(process)
+
+    def _drain(self, process: Process) -> None:
+        process.order(DRAIN)
+        # If it can do anything at all, it has ended by then.
+        end = self._clock() + self._settings.grace + STOP_WAIT_S + 1
+        process.kill_at = min(process.kill_at, end)
+
+    # [/stop]
+
+    # [stats]
+    def _ask_for_stats(self) -> None:
+        self._totals = Counter(asdict(Stats()))
+        self._asked = {slot.serving for slot in self._slots if slot.serving}
+        for process in self._asked:
+            process.order(STATS)
+
+    def _has_answered(self, process: Process) -> None:
+        """Or has died. After the last of those that were asked there is a sum."""
+        if process in self._asked:
+            self._asked.discard(process)
+            if not self._asked:
+                pairs = self._totals.items()
+                log.info("step13 stats %s", " ".join(f"{k}={v}" for k, v in pairs))
+
+    # [/stats]
