@@ -14,11 +14,11 @@ Format
 
     Names are those of the table in `lab/traced.py` and, in the clients' lanes,
     `connect`, `send request`, `wait for head`, `wait for body`, `send half`, `silent`,
-    `pause`, `not reading`, `close`. A body that comes together with its head has no
-    `wait for body`. Calls of `select()` in a row, between which the thread did nothing
-    although somebody was ready, are one event `spin` with their number in `args.calls`.
-    `cat` is `wait` or `work`; `args.request` counts a client's requests from 1;
-    `args.client` names a client's lane.
+    `pause`, `not reading`, `send a byte`, `told`, `close`. A body that comes together
+    with its head has no `wait for body`. Calls of `select()` in a row, between which
+    the thread did nothing although somebody was ready, are one event `spin` with their
+    number in `args.calls`. `cat` is `wait` or `work`; `args.request` counts a client's
+    requests from 1; `args.client` names a client's lane.
 
     `otherData`: `step`, `scenario` (its name) and `words` (what happens in it),
     `conclusions` (a line a request, computed from the events), `stats` (the server's
@@ -37,7 +37,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
@@ -78,12 +78,13 @@ class Client:
 
     requests: int = 3
     path: str = "/"
-    sends: Literal["requests", "half a request", "nothing"] = "requests"
+    sends: Literal["requests", "half a request", "nothing", "bytes"] = "requests"
     #: How long after the first client it comes.
     after_s: float = 0.0
     #: How long it stays if it sends nothing or half a request.
     stays_s: float = 0.0
-    #: How long it waits between an answer and its next request.
+    #: How long it waits between an answer and its next request; or between two bytes,
+    #: where it sends those one by one until the server has something to say.
     pause_s: float = 0.0
     #: How long after a request it begins to read the answer.
     reads_after_s: float = 0.0
@@ -96,6 +97,8 @@ class Scenario:
     words: str
     clients: Sequence[Client]
     workers: int = 4
+    #: The step's settings that are not its defaults.
+    settings: Mapping[str, float] = field(default_factory=dict)
     #: Whether to show what the server's kernel holds back. Not before chapter 06.
     send_queue: bool = False
 
@@ -209,6 +212,19 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
             ),
         ),
     },
+    "step11": {
+        "bytes": Scenario(
+            "A head may take half a second. Client 1 sends a byte of one every 50 ms. "
+            "Client 2 comes 100 ms after it and sends three requests, with 200 ms "
+            "between an answer and the next request.",
+            (
+                Client(sends="bytes", pause_s=0.05),
+                Client(requests=3, after_s=0.1, pause_s=0.2),
+            ),
+            workers=1,
+            settings={"header_timeout": 0.5},
+        )
+    },
 }
 
 #: What the thread that calls `run()` is for; in the other steps it is the loop.
@@ -246,6 +262,9 @@ class Visit:
         client = self.client
         sock = self._connect()
         try:
+            if client.sends == "bytes":
+                self._send_bytes(sock)
+                return
             if client.sends != "requests":
                 if client.sends == "half a request":
                     with self._doing("send half"):
@@ -262,6 +281,21 @@ class Visit:
                     sock = self._connect()
         finally:
             self._close(sock)
+
+    def _send_bytes(self, sock: socket.socket) -> None:
+        sock.settimeout(self.client.pause_s)
+        request = REQUEST.format(path=self.client.path).encode()
+        for number in range(1, len(request)):
+            with self._doing("send a byte", number=number):
+                sock.send(request[number - 1 : number])
+            try:
+                with self._doing("pause"):
+                    answer = self._receive(sock)
+            except TimeoutError:
+                continue
+            line = answer.partition(b"\r\n")[0].decode()
+            with self._doing("told", status=line.partition(" ")[2]):
+                return
 
     def _connect(self) -> socket.socket:
         with self._doing("connect"):
@@ -313,7 +347,10 @@ class Visit:
 def record(step: str, scenario: Scenario, name: str = "") -> Trace:
     """Play the scenario; takes its time and about half a second. Raises TraceError."""
     with subprocess.Popen(
-        [sys.executable, "-m", "lab.traced", step, str(scenario.workers)],
+        [
+            *(sys.executable, "-m", "lab.traced", step, str(scenario.workers)),
+            json.dumps(dict(scenario.settings)),
+        ],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -516,6 +553,12 @@ def conclusions(trace: Trace) -> list[str]:
                     who = f"{client}, {who}"
                 text = f"{who}: {_conclusion(lanes, client, number)}"
                 asked.append((event["ts"], text))
+            elif event["name"] == "told":
+                sent = [e for e in lanes[client] if e["name"] == "send a byte"]
+                took = (event["ts"] - sent[0]["ts"]) / 1000
+                told = event["args"]["status"]
+                text = f"{len(sent)} bytes in {took:.0f} ms, and then was told {told}"
+                asked.append((event["ts"], f"{client} sent {text}"))
     return [text for _, text in sorted(asked)]
 
 

@@ -22,8 +22,9 @@ On Linux a thread also asks the kernel how many bytes of a `sendall()` it holds 
 and until when: `held back`. Noting takes some microseconds an event, so a trace shows
 what happens in which order and where milliseconds go, not how fast a server is.
 
-Protocol: `python -m lab.traced STEP WORKERS` prints `{"port": N}` once the server
-waits for clients, and stops when its standard input ends; then it prints
+Protocol: `python -m lab.traced STEP WORKERS SETTINGS` (the latter as JSON) prints
+`{"port": N}` once the server waits for clients, and stops when its standard input ends;
+then it prints
 `{"events": [[thread, name, start_ns, end_ns, details], …], "stats": {…}}`. Times are
 `time.monotonic_ns()`, which all processes of a system share.
 """
@@ -33,6 +34,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import importlib
+import inspect
 import json
 import os
 import queue
@@ -399,7 +401,7 @@ def traced_app(recorder: Recorder, app: Application) -> Application:
     return handler
 
 
-def serve(step: str, workers: int) -> None:
+def serve(step: str, workers: int, settings: dict[str, float]) -> None:
     """Serve, traced, until standard input ends; see the protocol above."""
     recorder = Recorder()
     plain = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
@@ -420,7 +422,11 @@ def serve(step: str, workers: int) -> None:
     with tracing(recorder):
         # Not before: it may import a name that is replaced.
         module = importlib.import_module(f"steps.{step}.server")
-        server = module.Server(listener, traced_app(recorder, app), workers)
+        options: list[Any] = [workers]
+        if settings:
+            usual = inspect.signature(module.Server).parameters["settings"].default
+            options.append(dataclasses.replace(usual, **settings))
+        server = module.Server(listener, traced_app(recorder, app), *options)
         threading.Thread(target=attend, daemon=True).start()
         server.run()
     recorder.stop_watching()
@@ -429,4 +435,4 @@ def serve(step: str, workers: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    serve(sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]))

@@ -206,18 +206,25 @@ def test_server_and_clients_agree(step: str, name: str) -> None:
         lane = lanes[f"client {number}"]
         requests = named(lane, "send request")
         assert len(requests) == (client.requests if client.sends == "requests" else 0)
+        told = named(lane, "told")
+        assert len(told) == (client.sends == "bytes")
         asked += len(requests)
         mine = [e for e in server if e["args"].get("client") == f"client {number}"]
         received = [e for e in mine if e["name"].endswith("receive")]
         sent = [e for e in mine if e["name"] in ("send head", "send both")]
         for request, head, answer in zip(
-            requests, named(lane, "wait for head"), sent, strict=True
+            requests, named(lane, "wait for head"), sent[len(told) :], strict=True
         ):
             # One clock: nothing is received before it is sent.
             assert any(start(request) < end(e) < start(answer) for e in received)
             assert start(answer) < end(head)
+        for event in told:
+            assert start(sent[0]) < start(event)
+            came = [e for e in received if end(e) < start(sent[0])]
+            assert 1 < len(came) <= len(named(lane, "send a byte"))
     assert len(named(server, "handler")) == asked
-    assert len(recorded["otherData"]["conclusions"]) == asked
+    said = [c for c in scenario.clients if c.sends == "bytes"]
+    assert len(recorded["otherData"]["conclusions"]) == asked + len(said)
 
 
 def test_every_name_is_documented() -> None:
