@@ -8,7 +8,7 @@ Numbers, in a line; from a record, or from the source:
     stat("step03", 100, "ebadf")        what the step counted (per_request: a request)
     still_open("step11", 10, silent=900)    how many of the silent ones were, at the end
     silent_bytes("step11"), silent_cpu  memory of one, CPU of all of them together
-    constant("steps/step03/server.py", "SELECT_TIMEOUT_S")
+    constant("steps/step03/server.py", "SELECT_TIMEOUT_S")      also "Class.name"
     setting("idle_timeout")             the default of a flag of step 12
     lines("steps/step14", "steps/app.py")   of code, without comments and docstrings
     percent(rate(…) / rate(…))          arithmetic keeps spread, unit and doubt
@@ -24,7 +24,8 @@ Blocks, between markers on lines of their own:
     table("rates", ["step02", "step03"])        also "latency", "cpu", "memory", …;
                                                 connections=[1, 100], percentile="p99"
     table("syscalls", ["step06", "step07"])     for each request, by name
-    table("silent", ["step07", "step08"])       with and without silent connections
+    table("silent", ["step07", "step08"])       with and without silent connections,
+                                                or with manner="unread" or "half"
     table("stats", ["step03"], names=["ebadf"]) what the step counted for each request
     compare_table("ratios")                     of the comparison with peers, also
                                                 "rates", "costs", "winners", "servers",
@@ -212,7 +213,7 @@ class Blocks:
         if book is None:
             return _placeholder(f"The table “{measure}” is {NOT_YET}.")
         if measure == "silent":
-            counts = figures.measured_silent(book, servers)
+            counts = figures.measured_silent(book, servers, **options)
             return self._silent_table(servers, connections, counts, **options)
         columns = connections or figures.measured_connections(book, servers)
         if measure == "stats":
@@ -293,20 +294,23 @@ class Blocks:
         servers: Sequence[str],
         active: Sequence[int] | None,
         counts: Sequence[int],
-        **options: Any,
+        manner: Manner = "silent",
     ) -> Drawn:
         active = active or (10, 100)
         most = counts[-1]
 
         def rate(server: str, n: int, silent: int, m: Measurement) -> Quantity:
-            by = {"generator": m.generator_of(servers, active, silent=most), **options}
-            return m.rate(server, n, silent=silent, **by)
+            by = m.generator_of(servers, active, silent=most, manner=manner)
+            return figures.rate_beside(
+                m, server, n, silent=silent, manner=manner, generator=by
+            )
 
         def left(server: str, n: int, m: Measurement) -> Quantity:
             return rate(server, n, most, m) / rate(server, n, 0, m)
 
+        beside = figures.BESIDE[manner]
         return self._drawn_table(
-            ["server", *(f"{s} silent" for s in counts), "what is left"],
+            ["server", *(f"{s} {beside.each}" for s in counts), "what is left"],
             {
                 f"{figures.title(server)}, {n} active": [
                     *(partial(rate, server, n, silent) for silent in counts),
@@ -315,8 +319,8 @@ class Blocks:
                 for server in servers
                 for n in active
             },
-            "Requests a second beside silent connections"
-            + self._measured_by(servers, active, silent=most),
+            f"Requests a second beside {beside.all}"
+            + self._measured_by(servers, active, silent=most, manner=manner),
         )
 
     def _stats_table(

@@ -11,12 +11,19 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.book import Sources
 from lab.drawing import AT_LEAST, MARK, Figure, Key, is_narrow
 from lab.quantity import Quantity
-from lab.record import CLOSING_STEPS, Headers, Measurement, step_of
+from lab.record import (
+    CLOSING_STEPS,
+    Generator,
+    Headers,
+    Manner,
+    Measurement,
+    step_of,
+)
 from lab.versus import ACTIVE, Versus
 
 TITLES = {
@@ -427,15 +434,45 @@ def measured_connections(m: Measurement, servers: Sequence[str]) -> list[int]:
     )
 
 
-def measured_silent(m: Measurement, servers: Sequence[str]) -> list[int]:
+class Beside(NamedTuple):
+    """Words for connections that are open besides."""
+
+    each: str
+    all: str
+
+
+BESIDE: dict[Manner, Beside] = {
+    "silent": Beside("silent", "silent connections"),
+    "half": Beside("half requests", "connections with half a request"),
+    "unread": Beside("not reading", "clients that do not read"),
+}
+
+
+def measured_silent(
+    m: Measurement, servers: Sequence[str], manner: Manner = "silent"
+) -> list[int]:
     return sorted(
         {0}
         | {
             p.silent
             for p in m.record.points
-            if p.server in servers and p.manner == "silent"
+            if p.server in servers and p.manner == manner
         }
     )
+
+
+def rate_beside(
+    m: Measurement,
+    server: str,
+    connections: int,
+    *,
+    silent: int,
+    manner: Manner,
+    generator: Generator,
+) -> Quantity:
+    """Where there are none besides, they have no manner."""
+    how = manner if silent else "silent"
+    return m.rate(server, connections, silent=silent, manner=how, generator=generator)
 
 
 def _or_dash(quantity: Quantity) -> str:
@@ -451,20 +488,27 @@ def latency(sources: Sources, servers: Sequence[str], **options: Any) -> Figure:
 
 
 def silent(
-    sources: Sources, servers: Sequence[str], active: Sequence[int] = (10, 100)
+    sources: Sources,
+    servers: Sequence[str],
+    active: Sequence[int] = (10, 100),
+    manner: Manner = "silent",
 ) -> Figure:
     """What silent connections cost: a line from none to many, a panel a load."""
     assert sources.book is not None
-    counts = measured_silent(sources.book, servers)
+    counts = measured_silent(sources.book, servers, manner)
     panels = [f"requests a second, {n} active" for n in active]
-    beside = [f"{s} silent" for s in counts]
+    words = BESIDE[manner]
+    beside = [f"{s} {words.each}" for s in counts]
     values = []
     rows = []
     for n, panel in zip(active, panels, strict=True):
         for server in servers:
             for whose, m in _sources(sources):
-                by = m.generator_of(servers, active, silent=counts[-1])
-                found = [m.rate(server, n, silent=s, generator=by) for s in counts]
+                by = m.generator_of(servers, active, silent=counts[-1], manner=manner)
+                found = [
+                    rate_beside(m, server, n, silent=s, manner=manner, generator=by)
+                    for s in counts
+                ]
                 if whose == "yours" and all(q.is_missing for q in found):
                     continue
                 head = f"{title(server)}, {n} active"
@@ -509,9 +553,8 @@ def silent(
         }
 
     return Figure(
-        name=_slug("silent", *servers),
-        title="Throughput beside silent connections: "
-        f"{', '.join(map(title, servers))}.",
+        name=_slug(manner, *servers),
+        title=f"Throughput beside {words.all}: {', '.join(map(title, servers))}.",
         caption="From left to right: no silent connections, then many. A level line "
         "means that a connection which says nothing costs nothing.",
         layout=layout,
@@ -668,6 +711,34 @@ def peers(
     )
 
 
+#: Paths of the application, and what their handlers do.
+HANDLERS = {
+    "/": "a tiny document",
+    "/sleep/5": "a handler that waits",
+    "/spin/1": "a handler that computes",
+}
+
+
+def workers(sources: Sources, step: str = "step10", connections: int = 100) -> Figure:
+    """What a pool of workers gives: as many times what the loop does by itself."""
+
+    def question(path: str) -> Question:
+        def ask(m: Measurement) -> Quantity:
+            alone = m.rate(f"{step} --workers 0", connections, path=path)
+            return m.rate(step, connections, path=path) / alone
+
+        return f"{HANDLERS[path]}, {path}", "", ask
+
+    return _bars(
+        sources,
+        [question(path) for path in HANDLERS],
+        axis="times as many requests a second as without workers",
+        name=_slug("workers", step, connections),
+        title=f"What four workers give, with {_clients(connections)}.",
+        caption="1 means that the workers change nothing.",
+    )
+
+
 def compare(sources: Sources, connections: int = ACTIVE) -> Figure:
     """All servers of the comparison side by side, likewise."""
     beside = Sources(
@@ -696,7 +767,7 @@ def _bars(
                 continue
             kind = ", ".join(filter(None, (whose, variant)))
             rows.append([title(server), kind, _or_dash(quantity), quantity.spread()])
-            if not quantity.is_missing:
+            if not quantity.is_missing and quantity.bound != "?":
                 pale = variant.startswith("browser")
                 values.append(_mark(server, whose, quantity, series=kind, pale=pale))
     names = list(dict.fromkeys(title(server) for server, _, _ in questions))
@@ -942,5 +1013,6 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "regimes": regimes,
     "cpu": cpu,
     "peers": peers,
+    "workers": workers,
     "compare": compare,
 }

@@ -86,16 +86,22 @@ def adds_to(path: Path, earlier: Path) -> bool:
 
 
 def constant(path: Path, name: str) -> float:
-    """The number that a module of the project gives this name at its top level."""
-    for node in ast.parse(read_source(path)).body:
+    """The number that a module of the project gives this name, at its top level or, as
+    in "Limits.max_body_bytes", in a class."""
+    body = ast.parse(read_source(path)).body
+    *classes, own = name.split(".")
+    for found_in in classes:
+        found = [n for n in body if isinstance(n, ast.ClassDef) and n.name == found_in]
+        body = found[0].body if found else []
+    for node in body:
         match node:
-            case ast.Assign(targets=[ast.Name(id=found)], value=value):
+            case ast.Assign(targets=[ast.Name(id=target)], value=value):
                 pass
-            case ast.AnnAssign(target=ast.Name(id=found), value=ast.expr() as value):
+            case ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value):
                 pass
             case _:
                 continue
-        if found == name:
+        if target == own:
             number = ast.literal_eval(value)
             assert isinstance(number, int | float)
             return number

@@ -35,6 +35,8 @@ def _point(plan: Plan, factor: float) -> Point:
     rate = 12_000 if plan.mode == "close" else 70_000
     if plan.mode == "keep-alive" and plan.server in _WAITS_MS:
         rate = plan.connections * 1000 // _WAITS_MS[plan.server]
+    if plan.path != "/":
+        rate = 800  # a handler that takes its time is the limit
     planned = plan.point()
     point = sample_point(
         plan.server,

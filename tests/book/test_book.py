@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from lab import figures
 from lab.blocks import functions_for
 from lab.book import NOT_YET, BookError, Page, Sources, fill, main, parse
 from lab.quantity import THIN_SPACE
@@ -39,6 +40,7 @@ def project(tmp_path: Path) -> Path:
         "steps/step01/server.py": STEP_A,
         "steps/step02/server.py": STEP_B,
         "steps/step02/workers.py": "POOL = 4\n",
+        "steps/limits.py": "class Limits:\n    most: int = 3\n",
         "steps/step02/__init__.py": "",
         "chapters/02-workers/README.md": "# 02\n",
         "chapters/02-workers/claims.py": (
@@ -212,6 +214,18 @@ def test_a_column_in_which_nothing_was_measured_is_left_out(sources: Sources) ->
     assert "| connections | 100 |" in text
 
 
+def test_clients_that_do_not_read_stand_beside_none(sources: Sources) -> None:
+    asked = 'table("silent", ["step09"], connections=[10], manner="unread")'
+    text = filled(block(asked), sources)
+    assert "| server | 0 not reading | 4 not reading | what is left |" in text
+    assert re.search(r"\| 09 never block, 10 active \| .*70.000 \|", text)
+    assert "beside clients that do not read, measured with the embedded" in text
+    shown = figures.silent(sources, ["step09"], [10], manner="unread")
+    assert shown.name == "unread-09"
+    assert "4 not reading" in shown.header
+    assert "not measured" not in str(shown.rows)
+
+
 def test_system_calls_are_told_by_name(sources: Sources) -> None:
     text = filled(block('table("syscalls", ["step06", "step07"])'), sources)
     assert "| server | all | sendto | recvfrom |" in text
@@ -223,6 +237,7 @@ def test_system_calls_are_told_by_name(sources: Sources) -> None:
     [
         ('constant("steps/step02/workers.py", "POOL") * 2', "8"),
         ('1 / constant("steps/step01/server.py", "WAIT_S")', "10"),
+        ('constant("steps/limits.py", "Limits.most")', "3"),
         ('lines("steps/step02")', "4"),
         ('lines("steps/step01/server.py", "steps/step02/workers.py")', "4"),
         ('percent(rate("step01", 100) / rate("step02", 100))', f"100{THIN_SPACE}%"),

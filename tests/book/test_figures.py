@@ -27,6 +27,7 @@ ARGUMENTS: dict[str, list[object]] = {
     "regimes": [["step05"], [100, 44]],
     "cpu": [["step02", "step06"]],
     "peers": [["step08", "uvicorn"]],
+    "workers": [],
     "compare": [],
 }
 
