@@ -22,6 +22,7 @@ COMMANDS = {
     "syscalls": ("syscalls", "count the system calls that a step makes for a request"),
     "claims": ("claims", "check what the chapters claim against a record"),
     "show": ("show", "print a record as tables"),
+    "tough": ("toughness", "long runs that try to break step 12"),
     "compare": ("compare", "measure step 12 beside servers that people use"),
     "measure": ("measure", "measure everything that the book prints"),
     "schema": ("schema", "print the schema of a record"),

@@ -56,6 +56,13 @@ TOOLS = {
         apt="apache2-utils",
         brew="httpd",
     ),
+    "slowhttptest": Tool(
+        purpose="clients that are slow on purpose",
+        used_by=("test",),
+        commands=("slowhttptest",),
+        apt="slowhttptest",
+        brew="slowhttptest",
+    ),
     "curl": Tool(
         purpose="another client",
         used_by=("test",),
