@@ -12,3 +12,8 @@ class Connection(connection.Connection):
         super().__init__(sock)
         self.busy = False  # a handler has its request: no other is taken until then
         self.watched = 0  # what the selector has been told to watch for
+
+    def receive_next(self) -> None:
+        """Read, unless there may be a request in what has been read before."""
+        if self._requests is None or not self._requests.buffer:
+            self.receive()

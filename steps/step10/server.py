@@ -107,7 +107,17 @@ class Server:
                 connection.answer(request, response)
                 self._advance(connection)
         while self._held and not self._pool.is_full:
-            self._advance(self._held.popleft())
+            self._resume(self._held.popleft())
+
+    def _resume(self, connection: Connection) -> None:
+        """It was held, and there is room. It is read here, one after another: were the
+        selector asked, all would be ready at once, and all but a few be held again."""
+        try:
+            connection.receive_next()
+        except OSError:
+            self._drop(connection)
+        else:
+            self._advance(connection)
 
     # [/loop]
 

@@ -163,7 +163,17 @@ class Server:
         while self._held and not self._pool.is_full:
             connection = self._held.popleft()
             if connection.state is OPEN:
-                self._advance(connection)
+                self._resume(connection)
+
+    def _resume(self, connection: Connection) -> None:
+        """It was held, and there is room. It is read here, one after another: were the
+        selector asked, all would be ready at once, and all but a few be held again."""
+        try:
+            connection.receive_next()
+        except OSError:
+            self._drop(connection)
+        else:
+            self._advance(connection)
 
     # [/loop]
 

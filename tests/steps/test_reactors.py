@@ -494,6 +494,27 @@ def test_a_full_queue(step: str, caplog: pytest.LogCaptureFixture) -> None:
     assert errors(caplog) == []
 
 
+@pooled
+@pytest.mark.usefixtures("queue_of_3")
+def test_who_is_held_is_not_held_again_and_again(step: str) -> None:
+    """Room for one does not make all that wait be looked at, and held again."""
+    with Held() as held, serving(step, held, workers=1) as server, held:
+        filling = [server.client() for _ in range(3)]
+        for client in filling:
+            client.send(request_bytes("/held"))
+        wait_until(lambda: held.entered, "the first handler is called")
+        late = [server.client() for _ in range(30)]
+        for client in late:
+            client.send(request_bytes())
+        wait_until(lambda: server.stats.held >= 30, "all are held")
+        held.release()
+        for client in filling:
+            assert client.receive().body == b"held, and released"
+        for client in late:
+            assert client.receive().body == DOCUMENT
+        assert server.stats.held <= 3 * len(late)
+
+
 # --- The pool ------------------------------------------------------------------------
 
 
