@@ -63,6 +63,13 @@ TOOLS = {
         apt="slowhttptest",
         brew="slowhttptest",
     ),
+    "haproxy": Tool(
+        purpose="a balancer in front of several servers",
+        used_by=("test",),
+        commands=("haproxy", "/usr/sbin/haproxy"),
+        apt="haproxy",
+        brew="haproxy",
+    ),
     "curl": Tool(
         purpose="another client",
         used_by=("test",),

@@ -63,6 +63,8 @@ def test_the_packages_that_ci_installs(
         "wrk",
         "strace",
         "apache2-utils",
+        "slowhttptest",
+        "haproxy",
     ]
 
 
