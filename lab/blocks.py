@@ -11,6 +11,7 @@ Numbers, in a line; from a record, or from the source:
     constant("steps/step03/server.py", "SELECT_TIMEOUT_S")      also "Class.name"
     setting("idle_timeout")             the default of a flag of step 12
     lines("steps/step14", "steps/app.py")   of code, without comments and docstrings
+    tough("drain", "answered")          what a proof saw (`python -m lab tough --show`)
     percent(rate(…) / rate(…))          arithmetic keeps spread, unit and doubt
     compare.rate("granian", 100)        of the comparison with peers; also latency, cpu,
                                         memory, syscalls, silent_bytes, silent_cpu
@@ -30,6 +31,8 @@ Blocks, between markers on lines of their own:
     compare_table("ratios")                     of the comparison with peers, also
                                                 "rates", "costs", "winners", "servers",
                                                 "failures", "keep-alive", "processes"
+    tough_table("drain", "soak")                of `python -m lab tough`; all, if none
+                                                is named
     figure("throughput", […], caption="…")      see FIGURES in lab/figures.py
     timeline("step06")                          docs/measurements/traces/step06.json
     code("steps/step03/server.py", "rebuild")   from `# [rebuild]` to `# [/rebuild]`
@@ -71,6 +74,7 @@ from lab.listing import (
     step_files,
     without_markers,
 )
+from lab.proofs import record as toughness
 from lab.quantity import THIN_SPACE, Quantity
 from lab.record import (
     ROOT,
@@ -88,6 +92,7 @@ from steps.step12.settings import Settings
 
 TRANSCRIPTS = ROOT / "docs" / "transcripts"
 TRACES = ROOT / "docs" / "measurements" / "traces"
+TOUGHNESS = toughness.RECORD.relative_to(ROOT)
 
 #: A system call that is made less often, for each request, has no column of its own.
 RARE_CALLS = 0.05
@@ -157,6 +162,7 @@ def _numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
         "stat": asked(Measurement.stat),
         "per_request": asked(per_request),
         "percent": lambda q: replace(100 * q, unit="%"),
+        "tough": lambda proof, fact: _seen(root, proof, fact),
         "constant": lambda path, name: constant(root / path, name),
         "setting": _setting,
         "lines": lambda *paths: sum(lines_of_code(root / path) for path in paths),
@@ -167,6 +173,15 @@ def _setting(name: str) -> str:
     """The default of a flag, such as "10" or "1 000 000"."""
     default = getattr(Settings(), name)
     return f"{default:,.15g}".replace(",", THIN_SPACE)
+
+
+def _seen(root: Path, proof: str, fact: str) -> Quantity | str:
+    seen = toughness.load(root / TOUGHNESS).proofs.get(proof)
+    if seen is None:
+        return Quantity.missing("", NOT_YET)
+    if fact not in seen.facts:
+        raise BookError(f"{proof} saw no {fact!r}: {', '.join(seen.facts)}")
+    return toughness.in_words(seen.facts[fact])
 
 
 # -- blocks -------------------------------------------------------------------
@@ -184,6 +199,7 @@ class Blocks:
         return {
             "table": self.table,
             "compare_table": self.compare_table,
+            "tough_table": self.tough_table,
             "points": self.points,
             "machine": self.machine,
             "figure": self.figure,
@@ -399,6 +415,19 @@ class Blocks:
                 if each.cells
             ]
         return Table(sheet.header, rows, sheet.title, sheet.title, sheet.words).drawn()
+
+    def tough_table(self, *names: str) -> Drawn:
+        """What was done to step 12, and what was seen."""
+        proofs = toughness.load(self.root / TOUGHNESS).proofs
+        rows = [
+            Row(name, (seen.did, seen.said, seen.verdict))
+            for name in names or proofs
+            if (seen := proofs.get(name))
+        ]
+        if not rows or len(rows) < len(names):
+            return _placeholder(f"The table of toughness is {NOT_YET}.")
+        header = ["proof", "what was done", "what was seen", ""]
+        return Table(header, rows, "Attempts to break step 12", words=4).drawn()
 
     def points(self) -> Drawn:
         """Every point of the records, each with its median and spread."""

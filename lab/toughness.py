@@ -1,8 +1,8 @@
 """`python -m lab tough PROOF…`: long runs that try to break the server of step 12.
 
 Each is bounded in number and time, ends by itself, and puts what it saw into a record:
-`docs/measurements/toughness.json`, whose form is `Toughness` below. The suite runs the
-same functions (lab/proofs), for a second each.
+`docs/measurements/toughness.json` (lab/proofs/record.py). The suite runs the same
+functions, for a second each.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -26,15 +25,12 @@ from lab.measure import duration
 from lab.proofs.drain import drain, kill
 from lab.proofs.fuzzing import fuzz, fuzz_parser
 from lab.proofs.overload import LIMIT, descriptors
+from lab.proofs.record import RECORD, Seen, in_words, load, save
 from lab.proofs.slow import ARRIVALS_PER_S, LATE_S, MODES, slow, slowhttptest
 from lab.proofs.soak import soak
-from lab.proofs.subject import Fact, Result
-from lab.quantity import THIN_SPACE
+from lab.proofs.subject import Result
 from lab.record import ROOT, RecordError, short_path
 from tools import optional
-
-RECORD = ROOT / "docs" / "measurements" / "toughness.json"
-
 
 # --- What can be proved ---------------------------------------------------------------
 
@@ -107,73 +103,6 @@ PROOFS = {
         *(24, 600, lambda count, seconds: seconds + 2),
     ),
 }
-
-
-# --- The record -----------------------------------------------------------------------
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Seen(_Part):
-    """What one proof saw when it was last run."""
-
-    did: str = Field(description="What was done, in words.")
-    facts: dict[str, Fact] = Field(description="What was seen; units in the names.")
-    complaints: list[str] = Field(description="What was wrong. Nothing: it holds.")
-    seconds: float = Field(description="How long it took, in seconds.")
-    date: str = Field(description="When it began: ISO 8601, UTC.")
-    commit: str = Field(description="Of this project; + if steps or lab differed.")
-    python: str = Field(description="Version of the Python that ran all of it.")
-    system: str = Field(description="Such as Linux 6.1.")
-    cores: int = Field(description="Of the machine.")
-
-    @property
-    def holds(self) -> bool:
-        return not self.complaints
-
-    @property
-    def said(self) -> str:
-        """The facts, and the complaints if there are any."""
-        facts = (f"{name} {in_words(value)}" for name, value in self.facts.items())
-        return "; ".join([*facts, *self.complaints])
-
-    @property
-    def verdict(self) -> str:
-        return "✓ holds" if self.holds else "✗ broken"
-
-
-class Toughness(_Part):
-    """The record: what each proof saw, by its name."""
-
-    proofs: dict[str, Seen] = {}
-
-
-def in_words(value: Fact) -> str:
-    return value if isinstance(value, str) else f"{value:,.7g}".replace(",", THIN_SPACE)
-
-
-def load(path: Path = RECORD) -> Toughness:
-    """RecordError if it is no such record; one without proofs if there is none."""
-    if not path.exists():
-        return Toughness()
-    try:
-        return Toughness.model_validate_json(path.read_text())
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RecordError(
-            f"{short_path(path)}: {first['loc']}: {first['msg']}"
-        ) from None
-
-
-def save(name: str, seen: Seen, path: Path) -> None:
-    """Put it beside what others saw, in place of what it saw before."""
-    record = Toughness(proofs=dict(sorted((load(path).proofs | {name: seen}).items())))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished.json")
-    unfinished.write_text(record.model_dump_json(indent=1) + "\n")
-    unfinished.replace(path)
 
 
 # --- The command ----------------------------------------------------------------------

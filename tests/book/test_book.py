@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from lab import figures
 from lab.blocks import functions_for
 from lab.book import NOT_YET, BookError, Page, Sources, fill, main, parse
+from lab.proofs import record as toughness
 from lab.quantity import THIN_SPACE
 from lab.record import ROOT, Measurement
 from tests.book import made_up
@@ -313,6 +314,49 @@ def test_a_file_that_adds_to_an_earlier_one_is_shown_whole(
     fourth = filled(block('diff("step04")'), sources, project)
     assert "against [`steps/step02/server.py`]" in fourth
     assert "-    serve()\n+    poll()\n" in fourth
+
+
+# -- toughness ----------------------------------------------------------------
+
+
+def test_what_the_proofs_saw(sources: Sources, project: Path) -> None:
+    text = 'Of <!-- {tough("drain", "requests begun")} --><!-- / -->, all.\n\n' + block(
+        "tough_table()"
+    )
+    assert filled(text, sources, project).count(NOT_YET) == 2
+    facts: dict[str, float | int | str] = {
+        "requests begun": 1234567,
+        "ms": 0.5,
+        "answers": "3 × 200",
+    }
+    drain = toughness.Seen(
+        did="SIGTERM, 50 times",
+        facts=facts,
+        complaints=[],
+        seconds=1,
+        date="2000-01-01T00:00:00+00:00",
+        commit="abc",
+        python="3.11.7",
+        system="Linux 6.1",
+        cores=2,
+    )
+    path = project / toughness.RECORD.relative_to(ROOT)
+    toughness.save("drain", drain, path)
+    soak = drain.model_copy(update={"complaints": ["memory grows"]})
+    toughness.save("soak", soak, path)
+    for shown in (filled(text, sources, project), on_site(text, sources, project)):
+        assert f"1{THIN_SPACE}234{THIN_SPACE}567<!-- / -->, all" in shown or (
+            f"Of 1{THIN_SPACE}234{THIN_SPACE}567, all" in shown
+        )
+        assert "SIGTERM, 50 times" in shown
+        assert "ms 0.5; answers 3 × 200" in shown
+        assert "ms 0.5; answers 3 × 200; memory grows" in shown
+        assert "✓ holds" in shown
+        assert "✗ broken" in shown
+    assert "soak" not in filled(block('tough_table("drain")'), sources, project)
+    assert NOT_YET in filled(block('tough_table("drain", "kill")'), sources, project)
+    with pytest.raises(BookError, match="saw no 'losses'"):
+        filled('Of <!-- {tough("drain", "losses")} --><!-- / -->', sources, project)
 
 
 # -- claims -------------------------------------------------------------------
