@@ -58,7 +58,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._held: deque[Connection] = deque()  # not read until the pool has room
 
-    # [loop]
+    # [round]
     def run(self) -> None:
         for readable in (self._stop, self._listener, self._pool.wake_pipe):
             self._selector.register(readable, selectors.EVENT_READ)
@@ -76,6 +76,8 @@ class Server:
                 self._pool.hand_over()
         finally:
             self._close()
+
+    # [/round]
 
     def _timeout(self) -> float | None:
         """How long to sleep if nothing is ready, in seconds; None: for ever."""
@@ -99,6 +101,7 @@ class Server:
         else:
             self._advance(connection)
 
+    # [deliver]
     def _deliver(self) -> None:
         """Send what the workers have answered."""
         for connection, request, response in self._pool.results():
@@ -119,13 +122,13 @@ class Server:
         else:
             self._advance(connection)
 
-    # [/loop]
+    # [/deliver]
 
-    # [advance]
     def _advance(self, connection: Connection) -> None:
         """Take the requests that may be taken, and send what can be sent."""
         pool = self._pool
         try:
+            # [take]
             while not connection.busy and not pool.is_full:
                 request = connection.next_request()
                 if request is None:
@@ -135,6 +138,7 @@ class Server:
                 else:
                     connection.busy = True
                     pool.submit(connection, request)
+            # [/take]
             if connection.unsent <= connection.max_buffered:  # see step 09
                 connection.flush()
         except OSError:
@@ -162,8 +166,6 @@ class Server:
         else:
             self._selector.modify(connection.sock, interest, connection)
         connection.watched = interest
-
-    # [/advance]
 
     def _drop(self, connection: Connection) -> None:
         self._watch(connection, 0)

@@ -17,7 +17,6 @@ STOP_WAIT_S = 2.0
 Owner = TypeVar("Owner")  # what the loop knows a request by: its connection
 
 
-# [pool]
 class WorkerPool(Generic[Owner]):
     """Jobs go in and results come out, both at the loop's side; the threads touch no
     socket. `wake_pipe` is readable when a result came while the loop slept.
@@ -47,6 +46,7 @@ class WorkerPool(Generic[Owner]):
         self._room -= 1
         self._submitted.append((owner, request))
 
+    # [hand-over]
     def hand_over(self) -> None:
         """Give the workers what has been submitted: at the end of a round, all at once.
 
@@ -57,6 +57,9 @@ class WorkerPool(Generic[Owner]):
             self._jobs.put(job)
         self._submitted.clear()
 
+    # [/hand-over]
+
+    # [wake]
     def may_sleep(self) -> bool:
         """To be asked before every `select()`; to be followed by `results()`.
 
@@ -81,7 +84,7 @@ class WorkerPool(Generic[Owner]):
             if self._loop_sleeps:
                 self.wake_pipe.wake()
 
-    # [/pool]
+    # [/wake]
 
     def stop(self) -> None:
         """End the threads, except one whose handler does not return."""
