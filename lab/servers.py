@@ -55,6 +55,10 @@ STRACE = (
 )
 
 
+#: Steps whose work is done by processes that they start.
+SUPERVISORS = frozenset({"step13"})
+
+
 class ServerError(Exception):
     """A server that did not do as it should; the message is one line."""
 
@@ -75,7 +79,11 @@ class ServerCommand:
 def step_command(name: str, python: str = sys.executable) -> ServerCommand:
     """name: a step and, after a space, its flags: "step10 --workers 0"."""
     step, *flags = name.split()
-    return ServerCommand(name, (python, "-m", f"steps.{step}", "--port", "0", *flags))
+    return ServerCommand(
+        name,
+        (python, "-m", f"steps.{step}", "--port", "0", *flags),
+        has_children=step in SUPERVISORS,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,6 +225,14 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
             settings={"header_timeout": 0.5},
         )
     },
+    "step14": {
+        "alone": Scenario(
+            "One client sends two requests on one connection. Handlers run in the "
+            "loop.",
+            (Client(requests=2),),
+            workers=0,
+        )
+    },
 }
 
 #: What the thread that calls `run()` is for; in the other steps it is the loop.

@@ -62,7 +62,12 @@ SETTLE_S = 0.1
 #: What a probe in the background has before the next command begins.
 HEAD_START_S = 0.5
 
-SIGNALS = {"-USR1": signal.SIGUSR1, "-INT": signal.SIGINT, "-TERM": signal.SIGTERM}
+SIGNALS = {
+    "-HUP": signal.SIGHUP,
+    "-USR1": signal.SIGUSR1,
+    "-INT": signal.SIGINT,
+    "-TERM": signal.SIGTERM,
+}
 #: As on a terminal of 80 columns without colours.
 ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
