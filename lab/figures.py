@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from lab.book import Sources
 from lab.drawing import AT_LEAST, MARK, Figure, Key, is_narrow
+from lab.peers import OURS
 from lab.quantity import Quantity
 from lab.record import (
     CLOSING_STEPS,
@@ -55,6 +56,9 @@ SHAPES = (
 
 def title(server: str) -> str:
     """flags, if it has any, as they are typed: "10 workers again, --workers 0"."""
+    for ours in OURS:  # of the comparison, in whose tables they have these names
+        if server == ours.name:
+            return ours.title
     _, space, flags = server.partition(" ")
     named = TITLES.get(step_of(server))
     return server if named is None else f"{named}, {flags}" if space else named

@@ -1,0 +1,68 @@
+"""What chapter 12 claims. The comparison has a record of its own: `m.compare`."""
+
+from lab.claims import Verdict, at_least, at_most, claim, every
+from lab.peers import FOUR_WORKERS, IN_THE_LOOP
+from lab.record import Measurement
+from lab.versus import ACTIVE, MANY, SILENT
+
+
+@claim(
+    "In the loop, step 12 answers at least 1.2 times as much as granian and as uvicorn "
+    "do, with bare requests."
+)
+def quicker_than_two(m: Measurement) -> Verdict:
+    ours = m.compare.rate(IN_THE_LOOP, ACTIVE)
+    return every(
+        *(
+            at_least(ours / m.compare.rate(peer, ACTIVE), 1.2)
+            for peer in ("granian", "uvicorn")
+        )
+    )
+
+
+@claim(
+    "With four workers it answers at least three times as much as waitress and as "
+    "gunicorn's threads do."
+)
+def far_ahead_of_two(m: Measurement) -> Verdict:
+    ours = m.compare.rate(FOUR_WORKERS, ACTIVE)
+    return every(
+        *(
+            at_least(ours / m.compare.rate(peer, ACTIVE), 3)
+            for peer in ("waitress", "gunicorn")
+        )
+    )
+
+
+@claim("It makes at most two and a half system calls for a request.")
+def few_calls(m: Measurement) -> Verdict:
+    return at_most(m.compare.syscalls(IN_THE_LOOP, ACTIVE), 2.5)
+
+
+@claim(
+    "Ten thousand silent connections cost a hundred active ones at most a tenth of "
+    "their throughput."
+)
+def silence_is_free(m: Measurement) -> Verdict:
+    rate = m.compare.rate
+    left = rate(IN_THE_LOOP, ACTIVE, silent=SILENT) / rate(IN_THE_LOOP, ACTIVE)
+    return at_least(left, 0.9)
+
+
+@claim("A silent connection costs the process less than a kibibyte.")
+def silence_is_small(m: Measurement) -> Verdict:
+    return at_most(m.compare.silent_bytes(IN_THE_LOOP), 1024)
+
+
+@claim(
+    "Keep-alive is at least two and a half times as fast as closing, with one "
+    "connection and with ten thousand."
+)
+def keep_alive_pays(m: Measurement) -> Verdict:
+    rate = m.compare.rate
+    return every(
+        *(
+            at_least(rate(IN_THE_LOOP, n) / rate(IN_THE_LOOP, n, mode="close"), 2.5)
+            for n in MANY
+        )
+    )
