@@ -26,6 +26,7 @@ from lab.proofs.drain import drain, kill
 from lab.proofs.fuzzing import fuzz, fuzz_parser
 from lab.proofs.overload import LIMIT, descriptors
 from lab.proofs.record import RECORD, Seen, in_words, load, save
+from lab.proofs.reloading import reload
 from lab.proofs.slow import ARRIVALS_PER_S, LATE_S, MODES, slow, slowhttptest
 from lab.proofs.soak import soak
 from lab.proofs.subject import Result
@@ -49,8 +50,6 @@ class Proof:
         """Why it cannot run here; "" if it can."""
         if self.tool and optional.find(self.tool) is None:
             return f"{self.tool} is not here: {optional.how_to_get([self.tool])}"
-        if self.run is kill and not (ROOT / "steps/step13/__main__.py").exists():
-            return "there is no step 13"
         return ""
 
 
@@ -74,6 +73,12 @@ PROOFS = {
         fuzz_parser,
         "{count} mutated requests through the parser",
         *(1_000_000, 600, lambda count, seconds: min(count / 50_000, seconds)),
+    ),
+    "reload": Proof(
+        reload,
+        "step 13 reloaded again and again for {seconds} s, while {count} clients come "
+        "anew for each request",
+        *(200, 30, lambda count, seconds: seconds + 1),
     ),
     "fuzz": Proof(
         fuzz,
