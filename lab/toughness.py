@@ -30,7 +30,7 @@ from lab.proofs.reloading import reload
 from lab.proofs.slow import ARRIVALS_PER_S, LATE_S, MODES, slow, slowhttptest
 from lab.proofs.soak import soak
 from lab.proofs.subject import Result
-from lab.record import ROOT, RecordError, short_path
+from lab.record import RecordError, short_path
 from tools import optional
 
 # --- What can be proved ---------------------------------------------------------------
