@@ -21,7 +21,6 @@ from lab.proofs.subject import (
     Tell,
     connect,
     reset,
-    soon,
     tell_nobody,
 )
 from steps.app import answer, app
@@ -187,6 +186,7 @@ def fuzz(count: int, seconds: float, tell: Tell = tell_nobody, seed: int = 2) ->
                 result.complaints.append(f"it hung after {data!r}")
                 break
             except ConnectionRefusedError:
+                result.complaints.append("it listens no more")
                 break
             if received is None:
                 statuses[CUT_OFF] += 1
@@ -208,12 +208,10 @@ def fuzz(count: int, seconds: float, tell: Tell = tell_nobody, seed: int = 2) ->
         )
         few = statuses[CUT_OFF] < max(10, count / 5)
         result.expect(few, "too many inputs were cut off")
-        if server.has_ended:
-            result.complaints.append("it has ended")
+        if result.complaints:
             return result
         memory.judge(result)
-        flat = soon(lambda: server.process.num_fds() <= before, 3)
-        result.expect(flat, "descriptors have leaked")
+        server.expect_closed(result, before)
         server.end_in_order(result)
     return result
 

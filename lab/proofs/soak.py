@@ -23,7 +23,6 @@ from lab.proofs.subject import (
     connect,
     receive_answer,
     reset,
-    soon,
     tell_nobody,
 )
 
@@ -120,17 +119,15 @@ def soak(count: int, seconds: float, tell: Tell = tell_nobody) -> Result:
                 result.expect(now == threads, f"{threads} threads became {now}")
         # The first fifth warms it up. Then the ends are compared, a median of each.
         first, last = median(memory[4:10]), median(memory[-6:])
-        flat = soon(lambda: server.process.num_fds() <= descriptors, 5)
         result.facts |= {
             "requests": int(server.stats()["requests"]),
             "clients": ", ".join(f"{n} {kind}" for kind, n in sorted(seen.items())),
             "memory at first MB": round(first / 1e6, 1),
             "at last MB": round(last / 1e6, 1),
-            "descriptors gained": server.process.num_fds() - descriptors,
         }
         result.expect(seen["good"], "no good client was content")
         result.expect(seen["hung"] == 0, f"{seen['hung']} clients hung")
         result.expect(last - first < FLAT_BYTES, "memory grows")
-        result.expect(flat, "descriptors leak")
+        server.expect_closed(result, descriptors)
         server.end_in_order(result)
     return result

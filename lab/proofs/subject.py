@@ -23,6 +23,8 @@ from lab.servers import step_command
 
 #: Nothing that a server does at once may take so long.
 HANG_S = 20.0
+#: How soon descriptors are closed when nobody is there any more.
+CLOSED_AFTER_S = 5.0
 #: An honest client is answered in this time, whatever the others do.
 HONEST_LIMIT_S = 0.1
 #: Resident memory that may be gained: allocators keep some of what they had.
@@ -110,14 +112,17 @@ class Subject:
     def rss(self) -> int:
         return int(self.process.memory_info().rss)
 
-    def end(self) -> int:
-        """SIGTERM, and wait: its exit code."""
-        self._popen.terminate()
-        return self._popen.wait(HANG_S)
+    def expect_closed(self, result: Result, descriptors: int) -> None:
+        """It has no more open than that; ask when all clients have left."""
+        flat = soon(lambda: self.process.num_fds() <= descriptors, CLOSED_AFTER_S)
+        result.expect(flat, "descriptors have leaked")
 
     def end_in_order(self, result: Result) -> None:
+        """SIGTERM, and wait."""
+        self._popen.terminate()
+        ended = soon(lambda: self.has_ended, HANG_S)
+        result.expect(ended and self._popen.wait() == 0, "it did not end in order")
         result.expect(b"Traceback" not in self.log(), "there is a traceback in the log")
-        result.expect(self.end() == 0, "it did not end in order")
 
     def __enter__(self) -> Subject:
         return self
