@@ -23,12 +23,12 @@ digits and widths of columns aside.
 - The server, `python -m steps.…`, comes first. It really listens on any free port, and
   is ended with SIGINT at the end.
 - Other commands run one after another. After one that ends in `&` the next begins as
-  soon as it has printed a line; after `probe`, which has nothing to print before it is
-  answered, half a second later. What else it prints stands before what the next one
-  prints.
+  soon as it has printed a line; after `probe` and `load`, which have nothing to print
+  before they are answered, half a second later. What else it prints stands before what
+  the next one prints.
 - A section without a command is what the server has printed since.
-- `pgrep` and `kill` concern the server alone. Besides these only `python -m lab …`
-  runs: there is no shell.
+- `pgrep` and `kill` concern the server alone, `pgrep -P` and `pkill -P` the processes
+  that it has started. Besides these only `python -m lab …` runs: there is no shell.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).resolve().parent.parent
 TRANSCRIPTS = ROOT / "docs" / "transcripts"
 
@@ -59,8 +61,9 @@ LIMIT_S = 30.0
 STOP_LIMIT_S = 5.0
 #: Until a server has printed all that it prints at once.
 SETTLE_S = 0.1
-#: What a probe in the background has before the next command begins.
+#: What these have in the background before the next command begins.
 HEAD_START_S = 0.5
+SILENT_AT_FIRST = ("probe", "load")
 
 SIGNALS = {
     "-HUP": signal.SIGHUP,
@@ -204,11 +207,12 @@ class Run:
         if not section.commands:
             yield from self._server_says()
         for command in section.commands:
-            if command.startswith("kill "):
+            if command.startswith(("kill ", "pkill ")):
                 yield self._kill(command)
             else:
-                yield f"$ {command}"
-                yield from self._output(command)
+                output = self._output(command)
+                yield f"$ {self._typed(command)}"
+                yield from output
         yield from self._rest()
 
     def stop(self) -> None:
@@ -220,15 +224,18 @@ class Run:
     def _output(self, command: str) -> list[str]:
         in_background = command.endswith("&")
         match shlex.split(command.removesuffix("&"), comments=True):
-            case ["pgrep", "-f", _]:
+            case ["pgrep", "-f", _] | ["pgrep", "-o", "-f", _]:
                 return [str(self._running_server().pid)]
+            case ["pgrep", "-P", _]:
+                return [*self._rest(), *(str(child.pid) for child in self._children())]
             case ["python", "-m", module, *rest] if module.startswith("steps."):
                 return self._start_server([module, *rest])
             case ["python", "-m", "lab", *rest]:
                 process = self._start(["lab", *rest])
                 if in_background:
                     self._background.append(process)
-                    limit_s = HEAD_START_S if rest[:1] == ["probe"] else LIMIT_S
+                    waits = rest[0] in SILENT_AT_FIRST
+                    limit_s = HEAD_START_S if waits else LIMIT_S
                     return self._told(process.next_line(limit_s))
                 printed = process.last_lines()
                 return [*self._rest(), *self._told(printed)]
@@ -256,10 +263,26 @@ class Run:
             case ["kill", name, _] if name in SIGNALS:
                 server = self._running_server()
                 os.kill(server.pid, SIGNALS[name])
-                # Before another signal is sent: of two, a process may take the later.
-                server.wait_for_line()
-                return f"$ kill {name} {server.pid}"
+                if name != "-HUP":  # to which there is nothing to say
+                    # Of two signals, a process may take the later one first.
+                    server.wait_for_line()
+                return f"$ {self._typed(command)}"
+            case ["pkill", "-KILL", "-P", _, "--oldest"]:
+                self._children()[0].kill()
+                return f"$ {self._typed(command)}"
         raise TranscriptError(f"not a command for a transcript: {command}")
+
+    def _typed(self, command: str) -> str:
+        """With the server's process number, where one is asked for."""
+        names_it = command.startswith(("kill ", "pkill ", "pgrep -P "))
+        if not names_it:
+            return command
+        return re.sub(r"\b\d+\b", str(self._running_server().pid), command)
+
+    def _children(self) -> list[psutil.Process]:
+        """What the server has started, the oldest first."""
+        children = psutil.Process(self._running_server().pid).children()
+        return sorted(children, key=lambda child: (child.create_time(), child.pid))
 
     def _server_says(self) -> list[str]:
         server = self._running_server()

@@ -11,9 +11,9 @@ it was dealt to, be that one busy and the others idle. On macOS the kernel does 
 them out: one process gets them all.
 
 See it work:
-    python -m steps.step13 --processes 2 &
-    kill -HUP $!                   # two new processes
-    pkill -KILL -P $! --oldest     # and another for the one that dies
+    python -m steps.step13 --processes 2
+    kill -HUP PID                  # two new processes
+    pkill -KILL -P PID --oldest    # and another for the one that dies
 """
 
 import json
@@ -159,6 +159,7 @@ class Server:
     # [/run]
 
     # [start]
+    # [due]
     def _start_what_is_due(self) -> None:
         if self._is_stopping:
             return
@@ -168,6 +169,8 @@ class Server:
         # One at a time: when each slot has its process, and no old one is left.
         if self._to_renew and {s.serving for s in self._slots} == {*self._processes}:
             self._start(self._to_renew.popleft())
+
+    # [/due]
 
     def _start(self, slot: Slot) -> None:
         try:
