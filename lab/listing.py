@@ -76,7 +76,9 @@ def earlier_file(path: Path) -> Path | None:
 def adds_to(path: Path, earlier: Path) -> bool:
     """Whether it imports what the earlier file has, and changes only a part of it."""
     new, old = read_source(path), read_source(earlier)
-    if f"from steps.{earlier.parent.name}.{earlier.stem} import" not in new:
+    package, module = earlier.parent.name, earlier.stem
+    imports = f"from steps.{package}.{module} import", f"from steps.{package} import"
+    if imports[0] not in new and f"{imports[1]} {module}\n" not in new:
         return False
     before = without_markers(old).splitlines()
     after = without_markers(new).splitlines()

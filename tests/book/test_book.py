@@ -300,17 +300,24 @@ def test_a_difference_is_of_the_real_files(sources: Sources, project: Path) -> N
     assert "POOL" not in in_repository
 
 
+@pytest.mark.parametrize(
+    ("imports", "call"),
+    [
+        ("from steps.step02.server import loop", "loop()"),
+        ("from steps.step02 import server", "server.loop()"),
+    ],
+)
 def test_a_file_that_adds_to_an_earlier_one_is_shown_whole(
-    sources: Sources, project: Path
+    sources: Sources, project: Path, imports: str, call: str
 ) -> None:
-    inherits = "from steps.step02.server import loop\n\nloop()\n"
+    inherits = f"{imports}\n\n{call}\n"
     rewrites = STEP_B.replace("serve()", "poll()")
     for step, text in (("step03", inherits), ("step04", rewrites)):
         (project / "steps" / step).mkdir()
         (project / "steps" / step / "server.py").write_text(text)
     third = filled(block('diff("step03")'), sources, project)
     assert "adds to [`steps/step02/server.py`]" in third
-    assert "\nloop()\n" in third
+    assert f"\n{call}\n" in third
     fourth = filled(block('diff("step04")'), sources, project)
     assert "against [`steps/step02/server.py`]" in fourth
     assert "-    serve()\n+    poll()\n" in fourth

@@ -63,6 +63,17 @@ MEANT = [
         ("2 200 requests a second", "90 ms"),
         "the question's figures",
     ),
+    Meant("docs/glossary.md", ("5 ms",), "CPython's switch interval"),
+    Meant(
+        "chapters/10-*/README.md",
+        ("5 ms", "1 ms", "20 ms"),
+        "what handlers sleep and compute, and CPython's switch interval",
+    ),
+    Meant(
+        "chapters/10-*/README.md",
+        ("200 requests a second", "500 requests a second", "30 ms", "60 ms"),
+        "arithmetic",
+    ),
 ]
 
 MARKED = re.compile(r"<!-- \{.*?\} -->.*?<!-- / -->", re.DOTALL)

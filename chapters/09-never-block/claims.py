@@ -1,0 +1,36 @@
+"""What chapter 09 claims."""
+
+from lab.claims import Verdict, at_least, at_most, claim
+from lab.matrix import STALLED
+from lab.quantity import Quantity
+from lab.record import UNREAD_BYTES, Measurement
+
+
+@claim("Beside four clients that do not read, step 08 answers nobody.")
+def all_stop(m: Measurement) -> Verdict:
+    beside = m.rate("step08", 10, silent=STALLED, manner="unread")
+    return at_most(beside / m.rate("step08", 10), 0.01)
+
+
+@claim("Beside the same four, step 09 answers at least nine tenths of what it did.")
+def nobody_stops(m: Measurement) -> Verdict:
+    beside = m.rate("step09", 10, silent=STALLED, manner="unread")
+    return at_least(beside / m.rate("step09", 10), 0.9)
+
+
+@claim("Each of them costs the server its answer once: at most 1.1 times its size.")
+def no_copy(m: Measurement) -> Verdict:
+    with_them = m.memory("step09", 10, silent=STALLED, manner="unread")
+    answers = Quantity.exactly(STALLED * UNREAD_BYTES, "bytes")
+    return at_most((with_them - m.memory("step09", 10)) / answers, 1.1)
+
+
+@claim("With 100 clients, it needs no more system calls for a request than step 08.")
+def no_more_calls(m: Measurement) -> Verdict:
+    more = m.syscalls("step09", 100) - m.syscalls("step08", 100)
+    return at_most(more, 0.1)
+
+
+@claim("Never to block costs at most a seventh of the throughput.")
+def hardly_slower(m: Measurement) -> Verdict:
+    return at_least(m.rate("step09", 100) / m.rate("step08", 100), 6 / 7)

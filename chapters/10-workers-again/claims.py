@@ -1,0 +1,37 @@
+"""What chapter 10 claims."""
+
+from lab.claims import Verdict, at_least, at_most, claim
+from lab.quantity import Quantity
+from lab.record import Measurement
+
+ALONE = "step10 --workers 0"
+
+
+def gain(m: Measurement, path: str) -> Quantity:
+    """As many times as much do four workers answer as the loop does by itself."""
+    return m.rate("step10", 100, path=path) / m.rate(ALONE, 100, path=path)
+
+
+@claim("Where handlers wait, four workers answer at least three and a half times more.")
+def waiting_pays(m: Measurement) -> Verdict:
+    return at_least(gain(m, "/sleep/5"), 3.5)
+
+
+@claim("Meanwhile the server uses at most a quarter of a core.")
+def nobody_works(m: Measurement) -> Verdict:
+    return at_most(m.cpu("step10", 100, path="/sleep/5"), 25)
+
+
+@claim("Where handlers compute, four workers answer at most a tenth more than none.")
+def computing_does_not(m: Measurement) -> Verdict:
+    return at_most(gain(m, "/spin/1"), 1.1)
+
+
+@claim("Where handlers do next to nothing, they answer at most nine tenths of it.")
+def the_hand_over_costs(m: Measurement) -> Verdict:
+    return at_most(gain(m, "/"), 0.9)
+
+
+@claim("With 100 clients, one byte wakes the loop for at least ten answers.")
+def woken_together(m: Measurement) -> Verdict:
+    return at_most(m.syscalls("step10", 100, "write"), 0.1)
