@@ -103,11 +103,12 @@ class Request:
         self.keep_alive = keep_alive  # whether the client wants to send another
 
     @property
-    def lines(self) -> list[str]:
-        """The field lines as they came, without their ends."""
+    def lines(self) -> bytes:
+        """The field lines as they came."""
         if isinstance(self._headers, bytes):
-            return self._headers.decode("latin-1").split("\r\n")[:-1]
-        return [f"{name}: {value}" for name, value in self._headers.items()]
+            return self._headers
+        lines = (f"{name}: {value}\r\n" for name, value in self._headers.items())
+        return "".join(lines).encode("latin-1")
 
     @property
     def headers(self) -> dict[str, str]:

@@ -16,6 +16,10 @@ MAX_PIECES = 1000
 # What is read and thrown away after the last answer, so that the client can read it.
 MAX_LINGER_BYTES = 4_194_304
 
+Output = list[bytes | memoryview]
+# Of all connections that have nothing to send: nothing is ever put into this one.
+NOTHING: Output = []
+
 
 # [state]
 class State(Enum):
@@ -56,7 +60,7 @@ class Connection:
         self.moved = 0  # bytes received and sent
         self.unsent = 0  # bytes in _output
         self.max_buffered = MAX_BUFFERED_BYTES  # of them, before a request is taken
-        self._output: list[bytes | memoryview] = []
+        self._output = NOTHING
         self._requests: Gatherer | None = None  # a client that is silent needs none
         self._linger = 0  # bytes yet to be thrown away
 
@@ -142,7 +146,10 @@ class Connection:
     # [send]
     def send(self, data: bytes) -> None:
         """Behind what waits to be sent already. `flush()` does it."""
-        self._output.append(data)
+        if self.unsent:
+            self._output.append(data)
+        else:
+            self._output = [data]
         self.unsent += len(data)
 
     def flush(self) -> None:
@@ -161,7 +168,7 @@ class Connection:
             if self.unsent:
                 self._forget(sent)
             else:
-                output.clear()
+                self._output = NOTHING
         if self.state is LAST and not self.unsent:
             self._finish()
 

@@ -4,11 +4,12 @@ import contextlib
 import socket
 import struct
 from enum import IntEnum
+from typing import Any
 
 from steps.http11 import Stage
 from steps.step09.connection import LINGERING
 from steps.step10 import connection
-from steps.step11.deadlines import NEVER
+from steps.step11.deadlines import NEVER, Bucket
 
 # For SO_LINGER: to close is to drop what is left, and to tell the client with a reset.
 ABORT = struct.pack("ii", 1, 0)
@@ -34,7 +35,8 @@ class Connection(connection.Connection):
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
-        self.deadline = self.bucket = NEVER
+        self.deadline = NEVER
+        self.bucket: Bucket[Any] | None = None
         self.phase: Phase | None = None  # the one that the deadline is for
         self.moved_before = 0  # bytes that had been moved when it began
 

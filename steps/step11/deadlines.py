@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 # How much too late a deadline may be found to have passed, in seconds.
 TICK_S = 0.25
@@ -25,13 +25,20 @@ class Timed(Protocol):
     """What has a deadline. Both are for `Deadlines` alone to set."""
 
     deadline: float  # on the clock, in seconds
-    bucket: float  # the number of the tick at which it will be looked at, or NEVER
+    bucket: "Bucket[Any] | None"  # which it is in
 
 
 T = TypeVar("T", bound=Timed)
 
 
 # [deadlines]
+class Bucket(set[T]):
+    """Those to look at when a tick is over."""
+
+    def __init__(self, tick: int) -> None:
+        self.time = tick * TICK_S
+
+
 class Deadlines(Generic[T]):
     """What is timed is in a bucket, one for each tick, that is looked through when the
     tick is over. A deadline that moves to a later time stays in its bucket: what is
@@ -39,22 +46,27 @@ class Deadlines(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._buckets: dict[float, set[T]] = {}
+        self._buckets: dict[int, Bucket[T]] = {}
         self.next_look = NEVER  # the time of the first tick that has a bucket
 
     def set(self, item: T, deadline: float) -> None:
         item.deadline = deadline
-        if deadline <= (item.bucket - 1) * TICK_S:
+        if item.bucket is not None:
+            if item.bucket.time < deadline + TICK_S:
+                return
             self.cancel(item)
-        if item.bucket == NEVER:
-            item.bucket = math.ceil(deadline / TICK_S)
-            self._buckets.setdefault(item.bucket, set()).add(item)
-            self.next_look = min(self.next_look, item.bucket * TICK_S)
+        tick = math.ceil(deadline / TICK_S)
+        bucket = self._buckets.get(tick)
+        if bucket is None:
+            bucket = self._buckets[tick] = Bucket(tick)
+            self.next_look = min(self.next_look, bucket.time)
+        bucket.add(item)
+        item.bucket = bucket
 
     def cancel(self, item: T) -> None:
-        if item.bucket != NEVER:
-            self._buckets[item.bucket].discard(item)
-            item.bucket = NEVER
+        if item.bucket is not None:
+            item.bucket.discard(item)
+            item.bucket = None
 
     def pop_expired(self, now: float) -> Iterator[T]:
         """Those whose deadline has passed, and which have not been cancelled."""
@@ -64,7 +76,7 @@ class Deadlines(Generic[T]):
             bucket = self._buckets[tick]
             while bucket:
                 item = bucket.pop()
-                item.bucket = NEVER
+                item.bucket = None
                 if item.deadline <= now:
                     yield item
                 else:

@@ -205,7 +205,8 @@ class Server:
         try:
             if connection.unsent <= connection.max_buffered:  # see step 09
                 connection.flush()
-                connection.make_room()
+                if connection.room is not None:
+                    connection.make_room()
         except OSError:
             self._drop(connection)
             return

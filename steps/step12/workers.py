@@ -38,6 +38,7 @@ class WorkerPool:
         self.wake_pipe = WakePipe()
         self._handle = handle
         self._room = capacity  # for requests whose last result has not been collected
+        self.is_full = False
         self._submitted: list[tuple[Connection, Request]] = []
         self._jobs: SimpleQueue[tuple[Connection, Request] | None] = SimpleQueue()
         self._results: deque[Result] = deque()
@@ -49,12 +50,9 @@ class WorkerPool:
         for thread in self._threads:
             thread.start()
 
-    @property
-    def is_full(self) -> bool:
-        return self._room <= 0
-
     def submit(self, connection: Connection, request: Request) -> None:
         self._room -= 1
+        self.is_full = self._room <= 0
         self._submitted.append((connection, request))
 
     def hand_over(self) -> None:
@@ -72,6 +70,7 @@ class WorkerPool:
             result = self._results.popleft()
             if result[2] is not None:
                 self._room += 1
+                self.is_full = False
             yield result
 
     def send(self, connection: Connection, data: bytes) -> None:

@@ -19,6 +19,7 @@ from steps.step12.connection import Answer, Connection
 from steps.step12.workers import Gone
 
 Environ = dict[str, Any]
+Item = tuple[str | None, str]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 StartResponse = Callable[..., Callable[[bytes], None]]
 WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -46,13 +47,15 @@ def load(name: str) -> WsgiApplication:
 
 
 # [environ]
-@lru_cache(maxsize=512)
-def environ_item(line: str) -> tuple[str | None, str]:
-    """Key and value for a field line; no key for what is better left out.
+# Nearly every request of a client repeats the field lines of the one before it, or all
+# but one of them. So what they mean is remembered, all together and one by one; not of
+# longer ones, for a client that sends ever new ones should not fill the memory.
+MAX_REMEMBERED_BYTES = 4096
 
-    Nearly every request of a client repeats the lines of the one before it, so it is
-    worth to remember what they mean.
-    """
+
+@lru_cache(maxsize=512)
+def environ_item(line: str) -> Item:
+    """Key and value for a field line; no key for what is better left out."""
     name, _, value = line.partition(":")
     key = name.upper().replace("-", "_")
     # With an underscore it would look like one with a hyphen, that a balancer has set;
@@ -77,6 +80,7 @@ class Gateway:
     ) -> None:
         self._application = application
         self._send = send
+        self._remembered_fields = lru_cache(maxsize=256)(self._fields)
         self._environ: Environ = {
             "SCRIPT_NAME": "",
             "SERVER_NAME": server[0],
@@ -90,14 +94,24 @@ class Gateway:
             "wsgi.input_terminated": True,
         }
 
-    def _make_environ(self, connection: Connection, request: Request) -> Environ:
+    def _fields(
+        self, lines: bytes, item: Callable[[str], Item] = environ_item
+    ) -> Environ:
+        """What all requests with these field lines have in common."""
         environ = self._environ.copy()
-        for line in request.lines:
-            key, value = environ_item(line)
+        for line in lines.decode("latin-1").split("\r\n")[:-1]:
+            key, value = item(line)
             if key in environ:
                 environ[key] += f", {value}"
             elif key is not None:
                 environ[key] = value
+        return environ
+
+    def _make_environ(self, connection: Connection, request: Request) -> Environ:
+        if len(request.lines) <= MAX_REMEMBERED_BYTES:
+            environ = self._remembered_fields(request.lines).copy()
+        else:
+            environ = self._fields(request.lines, environ_item.__wrapped__)
         path, _, query = request.target.partition("?")
         if "%" in path:
             path = unquote_to_bytes(path).decode("latin-1")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from steps.app import DOCUMENT
 from steps.http11 import Request, Response
 from steps.step11.connection import Phase
-from steps.step11.deadlines import NEVER, TICK_S, Deadlines, Timeouts
+from steps.step11.deadlines import NEVER, TICK_S, Bucket, Deadlines, Timeouts
 from steps.step11.server import LEAST_RATE, LINGER_TIMEOUT_S
 from steps.step12.settings import Settings
 from tests.steps.harness import (
@@ -379,7 +379,7 @@ def test_a_client_that_was_refused_and_stays(step: str) -> None:
 class Item:
     number: int
     deadline: float = NEVER
-    bucket: float = NEVER
+    bucket: Bucket["Item"] | None = None
     history: list[float] = field(default_factory=list)
 
 
@@ -427,14 +427,14 @@ def test_who_expires_may_set_and_cancel_others() -> None:
     for item in deadlines.pop_expired(2.0):
         seen.append(item)
         if len(seen) <= 30:
-            other = next(each for each in items if each.bucket != NEVER)
+            other = next(each for each in items if each.bucket is not None)
             deadlines.cancel(other)
         elif len(seen) <= 60:
             deadlines.set(item, 1.5)  # has passed, too
         elif item not in seen[:-1]:
             deadlines.set(item, 3.0)
     assert len(set(seen)) == 70
-    left = [item for item in items if item.bucket != NEVER]
+    left = [item for item in items if item.bucket is not None]
     assert sorted(item.number for item in deadlines.pop_expired(4.0)) == sorted(
         item.number for item in left
     )
