@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from lab.book import Sources
 from lab.drawing import AT_LEAST, MARK, Figure, Key, is_narrow
-from lab.peers import OURS
+from lab.peers import ONE_PROCESS, OURS, TWO_PROCESSES
 from lab.quantity import Quantity
 from lab.record import (
     CLOSING_STEPS,
@@ -25,7 +25,7 @@ from lab.record import (
     Measurement,
     step_of,
 )
-from lab.versus import ACTIVE, Versus
+from lab.versus import ACTIVE, SPIN, Versus
 
 TITLES = {
     "step01": "01 close after response",
@@ -743,6 +743,26 @@ def workers(sources: Sources, step: str = "step10", connections: int = 100) -> F
     )
 
 
+def processes(sources: Sources, connections: int = ACTIVE) -> Figure:
+    """What a second process gives: as many times what one does by itself."""
+
+    def question(path: str) -> Question:
+        def ask(m: Measurement) -> Quantity:
+            alone = m.compare.rate(ONE_PROCESS, connections, path=path)
+            return m.compare.rate(TWO_PROCESSES, connections, path=path) / alone
+
+        return f"{HANDLERS[path]}, {path}", "", ask
+
+    return _bars(
+        sources,
+        [question(path) for path in ("/", SPIN)],
+        axis="times as many requests a second as with one process",
+        name=_slug("processes", connections),
+        title=f"What a second process gives, with {_clients(connections)}.",
+        caption="1 means that the second process changes nothing; 2 is all it could.",
+    )
+
+
 def compare(sources: Sources, connections: int = ACTIVE) -> Figure:
     """All servers of the comparison side by side, likewise."""
     beside = Sources(
@@ -1018,5 +1038,6 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "cpu": cpu,
     "peers": peers,
     "workers": workers,
+    "processes": processes,
     "compare": compare,
 }

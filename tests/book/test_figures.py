@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, list[object]] = {
     "cpu": [["step02", "step06"]],
     "peers": [["step08", "uvicorn"]],
     "workers": [],
+    "processes": [],
     "compare": [],
 }
 

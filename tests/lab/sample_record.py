@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.peers import FOUR_WORKERS, IN_THE_LOOP, contestant
+from lab.peers import (
+    FOUR_WORKERS,
+    IN_THE_LOOP,
+    ONE_PROCESS,
+    TWO_PROCESSES,
+    contestant,
+)
 from lab.record import (
     Generator,
     Headers,
@@ -77,6 +83,7 @@ def sample_point(
     mode: Mode | None = None,
     silent: int = 0,
     headers: Headers = "plain",
+    path: str = "/",
     generator: Generator = "lab",
     generator_bound: bool = False,
     stats: dict[str, float] | None = None,
@@ -92,6 +99,7 @@ def sample_point(
         connections=connections,
         silent=silent,
         headers=headers,
+        path=path,
         generator=generator,
         repeats=[
             sample_repeat(
@@ -195,6 +203,10 @@ def sample_comparison(*, bjoern: float = 110_000, uvicorn: float = 40_000) -> Re
         _silent_point(IN_THE_LOOP, 650, 0.0),
         _silent_point("granian", 3_000, 0.01),
         sample_point("gunicorn", 100, [], silent=10_000, skipped="nothing came"),
+        sample_point(ONE_PROCESS, 100, spread(70_000), generator="wrk"),
+        sample_point(TWO_PROCESSES, 100, spread(80_000), generator="wrk"),
+        sample_point(ONE_PROCESS, 100, spread(900), path="/spin/1", generator="wrk"),
+        sample_point(TWO_PROCESSES, 100, spread(1700), path="/spin/1", generator="wrk"),
     ]
     names = dict.fromkeys(point.server for point in points)
     return Record(
