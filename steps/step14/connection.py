@@ -28,8 +28,6 @@ LATE = {
 class Connection(asyncio.Protocol):
     """The transport has the socket and what is to be sent; the rest is here."""
 
-    transport: asyncio.Transport
-
     def __init__(self, server: Server) -> None:
         self._server = server
         self._requests = Gatherer(server.settings.limits)
@@ -38,29 +36,29 @@ class Connection(asyncio.Protocol):
         self._ended = False  # the client has said that it will send no more
         self._linger = 0  # after the last answer: bytes yet to be thrown away
         self._write_paused = False  # there is too much to send
-        self._moved = 0  # bytes received, and given to the transport to be sent
-        self._moved_before = 0  # ... of which had been moved when the phase began
-        self._phase: Phase | None = None  # the one that the deadline is for
+        self._received = self._given = 0  # bytes; those given to the transport, to send
+        self._moved_before = 0  # bytes that had been moved when the phase began
+        self.phase: Phase | None = None  # the one that the deadline is for
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     # [events]
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self._transport = cast(asyncio.Transport, transport)
         most = self._server.settings.max_buffered_bytes
-        self.transport.set_write_buffer_limits(high=most, low=0)
+        self._transport.set_write_buffer_limits(high=most, low=0)
         self._set_deadline()
 
     def data_received(self, data: bytes) -> None:
-        self._moved += len(data)
+        self._received += len(data)
         if self._linger:
             self._linger -= len(data)
             if self._linger <= 0:
-                self.transport.close()
+                self._transport.close()
             return
         self._requests.feed(data)
         if self._is_busy:
-            self.transport.pause_reading()  # it has to wait for its turn
+            self._transport.pause_reading()  # it has to wait for its turn
         else:
             self._advance()
 
@@ -92,69 +90,73 @@ class Connection(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Take the requests that may be taken, and decide what to wait for."""
-        while (
-            not self._is_busy
-            and not self._linger
-            and not self.transport.is_closing()
-            and self._requests.buffer
-            and (request := self._next_request()) is not None
-        ):
-            self._take(request)
-        if not self._is_busy:
-            if self._ended:
-                self.transport.close()  # when all has been sent
-            else:
-                self.transport.resume_reading()
-        self._set_deadline()
-
-    def _next_request(self) -> Request | None:
-        requests = self._requests
         try:
-            request = requests.next_request()
+            while (
+                self._requests.buffer
+                and not self._is_busy
+                and not self._linger
+                and not self._transport.is_closing()
+                and (request := self._requests.next_request()) is not None
+            ):
+                self._take(request)
         except BadRequest as error:
             self._refuse(error)
-            return None
-        if requests.continue_due:
-            requests.continue_due = False
+        if self._requests.continue_due:
+            self._requests.continue_due = False
             self._send(CONTINUE)
-        return request
+        if not self._is_busy:
+            if self._ended:
+                self._transport.close()  # when all has been sent
+            else:
+                self._transport.resume_reading()
+        self._set_deadline()
 
     def _take(self, request: Request) -> None:
         server = self._server
-        self._phase = None  # what follows is another request's
+        self.phase = None  # what follows is another request's
         self._taken += 1
-        server.stats.requests += 1
-        if server.is_draining or self._taken >= server.settings.max_requests:
-            request.keep_alive = False
         if server.executor is None:
             self._answer(request, answer(server.app, request))
-        elif server.submit(self, request):
+        elif server.with_workers < server.settings.max_connections:
+            server.with_workers += 1
             self._request = request
-        else:
+            server.executor.submit(self._work, request)
+        else:  # as many, though their clients may have gone
             self._refuse(BadRequest(503, "too many requests wait"))
 
-    def deliver(self, request: Request, response: Response) -> None:
-        """A worker has answered. Its client may have gone, or been told it is late."""
-        if request is self._request:
+    def _work(self, request: Request) -> None:
+        """In a worker."""
+        response = answer(self._server.app, request)
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._server.loop.call_soon_threadsafe(self._deliver, request, response)
+
+    def _deliver(self, request: Request, response: Response) -> None:
+        self._server.with_workers -= 1
+        if request is self._request:  # else the client has gone, or it was late
             self._request = None
             self._answer(request, response)
             self._advance()
 
     def _answer(self, request: Request, response: Response) -> None:
+        keep = (
+            request.keep_alive
+            and self._taken < self._server.settings.max_requests
+            and not self._server.is_draining
+        )
         if len(response.body) <= MAX_JOINED_BYTES:
-            self._send(response.encode(request, request.keep_alive))
+            self._send(response.encode(request, keep))
         else:
-            self._send(response.encode_head(request, request.keep_alive))
-            # Cut where the kernel takes no more: bytes are copied for that, a view not.
+            self._send(response.encode_head(request, keep))
+            # To keep what the kernel does not take, asyncio cuts it: a view costs none.
             self._send(memoryview(response.encode_body(request)))
-        if not request.keep_alive:
+        if not keep:
             self._finish()
 
     # [/advance]
 
     def _send(self, data: bytes | memoryview) -> None:
-        self._moved += len(data)
-        self.transport.write(data)
+        self._given += len(data)
+        self._transport.write(data)
 
     def _refuse(self, error: BadRequest) -> None:
         """Answer what could not be understood, or was late."""
@@ -167,18 +169,11 @@ class Connection(asyncio.Protocol):
         input is unread sends a reset, which may overtake the answer."""
         self._linger = MAX_LINGER_BYTES
         with contextlib.suppress(OSError):  # the client has gone
-            self.transport.write_eof()
-
-    def drain(self) -> None:
-        if self._request is not None:
-            self._request.keep_alive = False
-        if self._phase is Phase.IDLE:
-            self._phase = None  # there is less time now
-            self._set_deadline()
+            self._transport.write_eof()
 
     # [expire]
     def _phase_now(self) -> Phase:
-        if self.transport.get_write_buffer_size():
+        if self._transport.get_write_buffer_size():
             return Phase.WRITE
         if self._linger:
             return Phase.LINGER
@@ -186,15 +181,19 @@ class Connection(asyncio.Protocol):
             return Phase.HANDLER
         return STAGES[self._requests.stage]
 
-    def _moved_now(self) -> int:
-        return self._moved - self.transport.get_write_buffer_size()
+    @property
+    def moved(self) -> int:
+        """What makes a phase last longer: bytes sent, or bytes that have come."""
+        if self.phase is Phase.WRITE:
+            return self._given - self._transport.get_write_buffer_size()
+        return self._received
 
     def _set_deadline(self) -> None:
         """When a phase begins; not when there is another byte in the same phase."""
         phase = self._phase_now()
-        if phase is not self._phase:
-            self._phase = phase
-            self._moved_before = self._moved_now()
+        if phase is not self.phase:
+            self.phase = phase
+            self._moved_before = self.moved
             self._wait_until(self._server.loop.time() + self._server.allowed_s[phase])
 
     def _wait_until(self, deadline: float) -> None:
@@ -208,19 +207,19 @@ class Connection(asyncio.Protocol):
 
     def _expire(self) -> None:
         self._timer = None
-        self._set_deadline()  # less than the limit may have been sent unnoticed
+        self._set_deadline()  # what was below the limit has been sent without a word
+        phase = self._phase_now()
+        if phase is Phase.BODY or phase is Phase.WRITE:
+            moved = self.moved
+            earned_s = (moved - self._moved_before) / LEAST_RATE
+            if earned_s > TICK_S and self._server.loop.time() >= self._deadline:
+                self._moved_before = moved
+                self._deadline += min(earned_s, self._server.allowed_s[phase])
         if self._server.loop.time() < self._deadline:
             self._wait_until(self._deadline)
             return
-        phase = self._phase_now()
-        if phase is Phase.BODY or phase is Phase.WRITE:
-            moved = self._moved_now()
-            earned_s = (moved - self._moved_before) / LEAST_RATE
-            if earned_s > TICK_S:
-                self._moved_before = moved
-                earned_s = min(earned_s, self._server.allowed_s[phase])
-                self._wait_until(self._deadline + earned_s)
-                return
+        if phase is not Phase.WRITE and self._transport.is_closing():
+            return
         self._server.stats.expired += 1
         if phase in LATE:
             self._request = None  # its worker goes on
@@ -229,11 +228,17 @@ class Connection(asyncio.Protocol):
         else:
             self.abort()
 
+    # [/expire]
+
+    def drain(self) -> None:
+        """If the client is idle, it has less time now."""
+        if self.phase is Phase.IDLE:
+            self.phase = None
+            self._set_deadline()
+
     def abort(self) -> None:
-        if self.transport.get_write_buffer_size():  # see step 11
-            sock: socket.socket = self.transport.get_extra_info("socket")
+        if self._transport.get_write_buffer_size():  # see step 11
+            sock: socket.socket = self._transport.get_extra_info("socket")
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
-        self.transport.abort()
-
-    # [/expire]
+        self._transport.abort()

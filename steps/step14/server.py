@@ -1,13 +1,13 @@
 """It has a name: the same server on asyncio, which has most of its parts.
 
 What it does: asyncio's loop has the selector, the sockets, the output buffers, the
-timers and the way back from a thread. What is left to write is what a connection does
+timers, and the way back from a thread. What is left to write is what a connection does
 when bytes come, when they cannot go, when a handler has answered, and when time is up.
 
 What it costs: a transport, a protocol and a timer for each connection, and several
-calls of Python for each event. What the kernel does not take of an answer at once is
-copied, up to Python 3.11. --wsgi and --access-log would be the same again, and are left
-out.
+calls of Python for each event. A worker is woken for each request, and the loop for
+each response. What the kernel does not take of an answer at once is copied, up to
+Python 3.11. --wsgi and --access-log are left out: they would be the same again.
 
 See it work:
     python -m steps.step14 --workers 4 --header-timeout 2
@@ -21,11 +21,10 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from steps.app import Application, answer
-from steps.http11 import Request, Response
+from steps.app import Application
 from steps.step11.connection import Phase
-from steps.step11.server import LINGER_TIMEOUT_S
-from steps.step12.acceptor import OVERLOAD, OVERLOAD_PAUSE_S
+from steps.step11.server import LINGER_TIMEOUT_S, MAX_NOT_SENT_BYTES
+from steps.step12.acceptor import LOG_INTERVAL_S, OVERLOAD, OVERLOAD_PAUSE_S
 from steps.step12.server import DRAIN_IDLE_S
 from steps.step12.settings import Settings
 from steps.step14.connection import Connection
@@ -37,7 +36,6 @@ log = logging.getLogger(__name__)
 class Stats:
     accepted: int = 0
     open: int = 0
-    requests: int = 0
     expired: int = 0
 
 
@@ -58,26 +56,26 @@ class Server:
         if settings.wsgi or settings.access_log:
             raise ValueError("--wsgi and --access-log are to be had in step12")
         listener.setblocking(False)
+        listener.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_NOT_SENT_BYTES
+        )
         self.stats = Stats()
         self.app = app
         self.settings = settings
         self.allowed_s = {
-            Phase.IDLE: settings.idle_timeout,
-            Phase.HEADER: settings.header_timeout,
-            Phase.BODY: settings.body_timeout,
-            Phase.HANDLER: settings.handler_timeout,
-            Phase.WRITE: settings.write_timeout,
-            Phase.LINGER: LINGER_TIMEOUT_S,
+            phase: getattr(settings, f"{phase.name.lower()}_timeout", LINGER_TIMEOUT_S)
+            for phase in Phase
         }
         self.executor = ThreadPoolExecutor(workers, "worker") if workers else None
+        self.with_workers = 0  # requests, those of clients that have gone among them
         self.is_draining = False
         self.loop = asyncio.new_event_loop()
         self._listener = listener
         self._is_watched = False
+        self._next_log = 0.0
         self._connections: set[Connection] = set()
-        self._with_workers = 0  # requests, also of clients that have gone
         self._drain = asyncio.Event()
-        self._closed = asyncio.Event()  # a connection, since it was cleared
+        self._drained = asyncio.Event()
 
     # [run]
     def run(self) -> None:
@@ -93,18 +91,16 @@ class Server:
     async def _serve(self) -> None:
         self._watch()
         await self._drain.wait()
-        self._accept()  # those that the kernel has accepted are ours
         self.is_draining = True
         self.loop.remove_reader(self._listener)
+        self._accept()  # those that the kernel has accepted are ours
         self._listener.close()
         self.allowed_s[Phase.IDLE] = DRAIN_IDLE_S
         for connection in self._connections:
             connection.drain()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.grace):
-                while self._connections:
-                    self._closed.clear()
-                    await self._closed.wait()
+        self.loop.call_later(self.settings.grace, self._drained.set)
+        if self._connections:
+            await self._drained.wait()
         for connection in self._connections:
             connection.abort()
         await asyncio.sleep(0)  # one round, in which they hear of it
@@ -117,15 +113,15 @@ class Server:
 
     # [accept]
     def _watch(self) -> None:
-        if not self.is_draining and not self._is_watched:
+        if not self._is_watched and not self.is_draining:
             self._is_watched = True
             self.loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
-        """`create_server()` would do it in one line, but knows no limit, and tries on
-        when descriptors have run out, with a traceback for each time."""
+        """`create_server()` would do it in one line, but it knows no limit, and when
+        descriptors have run out it tries on and on, with a traceback for each time."""
         try:
-            while self._has_room():
+            while len(self._connections) < self.settings.max_connections:
                 sock, _ = self._listener.accept()
                 connection = Connection(self)
                 self._connections.add(connection)
@@ -137,8 +133,10 @@ class Server:
         except OSError as error:
             if error.errno not in OVERLOAD:
                 return  # that client has gone already
-            log.warning("no room for another connection: %s", error.strerror)
             self.loop.call_later(OVERLOAD_PAUSE_S, self._watch)
+            if self.loop.time() >= self._next_log:
+                self._next_log = self.loop.time() + LOG_INTERVAL_S
+                log.warning("no room for another connection: %s", error.strerror)
         self._is_watched = False
         self.loop.remove_reader(self._listener)
 
@@ -149,37 +147,11 @@ class Server:
             sock.close()
             self.closed(connection)
 
-    def _has_room(self) -> bool:
-        return len(self._connections) < self.settings.max_connections
-
     def closed(self, connection: Connection) -> None:
         self._connections.discard(connection)
         self.stats.open = len(self._connections)
-        self._closed.set()
         self._watch()  # there is room again
+        if self.is_draining and not self._connections:
+            self._drained.set()
 
     # [/accept]
-
-    # [workers]
-    def submit(self, connection: Connection, request: Request) -> bool:
-        """Whether there is room for it. No more wait than there may be connections,
-        though handlers may run on whose clients have gone."""
-        if self._with_workers >= self.settings.max_connections:
-            return False
-        assert self.executor is not None
-        self._with_workers += 1
-        self.executor.submit(self._work, connection, request)
-        return True
-
-    def _work(self, connection: Connection, request: Request) -> None:
-        response = answer(self.app, request)
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self.loop.call_soon_threadsafe(self._deliver, connection, request, response)
-
-    def _deliver(
-        self, connection: Connection, request: Request, response: Response
-    ) -> None:
-        self._with_workers -= 1
-        connection.deliver(request, response)
-
-    # [/workers]
