@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tools import optional
 
@@ -32,6 +33,27 @@ def needs_tool() -> Callable[[str], str]:
         pytest.skip(f"{name} is not here: {optional.how_to_get([name])}")
 
     return path_of
+
+
+@pytest.fixture(scope="session")
+def browser(needs_tool: Callable[[str], str]) -> Iterator[Browser]:
+    """One for all tests that need it."""
+    path = needs_tool("chromium")
+    switches = [
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        # It asks its maker's servers for this and that; the tests have no use for it.
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    if os.geteuid() == 0:
+        switches.append("--no-sandbox")  # it refuses to start as root with one
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=switches)
+        yield browser
+        browser.close()
 
 
 def open_descriptors() -> dict[int, str]:

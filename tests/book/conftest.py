@@ -1,14 +1,11 @@
-"""One built book, and one browser, for all tests of the pages."""
+"""One built book for all tests of the pages."""
 
 import logging
-import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import vl_convert
-from playwright.sync_api import Browser, sync_playwright
 
 from lab.book import Sources
 from lab.record import BOOK, Measurement, load_record
@@ -61,23 +58,3 @@ class _Collector(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._messages.append(record.getMessage())
-
-
-@pytest.fixture(scope="session")
-def browser(needs_tool: Callable[[str], str]) -> Iterator[Browser]:
-    path = needs_tool("chromium")
-    switches = [
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        # It asks its maker's servers for this and that; the tests have no use for it.
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]
-    if os.geteuid() == 0:
-        switches.append("--no-sandbox")  # it refuses to start as root with one
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=switches)
-        yield browser
-        browser.close()

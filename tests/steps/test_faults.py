@@ -129,6 +129,7 @@ def test_reset_at_every_point(step: str, workers: str) -> None:
         port = process.listening_port()
         with Client(port) as client:
             assert client.ask().body == DOCUMENT
+        wait_until(lambda: process.stats()["open"] == 0, "the first one is closed")
         before = descriptors(process)
         for end in range(len(REQUEST) + 1):
             with Client(port) as client:

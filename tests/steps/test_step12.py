@@ -1,4 +1,4 @@
-"""Step 12 as its users run it: limits, overload, drain, log, signals, real clients."""
+"""Step 12 as its users run it: limits, overload, drain, log, signals."""
 
 import json
 import os
@@ -7,15 +7,11 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
 from steps.app import DOCUMENT, app
 from steps.http11 import Request, Response
@@ -469,103 +465,6 @@ def test_out_of_descriptors() -> None:
         _, errors = popen.communicate(timeout=20)
         assert errors.count(b"\n") == 1  # a line, however often it tried
         assert b"descriptors" in errors or b"open files" in errors
-
-
-# --- Clients that others wrote --------------------------------------------------------
-
-
-@pytest.fixture
-def url(workers: str) -> Iterator[str]:
-    with Process("step12", "--workers", workers) as process:
-        yield f"http://127.0.0.1:{process.listening_port()}"
-
-
-def test_curl(url: str, needs_tool: Callable[[str], str], tmp_path: Path) -> None:
-    curl = [needs_tool("curl"), "-sS", "--noproxy", "*", "--max-time", "20"]
-
-    def run(*arguments: str) -> bytes:
-        return subprocess.run(
-            [*curl, *arguments], capture_output=True, check=True, timeout=30
-        ).stdout
-
-    assert run(url, f"{url}/bytes/3", "--http1.0", url) == DOCUMENT + b"xxx" + DOCUMENT
-    big = tmp_path / "big"
-    big.write_bytes(os.urandom(900_000))  # curl says Expect: 100-continue
-    echoed = run("-T", str(big), f"{url}/echo", "-H", "Expect: 100-continue")
-    assert echoed == big.read_bytes()
-    chunked = run("-T", str(big), f"{url}/echo", "-H", "Transfer-Encoding: chunked")
-    assert chunked == big.read_bytes()
-    assert b"405" in run("-o", "/dev/null", "-w", "%{http_code}", "-d", "x=y", url)
-    too_big = tmp_path / "too-big"
-    too_big.write_bytes(b"x" * 2_000_000)
-    code = run(
-        "-o", "/dev/null", "-w", "%{http_code}", "-T", str(too_big), f"{url}/echo"
-    )
-    assert code == b"413"
-    head = run("-I", f"{url}/bytes/5")
-    assert b"Content-Length: 5\r\n" in head
-
-
-def test_ab_k(url: str, needs_tool: Callable[[str], str]) -> None:
-    command = [needs_tool("ab"), "-q", "-k", "-n", "500", "-c", "20", f"{url}/"]
-    run = subprocess.run(
-        command, capture_output=True, text=True, timeout=40, check=True
-    )
-    assert re.search(r"Keep-Alive requests: +500\b", run.stdout)
-    assert re.search(r"Failed requests: +0\b", run.stdout)
-
-
-def test_wrk(url: str, needs_tool: Callable[[str], str]) -> None:
-    command = [
-        needs_tool("wrk"),
-        "-c",
-        "20",
-        "-d",
-        "1s",
-        "-t",
-        "1",
-        f"{url}/bytes/5000",
-    ]
-    run = subprocess.run(
-        command, capture_output=True, text=True, timeout=40, check=True
-    )
-    assert "Socket errors" not in run.stdout
-    assert "Non-2xx" not in run.stdout
-    assert re.search(r"[1-9]\d+ requests in", run.stdout)
-
-
-def test_requests_in_threads(url: str) -> None:
-    failures: list[object] = []
-
-    def work(number: int) -> None:
-        with requests.Session() as session:
-            session.trust_env = False
-            for turn in range(20):
-                body = os.urandom(number * 100 + turn)
-                answer: Any = session.post(f"{url}/echo", data=body, timeout=20)
-                if answer.content != body:
-                    failures.append(answer)
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(40)
-    assert failures == []
-
-
-def test_chromium(url: str, needs_tool: Callable[[str], str], tmp_path: Path) -> None:
-    """A browser reads the page, on connections that it opens before it needs them."""
-    command = [
-        needs_tool("chromium"),
-        *("--headless", "--disable-gpu", "--no-first-run", "--dump-dom"),
-        *("--disable-background-networking", "--disable-sync", "--no-proxy-server"),
-        f"--user-data-dir={tmp_path}",
-        *(["--no-sandbox"] if os.geteuid() == 0 else []),
-    ]
-    run = subprocess.run([*command, url], capture_output=True, timeout=50, check=True)
-    assert b"<title>70 bytes</title>" in run.stdout
-    assert b"The document that we serve." in run.stdout
 
 
 def test_the_harness_sees_a_failure() -> None:
