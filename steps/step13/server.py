@@ -25,20 +25,15 @@ import signal
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from steps.app import Application
 from steps.command import BACKLOG, STOP_WAIT_S, url_of
 from steps.step12.server import Stats
 from steps.step13.backoff import Backoff
-from steps.step13.process import DRAIN, READY, STATS, Process, serve
+from steps.step13.process import DRAIN, READY, SIGNALS, STATS, Closable, Process, start
 from steps.step13.settings import Settings
 
-SIGNALS = {
-    *(signal.SIGTERM, signal.SIGINT),  # drain; and the second one, end at once
-    *(signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD),  # reload; stats; one has died
-}
 # If there will be no process for so long, clients had better be dealt to the others.
 CLOSING_PAUSE_S = 1.0
 
@@ -83,7 +78,6 @@ class Server:
         app: Application,
         workers: int = 4,
         settings: Settings = Settings(),
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # It could be made, so nobody else has this port. Another server that says
         # SO_REUSEPORT could be given a share of our clients, and neither would know.
@@ -94,7 +88,6 @@ class Server:
         self._app = app
         self._workers = workers
         self._settings = settings
-        self._clock = clock
         self._slots = [Slot(self._listen()) for _ in range(settings.processes)]
         self._processes: dict[Process, Slot] = {}
         self._to_renew: deque[Slot] = deque()
@@ -132,7 +125,7 @@ class Server:
                     self._obey(number)
             self._bury()
             for process in self._processes:
-                if process.kill_at <= self._clock():
+                if process.kill_at <= time.monotonic():
                     process.kill()
         return self._status
 
@@ -141,7 +134,7 @@ class Server:
         if not self._is_stopping:
             times += [slot.due for slot in self._slots if slot.is_vacant]
         next_look = min(times, default=math.inf)
-        return None if next_look == math.inf else max(0.0, next_look - self._clock())
+        return None if next_look == math.inf else max(0.0, next_look - time.monotonic())
 
     def _obey(self, number: int) -> None:
         if number == signal.SIGHUP:
@@ -164,7 +157,7 @@ class Server:
         if self._is_stopping:
             return
         for slot in self._slots:
-            if slot.is_vacant and slot.due <= self._clock():
+            if slot.is_vacant and slot.due <= time.monotonic():
                 self._start(slot)
         # One at a time: when each slot has its process, and no old one is left.
         if self._to_renew and {s.serving for s in self._slots} == {*self._processes}:
@@ -173,56 +166,24 @@ class Server:
     # [/due]
 
     def _start(self, slot: Slot) -> None:
+        not_its_own: tuple[Closable, ...] = (
+            *(self._selector, self._signals, self._signal_writer),
+            *(process.channel for process in self._processes),
+            *(each.listener for each in self._slots if each is not slot),
+        )
+        arguments = self._app, self._workers, self._settings
         try:
             if slot.listener.fileno() == -1:
                 slot.listener = self._listen()
-            process = self._fork(slot.listener)
+            process = start(slot.listener, not_its_own, *arguments)
         except OSError as error:  # no memory, or no descriptors
             pause_s = slot.backoff.pause_s(lived_s=0)
             log.warning("step13: no process can be made: %s", error.strerror)
-            slot.due = self._clock() + pause_s
+            slot.due = time.monotonic() + pause_s
             return
         slot.starting = process
         self._processes[process] = slot
         self._selector.register(process.channel, selectors.EVENT_READ, process)
-
-    def _fork(self, listener: socket.socket) -> Process:
-        ours, its = socket.socketpair()
-        # Until it lets go of our socket, the new process would tell us of its signals.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        try:
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    ours.close()
-                    self._let_go(listener)
-                    serve(listener, its, self._app, self._workers, self._settings)
-                finally:
-                    os._exit(1)
-        finally:
-            its.close()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        ours.setblocking(False)
-        return Process(pid, ours)
-
-    def _let_go(self, listener: socket.socket) -> None:
-        """In the new process: of what is not its own. If it kept an end of a channel,
-        who is at the other would not see that the supervisor dies. If it kept another
-        slot's listener, that would go on listening when nobody accepts any more.
-
-        The signals' handlers stay, and do nothing: Ctrl-C goes to every process of a
-        terminal, but it is for the supervisor to say how each of them ends.
-        """
-        signal.set_wakeup_fd(-1)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        self._selector.close()
-        self._signals.close()
-        self._signal_writer.close()
-        for process in self._processes:
-            process.channel.close()
-        for slot in self._slots:
-            if slot.listener is not listener:
-                slot.listener.close()
 
     # [/start]
 
@@ -246,7 +207,7 @@ class Server:
     def _is_ready(self, process: Process) -> None:
         slot = self._processes[process]
         old, slot.serving, slot.starting = slot.serving, process, None
-        process.ready_at = self._clock()
+        process.ready_at = time.monotonic()
         if old is not None:
             self._drain(old)
         if not self._has_listened and all(slot.serving for slot in self._slots):
@@ -281,9 +242,9 @@ class Server:
             self._status = 1  # it has never worked
             self._stop()
         else:
-            pause_s = slot.backoff.pause_s(self._clock() - process.ready_at)
+            pause_s = slot.backoff.pause_s(time.monotonic() - process.ready_at)
             log.warning("step13: %s: another in %g s", how, pause_s)
-            slot.due = self._clock() + pause_s
+            slot.due = time.monotonic() + pause_s
             if pause_s >= CLOSING_PAUSE_S:
                 slot.listener.close()
 
@@ -300,7 +261,7 @@ class Server:
     def _drain(self, process: Process) -> None:
         process.order(DRAIN)
         # If it can do anything at all, it has ended by then.
-        end = self._clock() + self._settings.grace + STOP_WAIT_S + 1
+        end = time.monotonic() + self._settings.grace + STOP_WAIT_S + 1
         process.kill_at = min(process.kill_at, end)
 
     # [/stop]

@@ -38,6 +38,8 @@ STEPS = tuple(
     for name in (f"step{number:02}" for number in (*range(1, 13), 14))
     if (ROOT / "steps" / name / "server.py").exists()
 )
+# Step 13 makes processes: nothing that could run in a thread of this one.
+AS_PROCESSES = (*STEPS, "step13")
 # With workers or, as these names say, without: then the loop itself calls the handlers.
 IN_LOOP = tuple(f"{step}-0" for step in STEPS[9:])
 DESIGNS = STEPS + IN_LOOP
@@ -427,7 +429,7 @@ class Process:
 
     def __init__(self, step: str, *arguments: str, port: int = 0) -> None:
         self.step = step
-        if step in DRAINING and "--grace" not in arguments:
+        if step in (*DRAINING, "step13") and "--grace" not in arguments:
             arguments = (*arguments, "--grace", str(SHORT_GRACE_S))
         # Unbuffered, so that select() knows what has been read.
         self.popen = subprocess.Popen(

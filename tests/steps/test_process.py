@@ -12,9 +12,9 @@ import pytest
 
 from steps.app import DOCUMENT
 from tests.steps.harness import (
-    KEEPING,
+    AS_PROCESSES,
+    CLOSING,
     ROOT,
-    STEPS,
     Client,
     Process,
     request_bytes,
@@ -22,7 +22,7 @@ from tests.steps.harness import (
     wait_until,
 )
 
-every_step = pytest.mark.parametrize("step", STEPS)
+every_step = pytest.mark.parametrize("step", AS_PROCESSES)
 
 
 def ends_in_order(process: Process, number: signal.Signals) -> None:
@@ -43,7 +43,7 @@ def test_it_listens_serves_counts_and_ends(step: str) -> None:
         silent.connect(port)  # and, from step 03 on, the other one is kept
         wait_until(lambda: process.stats()["accepted"] == 2, "both are accepted")
         ends_in_order(process, signal.SIGINT)
-        if step in KEEPING:
+        if step not in CLOSING:
             client.expect_end()
         silent.expect_end()
 
@@ -70,7 +70,7 @@ def test_it_ends_while_clients_stop_half_way(step: str) -> None:
 def test_they_end_while_handlers_sleep() -> None:
     """All at once, for some wait a little for their workers."""
     with ExitStack() as stack:
-        processes = [stack.enter_context(Process(step)) for step in STEPS]
+        processes = [stack.enter_context(Process(step)) for step in AS_PROCESSES]
         for process in processes:
             client = stack.enter_context(Client())
             client.connect(process.listening_port())
