@@ -10,8 +10,9 @@ each response. What the kernel does not take of an answer at once is copied, up 
 Python 3.11. --wsgi and --access-log are left out: they would be the same again.
 
 See it work:
-    python -m steps.step14 --workers 4 --header-timeout 2
-    printf 'GET / HT' | nc 127.0.0.1 8000    # 408 after two seconds
+    python -m steps.step14 --header-timeout 1
+    python -m lab silent http://127.0.0.1:8000 --connections 1 --half &   # told 408
+    python -m lab load http://127.0.0.1:8000 --connections 100            # meanwhile
 """
 
 import asyncio
