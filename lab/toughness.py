@@ -26,7 +26,7 @@ from lab.proofs.drain import drain, kill
 from lab.proofs.fuzzing import fuzz, fuzz_parser
 from lab.proofs.overload import LIMIT, descriptors
 from lab.proofs.record import RECORD, Seen, in_words, load, save
-from lab.proofs.reloading import reload
+from lab.proofs.reloading import reload, restart
 from lab.proofs.slow import ARRIVALS_PER_S, LATE_S, MODES, slow, slowhttptest
 from lab.proofs.soak import soak
 from lab.proofs.subject import Result
@@ -79,6 +79,13 @@ PROOFS = {
         "step 13 reloaded again and again for {seconds} s, while {count} clients come "
         "anew for each request",
         *(200, 30, lambda count, seconds: seconds + 1),
+    ),
+    "restart": Proof(
+        restart,
+        "three servers behind HAProxy, ended and started again in turn for {seconds} s "
+        "under {count} clients",
+        *(50, 30, lambda count, seconds: seconds + 2),
+        tool="haproxy",
     ),
     "fuzz": Proof(
         fuzz,
