@@ -21,6 +21,8 @@ from typing import Annotated, Literal, TypedDict, Unpack
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.quantity import Quantity
+from lab.silent import UNREAD_BYTES as UNREAD_BYTES  # part of this module's interface
+from lab.silent import Manner as Manner
 
 ROOT = Path(__file__).resolve().parent.parent
 #: The recorded run that the book prints.
@@ -36,10 +38,6 @@ SCHEMA_VERSION: Literal[1] = 1
 Mode = Literal["keep-alive", "close"]
 Headers = Literal["plain", "browser"]
 Generator = Literal["lab", "wrk"]
-#: What those do that only hold a connection: say nothing, send half a request and no
-#: more, or ask for `UNREAD_BYTES` and read none of them.
-Manner = Literal["silent", "half", "unread"]
-UNREAD_BYTES = 100_000_000
 
 #: Steps that close after each response, so that "keep-alive" is not asked of them.
 CLOSING_STEPS = frozenset({"step01", "step02"})

@@ -17,10 +17,15 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from typing import Literal
 
 from lab.child import Child, allow_connections, read_line, run_child, write_line
-from lab.record import UNREAD_BYTES, Manner
 from lab.target import LoadError, loopback, nothing_listens, parse_url
+
+#: What those do that only hold a connection: say nothing, send half a request and no
+#: more, or ask for `UNREAD_BYTES` and read none of them.
+Manner = Literal["silent", "half", "unread"]
+UNREAD_BYTES = 100_000_000
 
 #: Connections are opened this many at a time, so that no listener's backlog overflows.
 BATCH = 20
@@ -38,7 +43,7 @@ TOLD = 10
 class SilentClients:
     """Silent connections that are open within the context. None at all is fine.
 
-    manner: what they do beside being open, see `lab/record.py`.
+    manner: what they do beside being open.
     """
 
     def __init__(
