@@ -146,8 +146,11 @@ class Stage(Enum):
     """How far the request is that is being received."""
 
     BETWEEN = 1  # nothing of it has come
-    HEAD = 2
-    BODY = 3
+    IN_HEAD = 2
+    IN_BODY = 3
+
+
+BETWEEN, IN_HEAD, IN_BODY = Stage
 
 
 class Gatherer(Parser):
@@ -163,8 +166,8 @@ class Gatherer(Parser):
     def stage(self) -> Stage:
         """What the next bytes will be a part of, if `next_request` has said None."""
         if self._request is not None:
-            return Stage.BODY
-        return Stage.HEAD if self.buffer else Stage.BETWEEN
+            return IN_BODY
+        return IN_HEAD if self.buffer else BETWEEN
 
     def next_request(self) -> Request | None:
         """The next whole request, or None: feed me more. Raises BadRequest."""

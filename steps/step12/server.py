@@ -79,6 +79,7 @@ class Server:
         self._clock = clock
         self._now = clock()  # in this round
         self._stop = StopEvent()
+        self._is_draining = False
         self._drain_ends = NEVER
         self._selector = selectors.DefaultSelector()
         self._acceptor = Acceptor(listener, self._selector)
@@ -353,16 +354,13 @@ class Server:
     def stop(self) -> None:
         self._stop.set()
 
-    @property
-    def _is_draining(self) -> bool:
-        return self._drain_ends != NEVER
-
     def _begin_drain(self) -> None:
         """No new connections; what has begun is finished, and then it is over."""
         self._selector.unregister(self._stop)
         while self._accept():  # those that the kernel has accepted are ours
             pass
         self._acceptor.close()
+        self._is_draining = True
         self._drain_ends = self._now + self._settings.grace
         self._allowed_s[Phase.IDLE] = DRAIN_IDLE_S
         for connection in list(self._connections):

@@ -17,7 +17,15 @@ from steps.step11.server import LEAST_RATE
 if TYPE_CHECKING:
     from steps.step14.server import Server
 
-STAGES = {Stage.BETWEEN: Phase.IDLE, Stage.HEAD: Phase.HEADER, Stage.BODY: Phase.BODY}
+STAGES = {
+    Stage.BETWEEN: Phase.IDLE,
+    Stage.IN_HEAD: Phase.HEADER,
+    Stage.IN_BODY: Phase.BODY,
+}
+    Stage.BETWEEN: Phase.IDLE,
+    Stage.IN_HEAD: Phase.HEADER,
+    Stage.IN_BODY: Phase.BODY,
+}
 LATE = {
     Phase.HEADER: BadRequest(408, "the header is late"),
     Phase.BODY: BadRequest(408, "the body is late"),
@@ -217,8 +225,6 @@ class Connection(asyncio.Protocol):
                 self._deadline += min(earned_s, self._server.allowed_s[phase])
         if self._server.loop.time() < self._deadline:
             self._wait_until(self._deadline)
-            return
-        if phase is not Phase.WRITE and self._transport.is_closing():
             return
         self._server.stats.expired += 1
         if phase in LATE:
