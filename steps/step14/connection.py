@@ -22,10 +22,6 @@ STAGES = {
     Stage.IN_HEAD: Phase.HEADER,
     Stage.IN_BODY: Phase.BODY,
 }
-    Stage.BETWEEN: Phase.IDLE,
-    Stage.IN_HEAD: Phase.HEADER,
-    Stage.IN_BODY: Phase.BODY,
-}
 LATE = {
     Phase.HEADER: BadRequest(408, "the header is late"),
     Phase.BODY: BadRequest(408, "the body is late"),
