@@ -9,6 +9,7 @@ import gc
 import logging
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -51,7 +52,12 @@ class Turning(deadlines.Turning):
 
 
 @contextmanager
-def turning(step: str, application: Any = app, **more: Any) -> Iterator[Turning]:
+def turning(
+    step: str,
+    application: Any = app,
+    max_buffered_bytes: int = 65_536,
+    **more: Any,
+) -> Iterator[Turning]:
     clock = deadlines.Clock()
     settings = Settings(
         header_timeout=deadlines.HEADER_S,
@@ -60,6 +66,7 @@ def turning(step: str, application: Any = app, **more: Any) -> Iterator[Turning]
         write_timeout=deadlines.WRITE_S,
         handler_timeout=deadlines.HANDLER_S,
         grace=0.01,
+        max_buffered_bytes=max_buffered_bytes,
     )
     running = serving(step, application, settings=settings, **more)
     running._server.loop.time = clock
@@ -68,8 +75,14 @@ def turning(step: str, application: Any = app, **more: Any) -> Iterator[Turning]
             yield Turning(server, clock)
         finally:
             server.stop()
-            wait_until(lambda: server._server.is_draining, "the drain begins")
-            clock.now += 3600
+
+            def is_over() -> bool:
+                clock.now += 1
+                with suppress(RuntimeError):  # it is closed
+                    server._server.loop.call_soon_threadsafe(int)
+                return not server.thread.is_alive()
+
+            wait_until(is_over, "the drain is over")
 
 
 @both
@@ -126,13 +139,66 @@ def test_deadlines_in_the_loop(
 
 @both
 def test_what_comes_does_not_earn_time_for_what_is_not_read(step: str) -> None:
-    with turning(step) as time:
-        client = time.client(Phase.WRITE, request_bytes("/bytes/30000000"))
+    body = request_bytes("/echo", "Content-Length: 1000000", method="POST")
+    with turning(step, max_buffered_bytes=100_000_000) as time:
+        client = time.client(Phase.WRITE, request_bytes("/bytes/30000000") + body)
         for _ in range(3):
             with suppress(OSError):  # its time was up
-                client.send(request_bytes() * 1000)
+                client.send(b"x" * 20_000)
             time.turn(deadlines.WRITE_S + deadlines.A_LITTLE_S)
         assert time.expired == 1
+
+
+@both
+def test_what_was_below_the_limit_is_sent_without_a_word(step: str) -> None:
+    """The transport does not tell, and the deadline is that of an idle client."""
+    with turning(step, max_buffered_bytes=100_000_000) as time:
+        client = time.client(Phase.WRITE, request_bytes("/bytes/30000000"))
+        assert len(client.receive().body) == 30_000_000
+        time.turn(2 * deadlines.WRITE_S + deadlines.A_LITTLE_S)
+        time.wait_for(Phase.IDLE)
+        assert client.ask().body == DOCUMENT
+        assert time.expired == 0
+
+
+def test_a_client_that_has_gone_is_forgotten() -> None:
+    """It leaves no timer behind, and what a worker has for it sets none."""
+    with Held() as held, serving("step14", held) as server, held:
+        client = server.client()
+        client.ask()
+        (connection,) = server._server._connections
+        known = [weakref.ref(connection)]
+        client.close()
+        wait_until(lambda: server.stats.open == 0, "it has gone")
+        client = server.client()
+        client.send(request_bytes("/held"))
+        wait_until(lambda: held.entered, "the handler is called")
+        (connection,) = server._server._connections
+        known.append(weakref.ref(connection))
+        del connection
+        client.reset()
+        wait_until(lambda: server.stats.open == 0, "it has gone")
+        held.release()
+        wait_until(lambda: not any(each() for each in known), "both are forgotten")
+
+
+def test_no_request_of_a_client_that_has_gone_is_begun(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun: list[str] = []
+
+    def leaving(request: Request) -> Response:
+        begun.append(request.target)
+        if request.target == "/1":
+            client.reset()
+        return app(request)
+
+    with serving("step14-0", leaving) as server:
+        client = server.client()
+        client.send(b"".join(request_bytes(f"/{n}") for n in range(1, 20)))
+        wait_until(lambda: begun and server.stats.open == 0, "it has gone")
+    assert begun == ["/1"]
+    assert caplog.records == []
 
 
 # --- Limits ---------------------------------------------------------------------------
@@ -325,22 +391,35 @@ def test_a_request_that_was_under_way_when_the_drain_began(step: str) -> None:
 @both
 def test_connections_in_the_backlog_when_the_drain_begins(step: str) -> None:
     """The kernel has accepted them, so their clients count on an answer."""
-    inside_loop = Held()
-
-    def blocking(request: Request) -> Response:
-        return inside_loop(request)
-
-    with inside_loop, serving(step, blocking, settings=Settings(grace=20)) as server:
+    with Held() as held, serving(step, held, settings=Settings(grace=20)) as server:
         if step == "step14-0":  # the loop is in a handler
             server.client().send(request_bytes("/held"))
-            wait_until(lambda: inside_loop.entered, "the handler is called")
+            wait_until(lambda: held.entered, "the handler is called")
         clients = [server.client() for _ in range(100)]
         for client in clients:
             client.send(request_bytes())
         server.stop()
-        inside_loop.release()
+        held.release()
         for client in clients:
             assert client.receive().body == DOCUMENT
+
+
+def test_a_connection_that_comes_just_before_the_listener_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving("step14", settings=Settings(grace=20)) as server:
+        loop, late = server._server.loop, server.client(connected=False)
+        remove_reader = loop.remove_reader
+
+        def connect_first(listener: socket.socket) -> None:
+            late.connect(server.port)
+            remove_reader(listener)
+
+        monkeypatch.setattr(loop, "remove_reader", connect_first)
+        server.stop()
+        wait_until(lambda: server._server.is_draining, "the drain begins")
+        wait_until(lambda: server.stats.accepted, "it is accepted")
+        assert late.ask().body == DOCUMENT
 
 
 def test_a_drain_waits_for_a_worker_and_has_an_end(
