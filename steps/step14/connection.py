@@ -8,7 +8,16 @@ import socket
 from typing import TYPE_CHECKING, cast
 
 from steps.app import answer
-from steps.http11 import CONTINUE, BadRequest, Gatherer, Request, Response, Stage
+from steps.http11 import (
+    BETWEEN,
+    CONTINUE,
+    IN_BODY,
+    IN_HEAD,
+    BadRequest,
+    Gatherer,
+    Request,
+    Response,
+)
 from steps.step09.connection import MAX_JOINED_BYTES, MAX_LINGER_BYTES
 from steps.step11.connection import ABORT, Phase
 from steps.step11.deadlines import TICK_S
@@ -17,15 +26,12 @@ from steps.step11.server import LEAST_RATE
 if TYPE_CHECKING:
     from steps.step14.server import Server
 
-STAGES = {
-    Stage.BETWEEN: Phase.IDLE,
-    Stage.IN_HEAD: Phase.HEADER,
-    Stage.IN_BODY: Phase.BODY,
-}
+IDLE, HEADER, BODY, HANDLER, WRITE, LINGER = Phase
+STAGES = {BETWEEN: IDLE, IN_HEAD: HEADER, IN_BODY: BODY}
 LATE = {
-    Phase.HEADER: BadRequest(408, "the header is late"),
-    Phase.BODY: BadRequest(408, "the body is late"),
-    Phase.HANDLER: BadRequest(503, "the handler is late"),
+    HEADER: BadRequest(408, "the header is late"),
+    BODY: BadRequest(408, "the body is late"),
+    HANDLER: BadRequest(503, "the handler is late"),
 }
 
 
@@ -178,17 +184,17 @@ class Connection(asyncio.Protocol):
     # [expire]
     def _phase_now(self) -> Phase:
         if self._transport.get_write_buffer_size():
-            return Phase.WRITE
+            return WRITE
         if self._linger:
-            return Phase.LINGER
+            return LINGER
         if self._request is not None:
-            return Phase.HANDLER
+            return HANDLER
         return STAGES[self._requests.stage]
 
     @property
     def moved(self) -> int:
         """What makes a phase last longer: bytes sent, or bytes that have come."""
-        if self.phase is Phase.WRITE:
+        if self.phase is WRITE:
             return self._given - self._transport.get_write_buffer_size()
         return self._received
 
@@ -213,7 +219,7 @@ class Connection(asyncio.Protocol):
         self._timer = None
         self._set_deadline()  # what was below the limit has been sent without a word
         phase = self._phase_now()
-        if phase is Phase.BODY or phase is Phase.WRITE:
+        if phase is BODY or phase is WRITE:
             moved = self.moved
             earned_s = (moved - self._moved_before) / LEAST_RATE
             if earned_s > TICK_S and self._server.loop.time() >= self._deadline:
@@ -234,7 +240,7 @@ class Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         """If the client is idle, it has less time now."""
-        if self.phase is Phase.IDLE:
+        if self.phase is IDLE:
             self.phase = None
             self._set_deadline()
 
