@@ -83,7 +83,9 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        self._advance()
+        # Not at once: to close a transport that is just telling this breaks it.
+        if not self._transport.is_closing():
+            self._server.loop.call_soon(self._advance)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._request = None
@@ -115,6 +117,9 @@ class Connection(asyncio.Protocol):
             self._requests.continue_due = False
             self._send(CONTINUE)
         if not self._is_busy:
+            if self._linger:
+                with contextlib.suppress(OSError):  # the client has gone
+                    self._transport.write_eof()
             if self._ended:
                 self._transport.close()  # when all has been sent
             else:
@@ -178,8 +183,7 @@ class Connection(asyncio.Protocol):
         """Say that nothing follows, when all is sent; and read on, for to close while
         input is unread sends a reset, which may overtake the answer."""
         self._linger = MAX_LINGER_BYTES
-        with contextlib.suppress(OSError):  # the client has gone
-            self._transport.write_eof()
+        self._transport.set_write_buffer_limits(high=0)  # to be told when all is sent
 
     # [expire]
     def _phase_now(self) -> Phase:

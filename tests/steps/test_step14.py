@@ -343,10 +343,50 @@ class Refusing(socket.socket):
         raise OSError(errno.EINVAL, "Invalid argument")
 
 
-class RefusingListener(Listener):
+class Gone(socket.socket):
+    """Where the last bytes have been answered with a reset."""
+
+    def shutdown(self, how: int) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+
+class ListenerOf(Listener):
+    def __init__(self, kind: type[socket.socket]) -> None:
+        super().__init__()
+        self._kind = kind
+
     def accept(self) -> tuple[socket.socket, Any]:
         accepted, address = super().accept()
-        return Refusing(fileno=accepted.detach()), address
+        return self._kind(fileno=accepted.detach()), address
+
+
+@both
+@pytest.mark.parametrize("target", ["/", "/bytes/10000000"])
+def test_a_client_that_has_gone_when_all_is_sent(
+    step: str, target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(step, listener=ListenerOf(Gone)) as server:
+        client = server.client()
+        assert client.ask(target, "Connection: close").status == 200
+        client.close()
+        wait_until(lambda: server.stats.open == 0, "it is closed here, too")
+    assert caplog.records == []
+
+
+@both
+def test_a_client_that_half_closes_and_reads_slowly(
+    step: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(step) as server:
+        client = server.client()
+        client.send(request_bytes("/bytes/10000000") * 2)
+        client.send_end()
+        for _ in range(2):
+            assert len(client.receive().body) == 10_000_000
+        client.expect_end()
+        wait_until(lambda: server.stats.open == 0, "it is closed here, too")
+        assert server.client().ask().body == DOCUMENT
+    assert caplog.records == []
 
 
 # asyncio's half-made transport complains when it is forgotten.
@@ -354,7 +394,7 @@ class RefusingListener(Listener):
 def test_a_client_that_has_gone_when_it_is_accepted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with serving("step14", listener=RefusingListener()) as server:
+    with serving("step14", listener=ListenerOf(Refusing)) as server:
         for _ in range(3):
             server.client().expect_end()
         wait_until(lambda: server.stats.open == 0, "they are forgotten")
