@@ -10,7 +10,7 @@ would have known. One slow handler still stops everybody.
 
 See it work, where step 08 stops:
     python -m steps.step09
-    curl --limit-rate 1M -o /dev/null http://127.0.0.1:8000/bytes/100000000 &
+    python -m lab silent http://127.0.0.1:8000/bytes/10000000 --connections 1 --unread &
     python -m lab probe http://127.0.0.1:8000 --requests 3
 """
 

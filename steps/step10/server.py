@@ -7,10 +7,10 @@ woken by a byte in a pipe, which is written only when the loop sleeps.
 What it costs: two hand-overs for each request, and the threads share one GIL with the
 loop. Where handlers do not wait, `--workers 0`, which runs them in the loop, is faster.
 
-See it break:
-    python -m steps.step10 --workers 4
-    for i in 1 2 3 4; do curl http://127.0.0.1:8000/sleep/5000 & done
-    python -m lab probe http://127.0.0.1:8000 --requests 3   # all workers are occupied
+See it work, where step 09 stops:
+    python -m steps.step10
+    python -m lab probe http://127.0.0.1:8000/sleep/2000 &
+    python -m lab probe http://127.0.0.1:8000 --requests 3
 """
 
 import selectors

@@ -9,8 +9,9 @@ What it costs: one entry in one bucket for each connection, and a look at the cl
 each round. A handler that is given up goes on in its worker: a thread cannot be ended.
 
 See it work:
-    python -m steps.step11 --header-timeout 2
-    printf 'GET / HT' | nc 127.0.0.1 8000    # 408 after two seconds
+    python -m steps.step11 --header-timeout 1 --idle-timeout 2
+    python -m lab silent http://127.0.0.1:8000 --connections 1 --half    # told so: 408
+    python -m lab silent http://127.0.0.1:8000 --connections 1           # not a word
 """
 
 import selectors

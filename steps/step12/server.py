@@ -8,8 +8,9 @@ What it costs: settings. Each has a default, and each default is a guess about c
 that nobody has met.
 
 See it work:
-    python -m steps.step12 --wsgi wsgiref.simple_server:demo_app --access-log
-    python -m steps.step12 --max-connections 2     # the third client waits
+    python -m steps.step12 --max-connections 2 --idle-timeout 2
+    python -m lab silent http://127.0.0.1:8000 --connections 2 &
+    python -m lab probe http://127.0.0.1:8000             # waits until there is room
 """
 
 import selectors
