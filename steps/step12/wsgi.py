@@ -108,10 +108,11 @@ class Gateway:
         return environ
 
     def _make_environ(self, connection: Connection, request: Request) -> Environ:
-        if len(request.lines) <= MAX_REMEMBERED_BYTES:
-            environ = self._remembered_fields(request.lines).copy()
+        lines = request.lines
+        if len(lines) <= MAX_REMEMBERED_BYTES:
+            environ = self._remembered_fields(lines).copy()
         else:
-            environ = self._fields(request.lines, environ_item.__wrapped__)
+            environ = self._fields(lines, environ_item.__wrapped__)
         path, _, query = request.target.partition("?")
         if "%" in path:
             path = unquote_to_bytes(path).decode("latin-1")
@@ -200,24 +201,33 @@ def field_line(name: str, value: str) -> tuple[bytes, str]:
     return line.encode("latin-1") + b"\r\n", lower_name
 
 
+@lru_cache(maxsize=256)
+def field_lines(headers: tuple[tuple[str, str], ...]) -> tuple[bytes, int | None]:
+    """All lines but Content-Length's, and that length. Answers are like each other."""
+    lines, length = [], None
+    for name, value in headers:
+        line, lower_name = field_line(name, value)
+        if lower_name == "content-length":
+            if length is not None or not value.isdecimal():
+                raise ValueError(f"not a Content-Length: {value!r}")
+            length = int(value)
+        elif lower_name != "date":  # that is ours
+            lines.append(line)
+    return b"".join(lines), length
+
+
 # [/fields]
 
 
 class Exchange:
     """One request and the response to it, as the application sees them."""
 
-    __slots__ = (
-        "_chunked",
-        "_connection",
-        "_fields",
-        "_left",
-        "_length",
-        "_request",
-        "_send",
-        "_start",
-        "begun",
-        "keep",
-    )
+    _start: tuple[bytes, bool] | None = None  # the head's first two lines
+    _fields = b""  # its other lines
+    _length: int | None = None  # as the application says
+    _left: int | None = None  # bytes of the body that are still due, if known
+    _chunked = False
+    begun = False  # the head has been encoded, and cannot be changed
 
     def __init__(
         self,
@@ -228,12 +238,6 @@ class Exchange:
         self._connection = connection
         self._request = request
         self._send = send
-        self._start: tuple[bytes, bool] | None = None  # the head's first two lines
-        self._fields: list[bytes] = []  # the others, but for Content-Length:
-        self._length: int | None = None
-        self._left: int | None = None  # bytes of the body that are still due, if known
-        self._chunked = False
-        self.begun = False  # the head has been encoded, and cannot be changed
         self.keep = request.keep_alive
 
     # [start-response]
@@ -252,16 +256,7 @@ class Exchange:
         elif self._start is not None:
             raise AssertionError("start_response() has been called before")
         start = head_start(status, int(time.time()))
-        self._length = None
-        self._fields = []
-        for name, value in headers:
-            line, lower_name = field_line(name, value)
-            if lower_name == "content-length":
-                if self._length is not None or not value.isdecimal():
-                    raise ValueError(f"not a Content-Length: {value!r}")
-                self._length = int(value)
-            elif lower_name != "date":  # that is ours
-                self._fields.append(line)
+        self._fields, self._length = field_lines(tuple(headers))
         self._start = start  # not before all of it was found to be good
         return self.write
 
@@ -275,12 +270,15 @@ class Exchange:
     # [encode]
     def whole(self, body: bytes) -> bytes:
         """The whole response, where nothing of it has been sent."""
-        answer = self._encode(body, len(body))
-        if self._left:
-            self.begun = False  # there is still time for a 500
-            self._fail_short()
+        self._check(body)
+        head = self._begin(len(body))
+        if self._left != len(body):  # there is no body, or not as long as announced
+            body = body[: self._left]
+            if self._left != len(body):
+                self.begun = False  # there is still time for a 500
+                self._fail_short(len(body))
         self.close()
-        return answer
+        return head + body
 
     def pieces(
         self, chunks: Iterable[bytes], length: int | None
@@ -311,8 +309,7 @@ class Exchange:
 
     def _encode(self, data: bytes, length: int | None = None) -> bytes:
         """A part of the body, with the head before the first."""
-        if not isinstance(data, bytes):
-            raise TypeError(f"not bytes but {type(data).__name__}: {data!r:.99}")
+        self._check(data)
         head = b"" if self.begun else self._begin(length)
         if self._chunked:
             return b"%b%x\r\n%b\r\n" % (head, len(data), data)
@@ -322,8 +319,13 @@ class Exchange:
             self._left -= len(data)
         return head + data
 
-    def _fail_short(self) -> NoReturn:
-        raise ValueError(f"the body ends {self._left} bytes before its Content-Length")
+    def _check(self, data: object) -> None:
+        if not isinstance(data, bytes):
+            raise TypeError(f"not bytes but {type(data).__name__}: {data!r:.99}")
+
+    def _fail_short(self, sent: int = 0) -> NoReturn:
+        missing = (self._left or 0) - sent
+        raise ValueError(f"the body ends {missing} bytes before its Content-Length")
 
     def _begin(self, length: int | None) -> bytes:
         """The head. length: of the body, if the server knows it."""
@@ -331,7 +333,7 @@ class Exchange:
             raise AssertionError("start_response() has not been called")
         self.begun = True
         self.keep = self._request.keep_alive  # a drain may have begun meanwhile
-        (start, has_body), fields = self._start, self._fields
+        (start, has_body), more = self._start, b""
         if self._length is not None:
             length = self._length
         if not has_body:
@@ -342,16 +344,16 @@ class Exchange:
             self._left = length
         elif self._request.version == (1, 1):
             self._chunked = True
-            fields.append(b"Transfer-Encoding: chunked\r\n")
+            more = b"Transfer-Encoding: chunked\r\n"
         else:
             self.keep = False  # the end of the connection is the end of the body
         if length is not None:
-            fields.append(b"Content-Length: %d\r\n" % length)
+            more = b"Content-Length: %d\r\n" % length
         if not self.keep:
-            fields.append(b"Connection: close\r\n")
+            more += b"Connection: close\r\n"
         elif self._request.version == (1, 0):
-            fields.append(b"Connection: keep-alive\r\n")
-        return b"%b%b\r\n" % (start, b"".join(fields))
+            more += b"Connection: keep-alive\r\n"
+        return b"%b%b%b\r\n" % (start, self._fields, more)
 
     @property
     def is_complete(self) -> bool:

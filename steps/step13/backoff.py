@@ -1,7 +1,7 @@
 """When to replace a process that has died: at once, unless it does nothing but die."""
 
 # One that has been ready for so long was no failure.
-STEADY_S = 3.0
+STEADY_S = 1.0
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
 
