@@ -1,7 +1,7 @@
 """`python -m lab tough PROOF…`: long runs that try to break the server of step 12.
 
-Each is bounded in number and time, ends by itself, and puts what it saw into a record:
-`docs/measurements/toughness.json` (lab/proofs/record.py). The suite runs the same
+Each is bounded in number and time, ends by itself, and puts what it saw into a record,
+yours or with --output the book's (lab/proofs/record.py). The suite runs the same
 functions, for a second each.
 """
 
@@ -30,8 +30,10 @@ from lab.proofs.reloading import reload, restart
 from lab.proofs.slow import ARRIVALS_PER_S, LATE_S, MODES, slow, slowhttptest
 from lab.proofs.soak import soak
 from lab.proofs.subject import Result
-from lab.record import RecordError, short_path
+from lab.record import READER, RecordError, short_path
 from tools import optional
+
+OUTPUT = READER.with_name(RECORD.name)
 
 # --- What can be proved ---------------------------------------------------------------
 
@@ -162,14 +164,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("proofs", nargs="*", metavar="PROOF")
     parser.add_argument("--count", type=int, help=defaults)
     parser.add_argument("--seconds", type=float, help="likewise")
-    parser.add_argument("--output", type=Path, default=RECORD, help="the record")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=OUTPUT,
+        help=f"default: {short_path(OUTPUT)}, your own record",
+    )
     parser.add_argument("--show", action="store_true", help="print it, and run nothing")
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.proofs) - {*PROOFS, "all"}:
         parser.error(f"there is no proof {', '.join(sorted(unknown))}")
     console = Console(highlight=False, soft_wrap=True)
     try:
-        record = load(arguments.output)
+        record = load(arguments.output if arguments.output.exists() else RECORD)
     except RecordError as error:
         print(error, file=sys.stderr)
         return 1

@@ -104,6 +104,17 @@ def request_bytes(
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+def is_refused(port: int) -> bool:
+    """Whether nobody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:
+        pass  # it was in the queue of a listener that has just been closed
+    return False
+
+
 @dataclass(frozen=True)
 class Answer:
     status: int

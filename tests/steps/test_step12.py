@@ -21,6 +21,7 @@ from tests.steps.harness import (
     Held,
     Process,
     Running,
+    is_refused,
     request_bytes,
     serving,
     wait_until,
@@ -154,19 +155,11 @@ def test_a_drain_finishes_what_has_begun(workers: str) -> None:
         wait_until(lambda: process.stats()["open"] == 4, "all are accepted")
         process.popen.send_signal(signal.SIGTERM)
 
-        def nobody_listens() -> bool:
-            try:
-                with Client() as other:
-                    other.connect(port)
-            except ConnectionRefusedError:
-                return True
-            return False
-
         answer = slow.receive()
         assert answer.body == DOCUMENT
         if workers != "0":  # in the loop the handler has been through before the signal
             assert answer.headers["connection"] == "close"
-        wait_until(nobody_listens, "it does not listen any more")
+        wait_until(lambda: is_refused(port), "it does not listen any more")
         half.send(b"ole")
         answer = half.receive()
         assert (answer.body, answer.headers["connection"]) == (b"whole", "close")
@@ -226,22 +219,15 @@ def test_a_drain_has_an_end(workers: str) -> None:
 
 
 def test_a_second_signal_ends_it_at_once() -> None:
-    with Process("step12", "--grace", "500") as process, ExitStack() as stack:
+    arguments = ["--grace", "500", "--header-timeout", "500"]
+    with Process("step12", *arguments) as process, ExitStack() as stack:
         port = process.listening_port()
         client = connected(port, stack)
         client.send(request_bytes()[:-1])
         wait_until(lambda: process.stats()["open"] == 1, "it is accepted")
         process.popen.send_signal(signal.SIGTERM)
 
-        def is_refused() -> bool:
-            try:
-                with Client() as other:
-                    other.connect(port)
-            except ConnectionRefusedError:
-                return True
-            return False
-
-        wait_until(is_refused, "the drain begins")
+        wait_until(lambda: is_refused(port), "the drain begins")
         assert process.popen.poll() is None
         process.popen.send_signal(signal.SIGTERM)
         assert process.end()[0] == 0

@@ -25,6 +25,7 @@ from tests.steps.harness import (
     ROOT,
     Client,
     Process,
+    is_refused,
     request_bytes,
     wait_until,
 )
@@ -118,16 +119,6 @@ def ask(port: int, target: str = "/") -> str:
     """On a new connection."""
     with Client(port) as client:
         return client.ask(target).body.decode()
-
-
-def is_refused(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionRefusedError:
-        return True
-    except ConnectionResetError:
-        pass  # it was in the queue of a listener that has just been closed
-    return False
 
 
 def has_ended(pid: int) -> bool:
