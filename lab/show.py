@@ -166,7 +166,7 @@ def _silent(measurement: Measurement) -> Table:
     table = _table(
         "What silent connections cost",
         ["server"],
-        ["active", "besides", "requests/s", "against none of those", "open at the end"],
+        ["active", "besides", "requests/s", "against none", "still open"],
     )
     for point in measurement.record.points:
         if not point.silent or not point.repeats:
