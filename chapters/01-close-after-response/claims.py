@@ -6,7 +6,9 @@ from lab.record import Measurement
 
 @claim("Ten times the clients wait at least five times as long: they queue.")
 def clients_queue(m: Measurement) -> Verdict:
-    return at_least(m.latency("step01", 100) / m.latency("step01", 10), 5)
+    # By the generator whose clock counts connecting, too: see docs/lab.md.
+    hundred = m.latency("step01", 100, generator="lab")
+    return at_least(hundred / m.latency("step01", 10, generator="lab"), 5)
 
 
 @claim("Ten times the clients get at most half as much again out of the server.")

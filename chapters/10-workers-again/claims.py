@@ -12,7 +12,7 @@ def gain(m: Measurement, path: str) -> Quantity:
     return m.rate("step10", 100, path=path) / m.rate(ALONE, 100, path=path)
 
 
-@claim("Where handlers wait, four workers answer at least three and a half times more.")
+@claim("Where handlers wait, four workers answer at least three and a half times as much.")
 def waiting_pays(m: Measurement) -> Verdict:
     return at_least(gain(m, "/sleep/5"), 3.5)
 
@@ -27,9 +27,12 @@ def computing_does_not(m: Measurement) -> Verdict:
     return at_most(gain(m, "/spin/1"), 1.1)
 
 
-@claim("Where handlers do next to nothing, they answer at most nine tenths of it.")
+@claim(
+    "Where handlers do next to nothing, ten clients get at most nine tenths of what "
+    "step 09 gave them."
+)
 def the_hand_over_costs(m: Measurement) -> Verdict:
-    return at_most(gain(m, "/"), 0.9)
+    return at_most(m.rate("step10", 10) / m.rate("step09", 10), 0.9)
 
 
 @claim("With 100 clients, one byte wakes the loop for at least ten answers.")
