@@ -585,7 +585,8 @@ class Blocks:
         earlier = earlier_file(path)
         if earlier is None:
             said = f"{link} is new."
-            return f"{said}\n\n{fenced(new, 'python')}" if new_files else said
+            language = "python" if path.suffix == ".py" else "text"
+            return f"{said}\n\n{fenced(new, language)}" if new_files else said
         if adds_to(path, earlier):
             said = f"{link} adds to {self._link_to_source(earlier)}:"
             return f"{said}\n\n{fenced(new, 'python')}"

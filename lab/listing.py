@@ -54,7 +54,8 @@ def fenced(text: str, info: str) -> str:
 
 def step_files(folder: Path) -> list[Path]:
     """A step's files, server.py first; empty ones are left out."""
-    files = [path for path in folder.glob("*.py") if path.stat().st_size]
+    files = [*folder.glob("*.py"), *folder.glob("*.cfg")]
+    files = [path for path in files if path.stat().st_size]
     order = {"server.py": 0, "__main__.py": 2}
     return sorted(files, key=lambda path: (order.get(path.name, 1), path.name))
 
