@@ -718,8 +718,8 @@ def peers(
 #: Paths of the application, and what their handlers do.
 HANDLERS = {
     "/": "a tiny document",
-    "/sleep/5": "a handler that waits",
-    "/spin/1": "a handler that computes",
+    "/sleep/5": "5 ms of waiting",
+    "/spin/1": "1 ms of computing",
 }
 
 

@@ -69,7 +69,10 @@ class Deadlines(Generic[T]):
             item.bucket = None
 
     def pop_expired(self, now: float) -> Iterator[T]:
-        """Those whose deadline has passed, and which have not been cancelled."""
+        """Those whose deadline has passed, and which have not been cancelled.
+
+        Who stops before the end gets the others the next time.
+        """
         if now < self.next_look:
             return
         for tick in [tick for tick in self._buckets if tick * TICK_S <= now]:

@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from steps.app import Application, answer
 from steps.http11 import BadRequest
@@ -35,6 +36,8 @@ LEAST_RATE = 1000
 # What the kernel takes of an answer before the client has room for it. Without a bound,
 # megabytes go at once, and then it is minutes before a slow client is seen to read.
 MAX_NOT_SENT_BYTES = 65_536
+# The loop closes no more late connections than this before it serves the others.
+MAX_EXPIRED = 64
 # How long what comes after the last answer is thrown away, in seconds.
 LINGER_TIMEOUT_S = 2.0
 
@@ -223,7 +226,7 @@ class Server:
         """Late is whose time was over when the selector was asked, at `looked`, and who
         was not ready even so. What came in time may have had to wait: for a handler in
         the loop, or while the process was stopped."""
-        for connection in self._deadlines.pop_expired(looked):
+        for connection in islice(self._deadlines.pop_expired(looked), MAX_EXPIRED):
             phase = connection.phase
             if phase is Phase.BODY or phase is Phase.WRITE:
                 earned_s = (connection.moved - connection.moved_before) / LEAST_RATE

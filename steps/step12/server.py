@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from steps.app import Application, answer
 from steps.http11 import BadRequest, Gatherer, Request
@@ -27,7 +28,7 @@ from steps.step09.connection import MAX_JOINED_BYTES, OPEN
 from steps.step10.server import QUEUE_CAPACITY
 from steps.step11.connection import Phase
 from steps.step11.deadlines import NEVER, TICK_S, Deadlines
-from steps.step11.server import LEAST_RATE, LINGER_TIMEOUT_S
+from steps.step11.server import LEAST_RATE, LINGER_TIMEOUT_S, MAX_EXPIRED
 from steps.step12.acceptor import Acceptor
 from steps.step12.access_log import AccessLog
 from steps.step12.body import SpoolingGatherer
@@ -291,7 +292,7 @@ class Server:
         """Late is whose time was over when the selector was asked, at `looked`, and who
         was not ready even so. What came in time may have had to wait: for a handler in
         the loop, or while the process was stopped."""
-        for connection in self._deadlines.pop_expired(looked):
+        for connection in islice(self._deadlines.pop_expired(looked), MAX_EXPIRED):
             phase = connection.phase
             if phase is Phase.BODY or phase is Phase.WRITE:
                 earned_s = (connection.moved - connection.moved_before) / LEAST_RATE

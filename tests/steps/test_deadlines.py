@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -438,6 +439,44 @@ def test_who_expires_may_set_and_cancel_others() -> None:
     assert sorted(item.number for item in deadlines.pop_expired(4.0)) == sorted(
         item.number for item in left
     )
+
+
+def test_who_stops_in_the_middle_gets_the_others_the_next_time() -> None:
+    deadlines = Deadlines[Item]()
+    for number in range(100):
+        deadlines.set(Item(number), 1.0 + number % 3)
+    seen = []
+    for most in 30, 30, 30, 30:
+        assert deadlines.next_look <= 9.0
+        seen += list(islice(deadlines.pop_expired(9.0), most))
+    assert sorted(item.number for item in seen) == list(range(100))
+    assert deadlines.next_look == NEVER
+
+
+@timed
+def test_many_that_are_late_do_not_keep_the_others_waiting(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are closed a few in a round."""
+    module = importlib.import_module(f"steps.{step[:6]}.server")
+    monkeypatch.setattr(module, "MAX_EXPIRED", 2)
+    with turning(step) as time:
+        late = [time.server.client() for _ in range(9)]
+        wait_until(lambda: time.phases() == [Phase.IDLE] * 9, "all are idle")
+        in_a_round = []
+        expire = time.server._server._expire
+
+        def counting(looked: float) -> None:
+            before = time.expired
+            expire(looked)
+            in_a_round.append(time.expired - before)
+
+        monkeypatch.setattr(time.server._server, "_expire", counting)
+        time.turn(IDLE_S + A_LITTLE_S)
+        for client in late:
+            client.expect_end()
+        wait_until(lambda: sum(in_a_round) == 9, "all are counted")
+        assert max(in_a_round) == 2
 
 
 def test_a_deadline_that_moves_costs_nothing() -> None:
