@@ -8,7 +8,7 @@ import pytest
 import vl_convert
 
 from lab.book import Sources
-from lab.record import BOOK, Measurement, load_record
+from lab.record import BOOK, Measurement
 from lab.site import build
 from tests.book import made_up
 
@@ -44,8 +44,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     log = logging.getLogger("mkdocs")
     log.addHandler(handler)
     try:
-        book = load_record(BOOK) if BOOK.exists() else made_up.book()
-        build(folder, sources=Sources(Measurement(book), Measurement(made_up.mine())))
+        made = Measurement(made_up.book())
+        book = Measurement.load(BOOK) if BOOK.exists() else made
+        build(folder, sources=Sources(book, Measurement(made_up.mine())))
     finally:
         log.removeHandler(handler)
     return Site(folder, warnings)
