@@ -176,7 +176,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"there is no proof {', '.join(sorted(unknown))}")
     console = Console(highlight=False, soft_wrap=True)
     try:
-        record = load(arguments.output if arguments.output.exists() else RECORD)
+        # While there is none of your own, the book's is shown.
+        is_none = arguments.output == OUTPUT and not OUTPUT.exists()
+        record = load(RECORD if is_none else arguments.output)
     except RecordError as error:
         print(error, file=sys.stderr)
         return 1
