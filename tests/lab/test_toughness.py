@@ -13,7 +13,6 @@ from lab.proofs.drain import drain, kill
 from lab.proofs.overload import descriptors
 from lab.proofs.soak import soak
 from lab.proofs.subject import Result
-from lab.record import ROOT
 from lab.servers import ServerCommand
 from steps.http11 import Gatherer
 
@@ -59,9 +58,6 @@ def test_slowhttptest(needs_tool: Callable[[str], str]) -> None:
     assert result.complaints == []
 
 
-@pytest.mark.skipif(
-    not (ROOT / "steps/step13/__main__.py").exists(), reason="there is no step 13"
-)
 def test_kill() -> None:
     result = kill(1, 0.2)
     assert result.complaints == []

@@ -32,6 +32,8 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 DESIGNS = ["step12", "step12-0"]
 both = pytest.mark.parametrize("step", DESIGNS)
+# What asyncio's server does as well.
+with_asyncio = pytest.mark.parametrize("step", [*DESIGNS, "step14", "step14-0"])
 
 
 @pytest.fixture(params=["4", "0"], ids=["4 workers", "in the loop"])
@@ -95,7 +97,7 @@ def test_requests_on_a_connection(workers: str) -> None:
         client.expect_end()  # the fourth is not answered: the client has been told
 
 
-@both
+@with_asyncio
 def test_connections_over_the_limit_wait(step: str) -> None:
     with serving(step, settings=Settings(max_connections=2, grace=0.05)) as server:
         inside = [server.client() for _ in range(2)]
@@ -188,11 +190,11 @@ def test_a_request_that_was_under_way_when_the_drain_began(step: str) -> None:
             client.expect_end()
 
 
-@both
+@with_asyncio
 def test_connections_in_the_backlog_when_the_drain_begins(step: str) -> None:
     """The kernel has accepted them, so their clients count on an answer."""
     with Held() as held, serving(step, held, settings=Settings(grace=20)) as server:
-        if step == "step12-0":  # the loop is in a handler
+        if step.endswith("-0"):  # the loop is in a handler
             blocking = server.client()
             blocking.send(request_bytes("/held"))
             wait_until(lambda: held.entered, "the handler is called")

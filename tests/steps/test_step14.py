@@ -204,27 +204,6 @@ def test_no_request_of_a_client_that_has_gone_is_begun(
 # --- Limits ---------------------------------------------------------------------------
 
 
-@both
-def test_connections_over_the_limit_wait(step: str) -> None:
-    with serving(step, settings=Settings(max_connections=2, grace=0.05)) as server:
-        inside = [server.client() for _ in range(2)]
-        for client in inside:
-            assert client.ask().body == DOCUMENT
-        outside = [server.client() for _ in range(3)]
-        for client in outside:
-            client.send(request_bytes())
-        for client in inside:
-            assert client.ask().body == DOCUMENT
-        assert server.stats.accepted == 2
-        assert all(client.has_nothing() for client in outside)
-        inside[0].close()
-        assert outside[0].receive().body == DOCUMENT
-        outside[0].close()
-        inside[1].reset()
-        for client in outside[1:]:
-            assert client.receive().body == DOCUMENT
-
-
 class Exhausted(Listener):
     """Has no descriptors for a while."""
 
@@ -426,22 +405,6 @@ def test_a_request_that_was_under_way_when_the_drain_began(step: str) -> None:
             assert answer.headers["connection"] == "close"
             client.send_end()
             client.expect_end()
-
-
-@both
-def test_connections_in_the_backlog_when_the_drain_begins(step: str) -> None:
-    """The kernel has accepted them, so their clients count on an answer."""
-    with Held() as held, serving(step, held, settings=Settings(grace=20)) as server:
-        if step == "step14-0":  # the loop is in a handler
-            server.client().send(request_bytes("/held"))
-            wait_until(lambda: held.entered, "the handler is called")
-        clients = [server.client() for _ in range(100)]
-        for client in clients:
-            client.send(request_bytes())
-        server.stop()
-        held.release()
-        for client in clients:
-            assert client.receive().body == DOCUMENT
 
 
 def test_a_connection_that_comes_just_before_the_listener_is_closed(
