@@ -38,6 +38,8 @@ Blocks, between markers on lines of their own:
     code("steps/step03/server.py", "rebuild")   from `# [rebuild]` to `# [/rebuild]`
     diff("step03")                              the whole difference to earlier steps
     transcript("probe")                         docs/transcripts/03-probe.txt, in 03
+    hints()                                     the chapter's hints.md, each folded
+    source("solution.py")                       a whole file of the chapter
     claims("03"), points(), machine()           for the page with all results
 
 And in a line, at the end of a sentence that is one: claim("a_fifth"), in another
@@ -89,6 +91,7 @@ from lab.record import (
 from lab.tables import Row, Table, cell
 from lab.versus import SHEETS, Versus
 from steps.step12.settings import Settings
+from workshop.hints import of as hints_of
 
 TRANSCRIPTS = ROOT / "docs" / "transcripts"
 TRACES = ROOT / "docs" / "measurements" / "traces"
@@ -207,6 +210,8 @@ class Blocks:
             "code": self.code,
             "diff": self.diff,
             "transcript": self.transcript,
+            "hints": self.hints,
+            "source": self.source,
             "claim": self.claim,
             "claims": self.claims,
         }
@@ -612,6 +617,28 @@ class Blocks:
             return self._not_recorded(path)
         text = fenced(read_source(path).strip("\n"), "console")
         return Drawn(repository=lambda: text, site=lambda: text)
+
+    def hints(self) -> Drawn:
+        """Each hint of the chapter, to be opened by itself."""
+        hints = hints_of(self.page.parent)
+        if not hints:
+            return self._not_recorded(self.page.parent / "hints.md")
+        text = "\n\n".join(
+            f'<details markdown="1">\n<summary>Hint {number}</summary>\n\n{hint}\n\n'
+            "</details>"
+            for number, hint in enumerate(hints, 1)
+        )
+        return Drawn(repository=lambda: text, site=lambda: text)
+
+    def source(self, name: str) -> Drawn:
+        """A whole file beside the page."""
+        path = self.page.parent / name
+        text = fenced(read_source(path).rstrip("\n"), "python")
+        title = path.relative_to(self.root).as_posix()
+        return Drawn(
+            repository=lambda: text,
+            site=lambda: text.replace("python", f'python title="{title}"', 1),
+        )
 
     def _chapter(self) -> str:
         return self.page.parent.name.partition("-")[0]

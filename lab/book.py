@@ -279,7 +279,7 @@ def _indented(text: str, indent: str) -> str:
 def pages(root: Path) -> list[Path]:
     """Every file of text that may hold markers."""
     docs = (root / "docs").glob("*.md")
-    chapters = (root / "chapters").glob("*/README.md")
+    chapters = (root / "chapters").glob("[0-9]*/*.md")
     return [
         p for p in (root / "README.md", *sorted(docs), *sorted(chapters)) if p.exists()
     ]

@@ -1,6 +1,7 @@
 """What MkDocs is told beyond mkdocs.yml: where the book's pages come from.
 
-- chapters/*/README.md and CONTRIBUTING.md are pages, besides those in docs/;
+- chapters/*/README.md, chapters/*/solution.md and CONTRIBUTING.md are pages, besides
+  those in docs/;
 - sources that a page links to become pages with colours: one for each step's folder,
   one for any other file;
 - markers are evaluated (lab/book.py), for the book's record and the reader's;
@@ -76,7 +77,10 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> None:
-    pages = [*sorted((ROOT / "chapters").glob("*/README.md"))]
+    pages = [
+        *sorted((ROOT / "chapters").glob("[0-9]*/README.md")),
+        *sorted((ROOT / "chapters").glob("[0-9]*/solution.md")),
+    ]
     pages += [ROOT / name for name in OTHER_PAGES if (ROOT / name).exists()]
     for path in pages:
         _add(files, config, path.relative_to(ROOT).as_posix(), path)

@@ -97,7 +97,7 @@ NUMBER = re.compile(
 def pages() -> list[Path]:
     return [
         ROOT / "README.md",
-        *ROOT.glob("chapters/*/*.md"),
+        *ROOT.glob("chapters/[0-9]*/*.md"),
         *ROOT.glob("docs/**/*.md"),
     ]
 

@@ -1,0 +1,17 @@
+"""Goes on receiving from a client that has closed.
+
+Refused by: test_hang_up
+Told: one client who hangs up stops the server
+"""
+
+import socket
+
+
+def read_head(sock: socket.socket, limit: int = 8192) -> tuple[bytes, bytes] | None:
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += sock.recv(4096)
+        if len(received) > limit:
+            raise ValueError("too long")
+    head, end, rest = received.partition(b"\r\n\r\n")
+    return head + end, rest

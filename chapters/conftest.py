@@ -1,0 +1,3 @@
+"""The exercises are checked by the plugin in workshop/."""
+
+pytest_plugins = ["workshop.plugin"]
