@@ -62,6 +62,16 @@ lock: ## pin the dependencies in pyproject.toml (newer ones: ARGS=--upgrade)
 	@tools/bootstrap dev
 	@tools/lock $(ARGS)
 
+.PHONY: mutants
+mutants: ## do the exercises' checks notice small mistakes? (ARGS="04 07": of these)
+	@tools/bootstrap dev
+	$(run) tools.mutants $(ARGS)
+
+.PHONY: seal
+seal: ## note how the exercises come: after a change to a starter or a check
+	@tools/bootstrap dev
+	$(run) workshop.seals
+
 .PHONY: clean
 clean: ## remove what make has made, except your measurements
 	rm -rf .venv .venv-peers .venv.log site .hypothesis .mypy_cache .pytest_cache .ruff_cache

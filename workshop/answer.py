@@ -37,7 +37,8 @@ class Answer(ModuleType):
                 table(wrong=f"{path.name} is not UTF-8 text: {error}")
             ) from None
         try:
-            exec(compile(source, str(path), "exec"), self.__dict__)
+            code = compile(source, str(path), "exec", dont_inherit=True)
+            exec(code, self.__dict__)
         except SyntaxError as error:
             raise WrongAnswer(_syntax(error, path)) from None
         except Exception as error:

@@ -38,15 +38,16 @@ def check_head(
     exercise: Answer,
     client: Client,
     where: str,
-    expected: tuple[bytes, bytes] | type[ValueError] | None,
+    expected: object,
     why: str,
-    limit: int = 8192,
+    **limit: int,
 ) -> None:
     """What read_head() makes of what this client sends."""
-    called = f"read_head(sock, limit={limit}) where {where}"
+    shown = "".join(f", limit={value}" for value in limit.values())
+    called = f"read_head(sock{shown}) where {where}"
     with within(2, exercise, called=called, expected=expected, why=why):
         try:
-            came_back: object = exercise.read_head(client, limit)
+            came_back: object = exercise.read_head(client, **limit)
         except WouldWaitError:
             came_back = f"nothing: it waits in call {client.calls} of recv()"
         except ValueError as error:
@@ -167,6 +168,19 @@ def test_limit_is_exact(exercise: Answer) -> None:
         "The limit is the caller's to choose, and holds for a head in one piece, too.",
         limit=len(HEAD) - 1,
     )
+
+
+def test_limit_that_is_not_given(exercise: Answer) -> None:
+    """Without a limit of the caller it is 8192."""
+    longest = HEAD[:-4].ljust(8188, b"*") + HEAD[-4:]
+    for head, expected in ((longest, (longest, b"")), (b"*" + longest, ValueError)):
+        check_head(
+            exercise,
+            Client([head]),
+            f"a head of {len(head)} bytes arrives",
+            expected,
+            "The signature promises 8192, and whoever calls it relies on that.",
+        )
 
 
 def test_reset(exercise: Answer) -> None:
