@@ -1,0 +1,41 @@
+"""Puts the None back for the others, who have their own.
+
+Refused by: test_ends_alone
+Told: Each worker has a None of its own
+"""
+
+import queue
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Connection(Protocol):
+    def close(self) -> object: ...
+
+
+Jobs = queue.SimpleQueue[Connection | None]
+
+
+def attempt(
+    report: Callable[[BaseException], object],
+    call: Callable[..., object],
+    *args: object,
+) -> None:
+    try:
+        call(*args)
+    except BaseException as error:
+        try:
+            report(error)
+        except BaseException:
+            pass
+
+
+def work(
+    jobs: Jobs,
+    handle: Callable[[Connection], object],
+    report: Callable[[BaseException], object],
+) -> None:
+    while (connection := jobs.get()) is not None:
+        attempt(report, handle, connection)
+        attempt(report, connection.close)
+    jobs.put(None)
