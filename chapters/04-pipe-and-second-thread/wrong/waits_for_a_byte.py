@@ -1,0 +1,31 @@
+"""Leaves the end that is read blocking: drain() waits for a byte.
+
+Refused by: test_drain_of_nothing
+Told: drain() waits for a byte
+"""
+
+import contextlib
+import os
+
+
+class WakePipe:
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def wake(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._writer, b"\0")
+
+    def drain(self) -> None:
+        if self._reader != -1:
+            os.read(self._reader, 65_536)
+
+    def close(self) -> None:
+        ends = {self._reader, self._writer} - {-1}
+        self._reader = self._writer = -1
+        for end in ends:
+            os.close(end)
