@@ -24,6 +24,12 @@ test: ## run the tests
 	@$(run) tools.optional test
 	@$(run) pytest $(ARGS)
 
+.PHONY: exercises
+exercises: ## install pytest, and show how far you are with the exercises
+	@tools/bootstrap exercises
+	@-$(run) pytest chapters $(ARGS)
+	@echo "The next one, and what there is: docs/exercises.md. First: source .venv/bin/activate"
+
 .PHONY: check
 check: ## run the linter, the formatter's check and the type checker
 	@tools/bootstrap dev
@@ -72,11 +78,16 @@ seal: ## note how the exercises come: after a change to a starter or a check
 	@tools/bootstrap dev
 	$(run) workshop.seals
 
+.PHONY: archive
+archive: ## one file for a room without network: the book, the exercises, the packages
+	@tools/bootstrap book
+	@$(run) tools.archive $(ARGS)
+
 .PHONY: clean
 clean: ## remove what make has made, except your measurements
-	rm -rf .venv .venv-peers .venv.log site .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers .venv.log site dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find lab steps tests tools chapters -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help
 help: ## list what there is to do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s%s\n", $$1, $$2}' Makefile

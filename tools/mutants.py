@@ -83,6 +83,9 @@ def run(folder: Path) -> Record:
         shutil.copytree(folder, chapter, ignore=skipped)
         for file in ("conftest.py", "pytest.ini"):
             shutil.copy(CHAPTERS / file, copy / "chapters")
+        # Chapter 06 reads the book's recording.
+        traces = Path("docs", "measurements", "traces")
+        shutil.copytree(ROOT / traces, copy / traces)
         solution = (chapter / "solution.py").relative_to(copy)
         check = f"{sys.executable} -m pytest {chapter.relative_to(copy)}"
         (copy / "mutants.toml").write_text(

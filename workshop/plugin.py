@@ -13,6 +13,7 @@ message is what the reader sees, in place of a stack. Another answer is checked 
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import traceback
 from collections.abc import Generator, Iterator
@@ -155,7 +156,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     chapter = item.config.stash[_STATE].of(item)
     if chapter is None:
         return (yield)
-    watchdog.last_words = item.config.get_terminal_writer().line
+    watchdog.last_words = functools.partial(_say, item.config)
     with _threads_that_die(chapter.answer) as dead:
         try:
             with watchdog.interrupted_after(watchdog.LIMIT_S, chapter.answer):
@@ -195,6 +196,13 @@ def _threads_that_die(answer: Path) -> Iterator[list[str]]:
         yield dead
     finally:
         threading.excepthook = before
+
+
+def _say(config: pytest.Config, text: str) -> None:
+    """Write to the terminal at once, though what is printed is being kept."""
+    capturing = config.pluginmanager.getplugin("capturemanager")
+    with capturing.global_and_fixture_disabled():
+        config.get_terminal_writer().line(text)
 
 
 def _in_words(item: pytest.Item) -> str:

@@ -28,7 +28,7 @@ PATIENCE = 3
 
 
 #: Writes to the terminal, also while what is printed is being kept: see plugin.py.
-last_words: Callable[[str], object] = print
+last_words: Callable[[str], None] = print
 
 
 class Hangs(BaseException):
