@@ -115,6 +115,7 @@ def make(dist: Path, targets: Sequence[str] = ()) -> Path:
         )
         # Where it was made is nobody's concern.
         _run("git", "remote", "remove", "origin", cwd=folder, problem=no_clone)
+        shutil.rmtree(folder / ".git" / "logs")
         print("fetching packages …", flush=True)
         fetch_wheels("exercises", folder / "wheels")
         fetch_wheels("book", folder / "wheels")

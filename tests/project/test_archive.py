@@ -1,0 +1,100 @@
+"""The archive for a room without network: made, unpacked and used without one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tools import archive
+
+ROOT = Path(__file__).parents[2]
+#: Nothing answers there; and no setting of this machine's names another place.
+NO_NETWORK = {
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+    "PIP_RETRIES": "0",
+}
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the archive holds, unpacked in one with a space in its name."""
+    dist = tmp_path_factory.mktemp("dist")
+    try:
+        path = archive.make(dist)
+    except archive.ArchiveError as error:
+        if "cannot be fetched" in str(error) and not os.environ.get("CI"):
+            pytest.skip(f"there is no network to fetch packages from: {error}")
+        raise
+    assert path.name.endswith(".tar.gz")
+    room = tmp_path_factory.mktemp("a room")
+    with tarfile.open(path) as tar:
+        tar.extractall(room, filter="data")
+    return room / archive.NAME
+
+
+def without_network(
+    folder: Path, *command: str, **more: str
+) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**kept, **NO_NETWORK, **more},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+@pytest.mark.timeout(300)
+def test_it_has_the_book_the_exercises_and_a_clean_clone(unpacked: Path) -> None:
+    for name in ("READ-ME-FIRST.txt", "site/index.html", "site/teachers.html"):
+        assert (unpacked / name).is_file()
+    status = without_network(unpacked, "git", "status", "--porcelain")
+    assert (status.returncode, status.stdout) == (0, "")
+    # Nothing says on which machine it was made.
+    told = [
+        path
+        for path in (unpacked / ".git").rglob("*")
+        if path.is_file() and str(ROOT).encode() in path.read_bytes()
+    ]
+    assert told == []
+
+
+@pytest.mark.timeout(300)
+def test_the_exercises_are_installed_and_checked_without_network(
+    unpacked: Path,
+) -> None:
+    python = getattr(sys, "_base_executable", sys.executable)
+    done = without_network(unpacked, "make", "exercises", PYTHON=python)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = re.findall(r"^  (\d\d)-\S+ +to do$", done.stdout, re.MULTILINE)
+    assert len(rows) == 14, done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_all_that_make_needs_is_there_for_this_machine(unpacked: Path) -> None:
+    done = without_network(
+        unpacked,
+        *(sys.executable, "-m", "pip", "download", "--no-index", "--no-deps"),
+        *("--find-links", "wheels", "--require-hashes", "--dest", "again"),
+        *("--requirement", "requirements/book.txt"),
+    )
+    shutil.rmtree(unpacked / "again", ignore_errors=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("target", ["amiga-3.12", "linux-x86_64", "macos-arm64-2.7"])
+def test_a_machine_that_is_not_known_is_refused(tmp_path: Path, target: str) -> None:
+    with pytest.raises(archive.ArchiveError, match="name a system and a Python"):
+        archive.fetch_wheels("exercises", tmp_path, target)
+    assert not list(tmp_path.iterdir())
