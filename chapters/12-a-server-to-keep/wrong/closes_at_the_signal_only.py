@@ -1,0 +1,70 @@
+"""Closes what is idle at the signal, and keeps what becomes idle after it.
+
+Refused by: test_idle
+Told: A connection that is kept alive after it
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+End = Literal["drained", "late", "forced"]
+State = Literal["idle", "arriving", "busy"]
+
+
+class Drain:
+    def __init__(
+        self, grace_s: float, patience_s: float, clock: Callable[[], float]
+    ) -> None:
+        self._grace_s = grace_s
+        self._patience_s = patience_s
+        self._clock = clock
+        self._states: dict[int, State] = {}
+        self._began: float | None = None
+        self._end: End | None = None
+        self._was_idle: set[int] = set()
+
+    def opened(self, connection: int) -> None:
+        self._states[connection] = "idle"
+
+    def arriving(self, connection: int) -> None:
+        self._states[connection] = "arriving"
+
+    def request(self, connection: int) -> None:
+        self._states[connection] = "busy"
+
+    def answered(self, connection: int) -> None:
+        self._states[connection] = "idle"
+
+    def closed(self, connection: int) -> None:
+        del self._states[connection]
+        self._was_idle.discard(connection)
+
+    def signal(self) -> None:
+        if self._began is None:
+            self._began = self._clock()
+            self._was_idle = {c for c, s in self._states.items() if s == "idle"}
+        elif self.ended() is None:
+            self._end = "forced"
+
+    def may_accept(self) -> bool:
+        return self._began is None
+
+    def answers_say_close(self) -> bool:
+        return self._began is not None
+
+    def to_close(self) -> set[int]:
+        if self._began is None:
+            return set()
+        if self.ended() is not None:
+            return set(self._states)
+        is_patient = self._clock() < self._began + self._patience_s
+        late = {c for c, state in self._states.items() if state == "arriving"}
+        return self._was_idle | (set() if is_patient else late)
+
+    def ended(self) -> End | None:
+        if self._end is None and self._began is not None:
+            if not self._states:
+                self._end = "drained"
+            elif self._clock() >= self._began + self._grace_s:
+                self._end = "late"
+        return self._end
