@@ -1,0 +1,41 @@
+"""Predicts more than the server can do.
+
+Refused by: test_ceiling
+Told: No wait is so short
+"""
+
+import math
+from typing import Literal, NamedTuple
+
+Cause = Literal["waits", "works", "neither"]
+
+ENOUGH = 4
+TWICE = 2
+
+
+class Measured(NamedTuple):
+    connections: int
+    rate: float
+
+
+def latency_ms(measured: Measured) -> float:
+    return 1000 * measured.connections / measured.rate
+
+
+def predicted_rate(
+    connections: int, wait_ms: float, ceiling: float = math.inf
+) -> float:
+    if not wait_ms:
+        return ceiling
+    return 1000 * connections / wait_ms
+
+
+def diagnose(one: Measured, other: Measured) -> Cause:
+    fewer, more = sorted((one, other))
+    if more.connections < ENOUGH * fewer.connections:
+        return "neither"
+    if latency_ms(more) < TWICE * latency_ms(fewer):
+        return "waits"
+    if more.rate < TWICE * fewer.rate:
+        return "works"
+    return "neither"

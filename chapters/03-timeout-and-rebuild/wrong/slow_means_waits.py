@@ -1,0 +1,37 @@
+"""Calls a slow server one that waits, and a fast one one that works.
+
+Refused by: test_fast_and_slow
+Told: Slow is not waiting
+"""
+
+import math
+from typing import Literal, NamedTuple
+
+Cause = Literal["waits", "works", "neither"]
+
+ENOUGH = 4
+TWICE = 2
+
+
+class Measured(NamedTuple):
+    connections: int
+    rate: float
+
+
+def latency_ms(measured: Measured) -> float:
+    return 1000 * measured.connections / measured.rate
+
+
+def predicted_rate(
+    connections: int, wait_ms: float, ceiling: float = math.inf
+) -> float:
+    if not wait_ms:
+        return ceiling
+    return min(1000 * connections / wait_ms, ceiling)
+
+
+def diagnose(one: Measured, other: Measured) -> Cause:
+    fewer, more = sorted((one, other))
+    if more.connections < ENOUGH * fewer.connections:
+        return "neither"
+    return "waits" if latency_ms(fewer) > 20 else "works"
