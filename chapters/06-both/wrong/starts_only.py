@@ -1,0 +1,44 @@
+"""Compares where neighbouring spans start, and forgets that they take time.
+
+Refused by: test_between_spans
+Told: A span ends at ts + dur
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Span:
+    lane: str
+    server: bool
+    name: str
+    cat: str
+    ts: float
+    dur: float
+
+
+def longest_gap(
+    spans: Sequence[Span], start: float, end: float
+) -> tuple[float, float] | None:
+    busy = [span for span in spans if span.server and span.cat == "work"]
+    times = [start, *sorted(span.ts for span in busy if start < span.ts < end), end]
+    gaps = [(a, b) for a, b in itertools.pairwise(times) if a < b]
+    return max(gaps, key=lambda gap: gap[1] - gap[0], default=None)
+
+
+def whose(spans: Sequence[Span], start: float, end: float) -> str | None:
+    worked: dict[str, float] = {}
+    reached: dict[str, float] = {}
+    for span in sorted(spans, key=lambda span: span.ts):
+        if span.server or span.cat != "work":
+            continue
+        begins = max(span.ts, start, reached.get(span.lane, start))
+        ends = min(span.ts + span.dur, end)
+        worked[span.lane] = worked.get(span.lane, 0) + max(ends - begins, 0)
+        reached[span.lane] = max(reached.get(span.lane, start), ends)
+    busiest = max(worked, key=worked.__getitem__, default=None)
+    if busiest and worked[busiest] > (end - start) / 2:
+        return busiest
+    return None
