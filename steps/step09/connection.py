@@ -17,8 +17,10 @@ MAX_PIECES = 1000
 MAX_LINGER_BYTES = 4_194_304
 
 Output = list[bytes | memoryview]
-# Of all connections that have nothing to send: nothing is ever put into this one.
+# Of all connections that have nothing to send, or have received nothing yet: nothing is
+# ever put into these two.
 NOTHING: Output = []
+NO_REQUESTS = Gatherer()
 
 
 # [state]
@@ -43,10 +45,10 @@ class Connection:
     __slots__ = (
         "_linger",
         "_output",
-        "_requests",
         "ended",
         "max_buffered",
         "moved",
+        "requests",
         "sock",
         "state",
         "unsent",
@@ -57,11 +59,11 @@ class Connection:
         self.sock = sock
         self.state = OPEN
         self.ended = False  # the client has said that it will send no more
-        self.moved = 0  # bytes received and sent
+        self.moved = 0  # bytes received, and sent while others wait
         self.unsent = 0  # bytes in _output
         self.max_buffered = MAX_BUFFERED_BYTES  # of them, before a request is taken
         self._output = NOTHING
-        self._requests: Gatherer | None = None  # a client that is silent needs none
+        self.requests = NO_REQUESTS
         self._linger = 0  # bytes yet to be thrown away
 
     # [interest]
@@ -93,9 +95,9 @@ class Connection:
             if self._linger <= 0:
                 self.state = DONE
         else:
-            if self._requests is None:
-                self._requests = self._gatherer()
-            self._requests.feed(data)
+            if self.requests is NO_REQUESTS:
+                self.requests = self._gatherer()
+            self.requests.feed(data)
 
     def _gatherer(self) -> Gatherer:
         return Gatherer()
@@ -110,8 +112,8 @@ class Connection:
             self.flush()
             if self.unsent > self.max_buffered:
                 return None
-        requests = self._requests
-        if requests is None or not requests.buffer or self.state is not OPEN:
+        requests = self.requests
+        if not requests.buffer or self.state is not OPEN:
             return None
         try:
             request = requests.next_request()
@@ -148,14 +150,15 @@ class Connection:
         """Behind what waits to be sent already. `flush()` does it."""
         if self.unsent:
             self._output.append(data)
+            self.unsent += len(data)
         else:
             self._output = [data]
-        self.unsent += len(data)
+            self.unsent = len(data)
 
     def flush(self) -> None:
         """Send what the kernel takes of the output, and keep the rest for later."""
-        output = self._output
         if self.unsent:
+            output = self._output
             try:
                 if len(output) == 1:
                     sent = self.sock.send(output[0])
@@ -163,13 +166,13 @@ class Connection:
                     sent = self.sock.sendmsg(output[:MAX_PIECES])
             except BlockingIOError:
                 return
-            self.moved += sent
             self.unsent -= sent
             if self.unsent:
+                self.moved += sent
                 self._forget(sent)
-            else:
-                self._output = NOTHING
-        if self.state is LAST and not self.unsent:
+                return
+            self._output = NOTHING
+        if self.state is LAST:
             self._finish()
 
     def _forget(self, sent: int) -> None:

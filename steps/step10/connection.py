@@ -15,5 +15,5 @@ class Connection(connection.Connection):
 
     def receive_next(self) -> None:
         """Read, unless there may be a request in what has been read before."""
-        if self._requests is None or not self._requests.buffer:
+        if not self.requests.buffer:
             self.receive()

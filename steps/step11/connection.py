@@ -48,11 +48,12 @@ class Connection(connection.Connection):
             return WRITE
         if self.state is LINGERING:
             return LINGER
-        if self.busy or not self.watched:  # not watched: held, for the queue is full
+        if self.busy:
             return HANDLER
-        if self._requests is None or self._requests.stage is BETWEEN:
+        stage = self.requests.stage
+        if stage is BETWEEN:
             return IDLE
-        return HEADER if self._requests.stage is IN_HEAD else BODY
+        return HEADER if stage is IN_HEAD else BODY
 
     # [/phase-now]
 

@@ -182,8 +182,8 @@ class Server:
         except OSError:
             self._drop(connection)
             return
-        interest = connection.interest
-        if connection.busy and not connection.unsent:
+        interest, phase = connection.interest, connection.phase_now()
+        if phase is Phase.HANDLER:
             pass  # its answer is what happens next
         elif (
             pool.is_full
@@ -193,12 +193,13 @@ class Server:
             self._held.append(connection)
             self.stats.held += 1
             self._watch(connection, 0)
+            phase = Phase.HANDLER
         elif interest:
             self._watch(connection, interest)
         else:
             self._drop(connection)
             return
-        self._set_deadline(connection)
+        self._set_deadline(connection, phase)
 
     def _watch(self, connection: Connection, interest: int) -> None:
         if interest == connection.watched:
@@ -214,9 +215,8 @@ class Server:
     # [/advance]
 
     # [expire]
-    def _set_deadline(self, connection: Connection) -> None:
+    def _set_deadline(self, connection: Connection, phase: Phase) -> None:
         """When a phase begins; not when there is another byte in the same phase."""
-        phase = connection.phase_now()
         if phase is not connection.phase:
             connection.phase = phase
             connection.moved_before = connection.moved

@@ -38,8 +38,9 @@ class AccessLog:
         # No control character comes through the parser, so a line is one line.
         target = request.target.replace("\\", "\\\\").replace('"', '\\"')
         version = "HTTP/1.1" if request.version == (1, 1) else "HTTP/1.0"
+        peer = connection.peer or connection.find_peer()
         line = (
-            f'{connection.peer} - - [{second}] "{request.method} {target} {version}" '
+            f'{peer} - - [{second}] "{request.method} {target} {version}" '
             f"{connection.status} {connection.size}\n"
         )
         with contextlib.suppress(Full):

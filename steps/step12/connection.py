@@ -4,16 +4,22 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Generator
-from selectors import EVENT_READ, EVENT_WRITE
 
 from steps.http11 import Gatherer, Request
-from steps.step09.connection import DONE, LAST, MAX_LINGER_BYTES
+from steps.step09.connection import MAX_LINGER_BYTES
 from steps.step11 import connection
 from steps.step12.body import SpoolingGatherer
 
-# The first bytes to send; whether the connection can be kept after the last of them;
-# and where the others come from, if there are any.
-Answer = tuple[bytes, bool, Generator[bytes, None, None] | None]
+# Where the rest of an answer comes from, and then: whether the connection can be kept.
+Pieces = Generator[bytes, None, bool]
+# The first bytes; if they are all, whether the connection can be kept; else the rest.
+Answer = tuple[bytes, bool | None, Pieces | None]
+
+
+def rest(body: bytes, keep: bool) -> Pieces:
+    yield body
+    return keep
+
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +27,7 @@ log = logging.getLogger(__name__)
 class Connection(connection.Connection):
     __slots__ = (
         "_new_gatherer",
-        "_peer",
-        "keep",
+        "peer",
         "request",
         "room",
         "size",
@@ -36,33 +41,24 @@ class Connection(connection.Connection):
     ) -> None:
         super().__init__(sock)
         self._new_gatherer = new_gatherer
-        self._peer: str | None = None
+        self.peer = ""  # not known yet
         self.taken = 0  # requests
         self.request: Request | None = None  # the one that is being answered
         self.status = self.size = 0  # of its answer, for the access log
-        self.stream: Generator[bytes, None, None] | None = None  # where that comes from
-        self.keep = True  # whether the connection can be kept after the stream
+        self.stream: Pieces | None = None  # where the rest of that comes from
         # Where a worker makes the stream: locked, while there is enough to send.
         self.room: threading.Lock | None = None
 
     def _gatherer(self) -> Gatherer:
         return self._new_gatherer()
 
-    @property
-    def peer(self) -> str:
+    def find_peer(self) -> str:
         """The client's address, asked for when it is wanted: few are."""
-        if self._peer is None:
-            try:
-                self._peer = self.sock.getpeername()[0]
-            except OSError:
-                self._peer = "-"  # it has gone
-        return self._peer
-
-    @property
-    def interest(self) -> int:
-        if self.unsent or self.stream is not None:
-            return EVENT_WRITE
-        return 0 if self.ended or self.state is DONE else EVENT_READ
+        try:
+            self.peer = str(self.sock.getpeername()[0])
+        except OSError:
+            self.peer = "-"  # it has gone
+        return self.peer
 
     def close_after(self, request: Request) -> None:
         """Let this request be the last, whatever its client has wished."""
@@ -70,11 +66,6 @@ class Connection(connection.Connection):
             request.keep_alive = False
             # The client does not know, and may have sent another.
             self._linger = MAX_LINGER_BYTES
-
-    def begin_answer(self, request: Request) -> None:
-        self.request = request
-        self.taken += 1
-        self.busy = True
 
     @property
     def begun(self) -> bool:
@@ -87,19 +78,13 @@ class Connection(connection.Connection):
         assert self.stream is not None
         try:
             return next(self.stream), None
-        except StopIteration:
-            keep = self.keep
+        except StopIteration as end:
+            keep: bool = end.value
         except BaseException:
             log.exception("an answer has broken off")
             keep = False  # the client sees that more is due
         self.stream = None
         return b"", keep
-
-    def end_answer(self, keep: bool) -> None:
-        self.request = self.room = None
-        self.busy = False
-        if not keep:
-            self.state = LAST
 
     def make_room(self) -> None:
         """A worker that waits may send another piece."""
@@ -109,8 +94,8 @@ class Connection(connection.Connection):
     def close(self) -> None:
         super().close()
         self.make_room()  # the worker will see that the state is DONE
-        if isinstance(self._requests, SpoolingGatherer):
-            self._requests.close()
+        if isinstance(self.requests, SpoolingGatherer):
+            self.requests.close()
         if self.stream is not None:
             try:
                 self.stream.close()

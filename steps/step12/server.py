@@ -24,15 +24,15 @@ from itertools import islice
 from steps.app import Application, answer
 from steps.http11 import BadRequest, Gatherer, Request
 from steps.step01.stop_event import StopEvent
-from steps.step09.connection import MAX_JOINED_BYTES, OPEN
+from steps.step09.connection import DONE, LAST, MAX_JOINED_BYTES, OPEN
 from steps.step10.server import QUEUE_CAPACITY
-from steps.step11.connection import Phase
+from steps.step11.connection import BODY, HANDLER, HEADER, IDLE, LINGER, WRITE, Phase
 from steps.step11.deadlines import NEVER, TICK_S, Deadlines
 from steps.step11.server import LEAST_RATE, LINGER_TIMEOUT_S, MAX_EXPIRED
 from steps.step12.acceptor import Acceptor
 from steps.step12.access_log import AccessLog
 from steps.step12.body import SpoolingGatherer
-from steps.step12.connection import Answer, Connection
+from steps.step12.connection import Answer, Connection, rest
 from steps.step12.settings import Settings
 from steps.step12.workers import Gone, WorkerPool
 from steps.step12.wsgi import Gateway, load
@@ -89,18 +89,15 @@ class Server:
         self._handle = handle
         self._pool = WorkerPool(workers, QUEUE_CAPACITY, handle)
         self._in_loop = workers == 0
+        self._max_requests = settings.max_requests  # on one connection
         self._advanced: list[Connection] = []  # and not yet settled
         self._held: deque[Connection] = deque()  # not read until the pool has room
         self._log = AccessLog() if settings.access_log else None
         self._limits = settings.limits
         self._deadlines = Deadlines[Connection]()
         self._allowed_s = {
-            Phase.IDLE: settings.idle_timeout,
-            Phase.HEADER: settings.header_timeout,
-            Phase.BODY: settings.body_timeout,
-            Phase.HANDLER: settings.handler_timeout,
-            Phase.WRITE: settings.write_timeout,
-            Phase.LINGER: LINGER_TIMEOUT_S,
+            phase: getattr(settings, f"{phase.name.lower()}_timeout", LINGER_TIMEOUT_S)
+            for phase in Phase
         }
 
     # [loop]
@@ -115,9 +112,10 @@ class Server:
                 ready = self._selector.select(timeout)
                 self._now = self._clock()
                 for key, _ in ready:
-                    if type(key.data) is Connection:
-                        self._ready(key.data)
-                    elif key.data is self._acceptor:
+                    owner = key.data
+                    if type(owner) is Connection:
+                        self._ready(owner)
+                    elif owner is self._acceptor:
                         self._accept()
                     elif key.fileobj is self._stop:
                         self._begin_drain()
@@ -183,15 +181,22 @@ class Server:
     # [advance]
     def _advance(self, connection: Connection) -> None:
         """Take the requests that may be taken. Answers are sent a little later."""
-        self._advanced.append(connection)
         try:
-            while not connection.busy and not self._pool.is_full:
+            while (
+                connection.requests.buffer
+                and not connection.busy
+                and not self._pool.is_full
+            ):
                 request = connection.next_request()
                 if request is None:
                     break
                 self._take(connection, request)
         except OSError:
             self._drop(connection)
+            return
+        waits = connection.busy and connection.phase is HANDLER  # for a worker
+        if not waits or connection.unsent:
+            self._advanced.append(connection)
 
     def _settle_all(self) -> None:
         """Send the answers of this round, one behind the other: the first of them wakes
@@ -206,43 +211,53 @@ class Server:
     def _settle(self, connection: Connection) -> None:
         """Send what can be sent, and decide what to wait for."""
         try:
-            if connection.unsent <= connection.max_buffered:  # see step 09
+            # If it is more, next_request() has tried: see step 09.
+            if (
+                connection.unsent <= connection.max_buffered
+                or not connection.requests.buffer
+            ):
                 connection.flush()
-                if connection.room is not None:
-                    connection.make_room()
         except OSError:
             self._drop(connection)
             return
-        interest = connection.interest
-        if connection.busy and interest != selectors.EVENT_WRITE:
-            pass  # its answer is what happens next
-        elif (
-            self._pool.is_full
-            and connection.state is OPEN
-            and interest == selectors.EVENT_READ
-        ):
-            self._held.append(connection)
-            self.stats.held += 1
-            self._watch(connection, 0)
-        elif interest:
-            self._watch(connection, interest)
-        else:
+        phase = connection.phase_now()
+        if phase is WRITE or connection.stream is not None:
+            interest = selectors.EVENT_WRITE
+        elif phase is HANDLER:
+            interest = connection.watched  # its answer is what happens next
+        elif connection.ended or connection.state is DONE:
             self._drop(connection)
             return
-        self._set_deadline(connection)
+        elif self._pool.is_full and phase is not LINGER:
+            self._held.append(connection)
+            self.stats.held += 1
+            interest, phase = 0, HANDLER
+        else:
+            interest = selectors.EVENT_READ
+        if interest != connection.watched:
+            self._watch(connection, interest)
+        # When a phase begins; not when there is another byte in the same phase.
+        if phase is not connection.phase:
+            connection.phase = phase
+            connection.moved_before = connection.moved
+            self._deadlines.set(connection, self._now + self._allowed_s[phase])
+        if connection.room is not None and connection.unsent <= connection.max_buffered:
+            connection.make_room()
 
     def _take(self, connection: Connection, request: Request) -> None:
-        connection.phase = None  # what follows is another request's
-        connection.begin_answer(request)
+        connection.request = request
+        connection.busy = True
+        connection.taken += 1
         self.stats.requests += 1
-        if self._is_draining or connection.taken >= self._settings.max_requests:
+        if connection.taken >= self._max_requests:
             connection.close_after(request)
         if self._in_loop:
             data, keep, connection.stream = self._handle(connection, request)
-            connection.keep = keep
-            self._answered(connection, data, None if connection.stream else keep)
+            self._answered(connection, data, keep)
         else:
             self._pool.submit(connection, request)
+            connection.phase = HANDLER
+            self._deadlines.set(connection, self._now + self._allowed_s[HANDLER])
 
     def _answered(self, connection: Connection, data: bytes, keep: bool | None) -> None:
         """These bytes are to be sent. If they are the last of the answer, `keep` says
@@ -253,7 +268,10 @@ class Server:
         if self._log is not None:
             self._log.count(connection, data, keep is not None)
         if keep is not None:
-            connection.end_answer(keep)
+            connection.request = connection.room = None
+            connection.busy = False
+            if not keep:
+                connection.state = LAST
 
     # [/advance]
 
@@ -269,8 +287,6 @@ class Server:
         self._pool.send(connection, data)
 
     def _watch(self, connection: Connection, interest: int) -> None:
-        if interest == connection.watched:
-            return
         if not interest:
             self._selector.unregister(connection.sock)
         elif not connection.watched:
@@ -280,21 +296,13 @@ class Server:
         connection.watched = interest
 
     # [expire]
-    def _set_deadline(self, connection: Connection) -> None:
-        """When a phase begins; not when there is another byte in the same phase."""
-        phase = connection.phase_now()
-        if phase is not connection.phase:
-            connection.phase = phase
-            connection.moved_before = connection.moved
-            self._deadlines.set(connection, self._now + self._allowed_s[phase])
-
     def _expire(self, looked: float) -> None:
         """Late is whose time was over when the selector was asked, at `looked`, and who
         was not ready even so. What came in time may have had to wait: for a handler in
         the loop, or while the process was stopped."""
         for connection in islice(self._deadlines.pop_expired(looked), MAX_EXPIRED):
             phase = connection.phase
-            if phase is Phase.BODY or phase is Phase.WRITE:
+            if phase is BODY or phase is WRITE:
                 earned_s = (connection.moved - connection.moved_before) / LEAST_RATE
                 earned_s = min(earned_s, self._allowed_s[phase])  # see step 11
                 if earned_s > TICK_S:
@@ -302,10 +310,10 @@ class Server:
                     self._deadlines.set(connection, connection.deadline + earned_s)
                     continue
             self.stats.expired += 1
-            if phase is Phase.HEADER or phase is Phase.BODY:
+            if phase is HEADER or phase is BODY:
                 connection.refuse(BadRequest(408, f"the {phase.name.lower()} is late"))
                 self._settle(connection)
-            elif phase is Phase.HANDLER and not connection.begun:
+            elif phase is HANDLER and not connection.begun:
                 # Its worker goes on; nobody will want the result.
                 connection.busy = False
                 connection.refuse(BadRequest(503, "the handler is late"))
@@ -344,7 +352,8 @@ class Server:
 
     def _drop(self, connection: Connection) -> None:
         self._deadlines.cancel(connection)
-        self._watch(connection, 0)
+        if connection.watched:
+            self._watch(connection, 0)
         self._connections.discard(connection)
         self.stats.open = len(self._connections)
         connection.close()
@@ -363,14 +372,15 @@ class Server:
             pass
         self._acceptor.close()
         self._is_draining = True
+        self._max_requests = 0  # each is the last of its connection
         self._drain_ends = self._now + self._settings.grace
-        self._allowed_s[Phase.IDLE] = DRAIN_IDLE_S
+        self._allowed_s[IDLE] = DRAIN_IDLE_S
         for connection in list(self._connections):
             if connection.request is not None:
                 connection.close_after(connection.request)
-            if connection.phase is Phase.IDLE:
+            if connection.phase is IDLE:
                 connection.phase = None
-                self._set_deadline(connection)
+                self._settle(connection)
 
     def _is_drained(self) -> bool:
         return self._is_draining and (
@@ -398,6 +408,6 @@ def native(app: Application) -> Callable[[Connection, Request], Answer]:
         if len(response.body) <= MAX_JOINED_BYTES:
             return response.encode(request, keep), keep, None
         body = response.encode_body(request)
-        return response.encode_head(request, keep), keep, (piece for piece in (body,))
+        return response.encode_head(request, keep), None, rest(body, keep)
 
     return handle

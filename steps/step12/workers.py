@@ -4,14 +4,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
 from steps.http11 import Request
 from steps.step04.wake_pipe import WakePipe
 from steps.step09.connection import OPEN
 from steps.step10.workers import STOP_WAIT_S
-from steps.step12.connection import Answer, Connection
+from steps.step12.connection import Answer, Connection, Pieces
 
 # What a worker has to say of a connection: bytes to send, and then, if they are the
 # last of the answer, whether the connection can be kept.
@@ -80,10 +80,7 @@ class WorkerPool:
         connection.room.acquire()  # the loop releases it
         if connection.state is not OPEN:
             raise Gone
-        self._post(connection, data, None)
-
-    def _post(self, connection: Connection, data: bytes, keep: bool | None) -> None:
-        self._results.append((connection, data, keep))
+        self._results.append((connection, data, None))
         if self._loop_sleeps:
             self.wake_pipe.wake()
 
@@ -92,19 +89,20 @@ class WorkerPool:
             connection, request = job
             data, keep, pieces = self._handle(connection, request)
             if pieces is not None:
-                data, keep = b"", self._send_all(connection, data, pieces) and keep
-            self._post(connection, data, keep)
+                data, keep = b"", self._send_all(connection, data, pieces)
+            self._results.append((connection, data, keep))
+            if self._loop_sleeps:
+                self.wake_pipe.wake()
             del job, connection, request, data, pieces  # free their memory
 
-    def _send_all(
-        self, connection: Connection, first: bytes, pieces: Generator[bytes, None, None]
-    ) -> bool:
-        """Whether nothing went wrong, so that the connection can be kept."""
+    def _send_all(self, connection: Connection, piece: bytes, pieces: Pieces) -> bool:
+        """Whether the connection can be kept."""
         try:
-            self.send(connection, first)
-            for piece in pieces:
+            while True:
                 self.send(connection, piece)
-            return True
+                piece = next(pieces)
+        except StopIteration as end:
+            return bool(end.value)
         except Gone:
             pass
         except BaseException:

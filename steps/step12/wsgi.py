@@ -7,15 +7,16 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from steps.http11 import WITHOUT_BODY, Request, Response, http_date
 from steps.step09.connection import MAX_JOINED_BYTES
-from steps.step12.connection import Answer, Connection
+from steps.step12.connection import Answer, Connection, Pieces, rest
 from steps.step12.workers import Gone
 
 Environ = dict[str, Any]
@@ -83,8 +84,10 @@ class Gateway:
         self._remembered_fields = lru_cache(maxsize=256)(self._fields)
         self._environ: Environ = {
             "SCRIPT_NAME": "",
+            "QUERY_STRING": "",
             "SERVER_NAME": server[0],
             "SERVER_PORT": str(server[1]),
+            "SERVER_PROTOCOL": "HTTP/1.1",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
             "wsgi.errors": sys.stderr,
@@ -113,14 +116,16 @@ class Gateway:
             environ = self._remembered_fields(lines).copy()
         else:
             environ = self._fields(lines, environ_item.__wrapped__)
-        path, _, query = request.target.partition("?")
+        path = request.target
+        if "?" in path:
+            path, _, environ["QUERY_STRING"] = path.partition("?")
         if "%" in path:
             path = unquote_to_bytes(path).decode("latin-1")
         environ["REQUEST_METHOD"] = request.method
         environ["PATH_INFO"] = "" if path == "*" else path
-        environ["QUERY_STRING"] = query
-        environ["SERVER_PROTOCOL"] = "HTTP/1.1" if request.version[1] else "HTTP/1.0"
-        environ["REMOTE_ADDR"] = connection.peer
+        if request.version == (1, 0):
+            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+        environ["REMOTE_ADDR"] = connection.peer or connection.find_peer()
         # A body that came in chunks has a length by now.
         if request.body_file is not None:
             environ["wsgi.input"] = request.body_file
@@ -140,20 +145,15 @@ class Gateway:
         try:
             environ = self._make_environ(connection, request)
             chunks = self._application(environ, exchange.start_response)
-            length = None
-            if type(chunks) is list or type(chunks) is tuple:
-                body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-                length = len(body)
-                if length <= MAX_JOINED_BYTES and not exchange.begun:
-                    # Most answers are like this: spare them the generator.
-                    return exchange.whole(body), exchange.keep, None
-                chunks = (body,)
-            pieces = exchange.pieces(chunks, length)
+            if (type(chunks) is list or type(chunks) is tuple) and not exchange.begun:
+                # Most answers are like this: spare them the generator.
+                return exchange.whole(b"".join(chunks))
+            pieces = exchange.pieces(chunks)
             first = next(pieces, b"")
-            if exchange.is_complete:
+            if exchange.left == 0:  # known before the application says so
                 pieces.close()
                 return first, exchange.keep, None
-            return first, exchange.keep, pieces
+            return first, None, pieces
         except BaseException as error:
             exchange.close()
             if not isinstance(error, Gone):
@@ -180,17 +180,6 @@ HOP_BY_HOP = {
 }
 
 
-@lru_cache(maxsize=256)
-def head_start(status: str, second: int) -> tuple[bytes, bool]:
-    """The first two lines, and whether a body follows. ValueError: not a status."""
-    if not (match := STATUS.fullmatch(status)):
-        raise ValueError(f"not a status: {status!r}")
-    line, date = status.encode("latin-1"), http_date(second)
-    return b"HTTP/1.1 %b\r\nDate: %b\r\n" % (line, date), (
-        int(match[1]) not in WITHOUT_BODY
-    )
-
-
 @lru_cache(maxsize=1024)
 def field_line(name: str, value: str) -> tuple[bytes, str]:
     """The line, and the name in lower case. ValueError for what must not be sent."""
@@ -201,9 +190,23 @@ def field_line(name: str, value: str) -> tuple[bytes, str]:
     return line.encode("latin-1") + b"\r\n", lower_name
 
 
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What an application has said with `start_response()`, when it is found to be
+    good."""
+
+    line: bytes
+    has_body: bool
+    fields: bytes
+    length: int | None  # of the body
+
+
+# Answers are like each other: what has been found good, and made of it, is remembered.
 @lru_cache(maxsize=256)
-def field_lines(headers: tuple[tuple[str, str], ...]) -> tuple[bytes, int | None]:
-    """All lines but Content-Length's, and that length. Answers are like each other."""
+def check(status: str, headers: tuple[tuple[str, str], ...]) -> Start:
+    """ValueError for what must not be sent."""
+    if not (match := STATUS.fullmatch(status)):
+        raise ValueError(f"not a status: {status!r}")
     lines, length = [], None
     for name, value in headers:
         line, lower_name = field_line(name, value)
@@ -213,7 +216,41 @@ def field_lines(headers: tuple[tuple[str, str], ...]) -> tuple[bytes, int | None
             length = int(value)
         elif lower_name != "date":  # that is ours
             lines.append(line)
-    return b"".join(lines), length
+    has_body = int(match[1]) not in WITHOUT_BODY
+    return Start(status.encode("latin-1"), has_body, b"".join(lines), length)
+
+
+@lru_cache(maxsize=256)
+def make_head(
+    start: Start,
+    second: int,
+    length: int | None,
+    is_head: bool,
+    version: tuple[int, int],
+    keep: bool,
+) -> tuple[bytes, int | None, bool, bool]:
+    """The head, how much of the body is due, whether that comes in chunks, and whether
+    the connection can be kept. length: of the body, if the server knows it."""
+    due, is_chunked, more = length, False, b""
+    if start.length is not None:
+        due = length = start.length
+    if not start.has_body:
+        length, due = None, 0
+    elif is_head:
+        length, due = start.length, 0
+    elif length is None and version == (1, 1):
+        is_chunked = True
+        more = b"Transfer-Encoding: chunked\r\n"
+    elif length is None:
+        keep = False  # the end of the connection is the end of the body
+    if length is not None:
+        more = b"Content-Length: %d\r\n" % length
+    if not keep:
+        more += b"Connection: close\r\n"
+    elif version == (1, 0):
+        more += b"Connection: keep-alive\r\n"
+    lines = (start.line, http_date(second), start.fields, more)
+    return b"HTTP/1.1 %b\r\nDate: %b\r\n%b%b\r\n" % lines, due, is_chunked, keep
 
 
 # [/fields]
@@ -222,12 +259,10 @@ def field_lines(headers: tuple[tuple[str, str], ...]) -> tuple[bytes, int | None
 class Exchange:
     """One request and the response to it, as the application sees them."""
 
-    _start: tuple[bytes, bool] | None = None  # the head's first two lines
-    _fields = b""  # its other lines
-    _length: int | None = None  # as the application says
-    _left: int | None = None  # bytes of the body that are still due, if known
-    _chunked = False
-    begun = False  # the head has been encoded, and cannot be changed
+    __slots__ = (
+        *("_chunked", "_connection", "_request", "_send", "_start"),
+        *("begun", "keep", "left"),
+    )
 
     def __init__(
         self,
@@ -238,7 +273,9 @@ class Exchange:
         self._connection = connection
         self._request = request
         self._send = send
-        self.keep = request.keep_alive
+        self._start: Start | None = None
+        self.begun = False  # the head has been encoded, and cannot be changed
+        self.left: int | None = None  # bytes of the body that are still due, if known
 
     # [start-response]
     def start_response(
@@ -255,9 +292,7 @@ class Exchange:
                 exc_info = None  # it refers to this frame
         elif self._start is not None:
             raise AssertionError("start_response() has been called before")
-        start = head_start(status, int(time.time()))
-        self._fields, self._length = field_lines(tuple(headers))
-        self._start = start  # not before all of it was found to be good
+        self._start = check(status, tuple(headers))
         return self.write
 
     # [/start-response]
@@ -268,37 +303,36 @@ class Exchange:
             self._send(self._connection, self._encode(data))
 
     # [encode]
-    def whole(self, body: bytes) -> bytes:
+    def whole(self, body: bytes) -> Answer:
         """The whole response, where nothing of it has been sent."""
-        self._check(body)
-        head = self._begin(len(body))
-        if self._left != len(body):  # there is no body, or not as long as announced
-            body = body[: self._left]
-            if self._left != len(body):
-                self.begun = False  # there is still time for a 500
-                self._fail_short(len(body))
+        head, due, _, keep = self._head(len(body))
+        if due != len(body):  # there is no body, or not as long as announced
+            body = body[:due]
+            if due != len(body):
+                raise ValueError(f"a body of {len(body)} bytes, not {due}")
         self.close()
-        return head + body
+        if len(body) <= MAX_JOINED_BYTES:
+            return head + body, keep, None
+        return head, None, rest(body, keep)
 
-    def pieces(
-        self, chunks: Iterable[bytes], length: int | None
-    ) -> Generator[bytes, None, None]:
-        """What to send, as it is made. length: of all chunks, if that is known."""
+    def pieces(self, chunks: Iterable[bytes]) -> Pieces:
+        """What to send, as it is made."""
         try:
             for data in chunks:
                 is_long = type(data) is bytes and len(data) > MAX_JOINED_BYTES
                 if is_long and not self.begun:
-                    yield self._begin(length)  # and data is not copied
+                    yield self._begin()  # and data is not copied
                 if data:
-                    yield self._encode(data, length)
-                if self._left == 0:
-                    return
+                    yield self._encode(data)
+                if self.left == 0:
+                    return self.keep
             if not self.begun:
                 yield self._begin(0)
             elif self._chunked:
                 yield b"0\r\n\r\n"
-            elif self._left:
-                self._fail_short()
+            elif self.left:
+                raise ValueError(f"the body ends {self.left} bytes too early")
+            return self.keep
         finally:
             try:
                 if hasattr(chunks, "close"):
@@ -307,58 +341,33 @@ class Exchange:
                 log.exception("close() failed")
             self.close()
 
-    def _encode(self, data: bytes, length: int | None = None) -> bytes:
+    def _encode(self, data: bytes) -> bytes:
         """A part of the body, with the head before the first."""
-        self._check(data)
-        head = b"" if self.begun else self._begin(length)
-        if self._chunked:
-            return b"%b%x\r\n%b\r\n" % (head, len(data), data)
-        if self._left is not None:
-            if len(data) > self._left:
-                data = data[: self._left]  # more than was announced is never sent
-            self._left -= len(data)
-        return head + data
-
-    def _check(self, data: object) -> None:
         if not isinstance(data, bytes):
             raise TypeError(f"not bytes but {type(data).__name__}: {data!r:.99}")
+        head = b"" if self.begun else self._begin()
+        if self._chunked:
+            return b"%b%x\r\n%b\r\n" % (head, len(data), data)
+        if self.left is not None:
+            if len(data) > self.left:
+                data = data[: self.left]  # more than was announced is never sent
+            self.left -= len(data)
+        return head + data
 
-    def _fail_short(self, sent: int = 0) -> NoReturn:
-        missing = (self._left or 0) - sent
-        raise ValueError(f"the body ends {missing} bytes before its Content-Length")
+    def _begin(self, length: int | None = None) -> bytes:
+        """The head; from now on it cannot be changed."""
+        head, self.left, self._chunked, self.keep = self._head(length)
+        self.begun = True
+        return head
 
-    def _begin(self, length: int | None) -> bytes:
-        """The head. length: of the body, if the server knows it."""
+    def _head(self, length: int | None) -> tuple[bytes, int | None, bool, bool]:
         if self._start is None:
             raise AssertionError("start_response() has not been called")
-        self.begun = True
-        self.keep = self._request.keep_alive  # a drain may have begun meanwhile
-        (start, has_body), more = self._start, b""
-        if self._length is not None:
-            length = self._length
-        if not has_body:
-            length, self._left = None, 0
-        elif self._request.method == "HEAD":
-            length, self._left = self._length, 0
-        elif length is not None:
-            self._left = length
-        elif self._request.version == (1, 1):
-            self._chunked = True
-            more = b"Transfer-Encoding: chunked\r\n"
-        else:
-            self.keep = False  # the end of the connection is the end of the body
-        if length is not None:
-            more = b"Content-Length: %d\r\n" % length
-        if not self.keep:
-            more += b"Connection: close\r\n"
-        elif self._request.version == (1, 0):
-            more += b"Connection: keep-alive\r\n"
-        return b"%b%b%b\r\n" % (start, self._fields, more)
-
-    @property
-    def is_complete(self) -> bool:
-        """Nothing more may be sent: that is known before the application says so."""
-        return self._left == 0
+        request = self._request  # whose keep_alive a drain may have changed meanwhile
+        second, is_head = int(time.time()), request.method == "HEAD"
+        return make_head(
+            self._start, second, length, is_head, request.version, request.keep_alive
+        )
 
     # [/encode]
 
