@@ -75,7 +75,7 @@ def main(
 
     thread = threading.Thread(target=run, name="server", daemon=True)
     thread.start()
-    print(f"{name} listening on {url}", flush=True)
+    announce(name, url)
     wait_for_signal()
     server.stop()
     watchdog = threading.Timer(wait_s, wake_main)
@@ -120,6 +120,15 @@ def make_server(
         return server_class(listener, app, *options), url, wait_s
     except ValueError as error:
         sys.exit(f"{name}: {error}")
+
+
+def announce(name: str, url: str) -> None:
+    """The line that says that it listens, and where."""
+    try:
+        print(f"{name} listening on {url}", flush=True)
+    except OSError as error:  # a full disk
+        print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
+        os._exit(1)  # sys.exit() would try to write it again
 
 
 def wake_main() -> None:

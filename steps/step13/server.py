@@ -28,7 +28,7 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 
 from steps.app import Application
-from steps.command import BACKLOG, STOP_WAIT_S, url_of
+from steps.command import BACKLOG, STOP_WAIT_S, announce, url_of
 from steps.step12.server import Stats
 from steps.step13.backoff import Backoff
 from steps.step13.process import DRAIN, READY, SIGNALS, STATS, Closable, Process, start
@@ -212,7 +212,7 @@ class Server:
             self._drain(old)
         if not self._has_listened and all(slot.serving for slot in self._slots):
             self._has_listened = True
-            print(f"step13 listening on {self._url}", flush=True)
+            announce("step13", self._url)
 
     def _bury(self) -> None:
         """Those that have died; and see to what follows from that."""

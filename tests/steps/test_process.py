@@ -1,6 +1,7 @@
 """`python -m steps.stepNN`: what it says, and how it ends."""
 
 import ast
+import os
 import re
 import signal
 import socket
@@ -104,6 +105,22 @@ def test_a_port_in_use(step: str) -> None:
             code, errors = process.end()
     assert code == 1
     assert re.fullmatch(rf"{step}: port {port} is in use: .+\n", errors)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize("step", ["step01", "step12", "step13"])
+def test_a_full_disk_for_the_first_line(step: str) -> None:
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", f"steps.{step}", "--port", "0"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=20,
+        )
+    assert result.returncode == 1
+    assert result.stderr == f"{step}: standard output: No space left on device\n"
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
