@@ -1,0 +1,23 @@
+"""Sends each buffer by itself.
+
+Refused by: test_buffers
+Told: only a part of what was left
+"""
+
+import socket
+from collections.abc import Sequence
+
+MOST_BUFFERS = 1024
+
+
+def send_response(sock: socket.socket, head: bytes, body: bytes) -> int:
+    data = memoryview(head + body)
+    sent = calls = 0
+    while sent < len(data):
+        sent += sock.send(data[sent:])
+        calls += 1
+    return calls
+
+
+def send_buffers(sock: socket.socket, buffers: Sequence[bytes]) -> int:
+    return sum(send_response(sock, buffer, b"") for buffer in buffers)

@@ -1,0 +1,32 @@
+"""Returns how many bytes were sent.
+
+Refused by: test_one_call
+Told: counts its calls
+"""
+
+import socket
+from collections.abc import Sequence
+
+MOST_BUFFERS = 1024
+
+
+def send_response(sock: socket.socket, head: bytes, body: bytes) -> int:
+    data = memoryview(head + body)
+    sent = calls = 0
+    while sent < len(data):
+        sent += sock.send(data[sent:])
+        calls += 1
+    return sent
+
+
+def send_buffers(sock: socket.socket, buffers: Sequence[bytes]) -> int:
+    left = [memoryview(buffer) for buffer in buffers if buffer]
+    calls = 0
+    while left:
+        sent = sock.sendmsg(left[:MOST_BUFFERS])
+        calls += 1
+        while left and sent >= len(left[0]):
+            sent -= len(left.pop(0))
+        if left:
+            left[0] = left[0][sent:]
+    return calls

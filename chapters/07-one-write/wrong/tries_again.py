@@ -1,0 +1,35 @@
+"""Tries again, however long a client does not read.
+
+Refused by: test_errors
+Told: would keep this thread for ever
+"""
+
+import socket
+from collections.abc import Sequence
+
+MOST_BUFFERS = 1024
+
+
+def send_response(sock: socket.socket, head: bytes, body: bytes) -> int:
+    data = memoryview(head + body)
+    sent = calls = 0
+    while sent < len(data):
+        calls += 1
+        try:
+            sent += sock.send(data[sent:])
+        except TimeoutError:
+            continue
+    return calls
+
+
+def send_buffers(sock: socket.socket, buffers: Sequence[bytes]) -> int:
+    left = [memoryview(buffer) for buffer in buffers if buffer]
+    calls = 0
+    while left:
+        sent = sock.sendmsg(left[:MOST_BUFFERS])
+        calls += 1
+        while left and sent >= len(left[0]):
+            sent -= len(left.pop(0))
+        if left:
+            left[0] = left[0][sent:]
+    return calls
