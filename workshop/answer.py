@@ -82,8 +82,14 @@ def line_in(path: Path, traceback: TracebackType | None) -> str | None:
     return found
 
 
-def place(path: Path, number: int, function: str) -> str:
+def place(path: Path, number: int | None, function: str) -> str:
+    """A line of that file, in words. No number: Python has none for what it does there.
+
+    That is so for instructions of its own, such as those that end an `except`.
+    """
     within = "" if function == "<module>" else f", in {function}"
+    if number is None:
+        return f"{shown_path(path)}{within}"
     code = linecache.getline(str(path), number).strip()
     return f"{shown_path(path)}, line {number}{within}:\n    {code}"
 
