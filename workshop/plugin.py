@@ -223,6 +223,8 @@ def pytest_runtest_makereport(
         chapter.failed = _in_words(item)
         if call.excinfo is not None and report.when != "call":
             chapter.message = _explained(call.excinfo.value, item, chapter)
+        # A check that is at fault itself: better its stack than nothing.
+        chapter.message = chapter.message or report.longreprtext
         if report.capstdout.strip():
             printed = report.capstdout.rstrip().splitlines()[-20:]
             chapter.message += "\n" + table(it_printed="\n".join(printed))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.workshop.running import NAMES, ROOT, run_pytest, said
+from workshop.answer import place
 
 CHAPTER = "01-close-after-response"
 
@@ -157,6 +158,23 @@ def test_parameters_that_do_not_fit_are_explained(desk: Desk) -> None:
     text = said(desk.write("def read_head():\n    return None\n"))
     assert "raised TypeError: read_head() takes 0 positional arguments" in text
     assert "are the parameters as they came?" in text
+
+
+def test_a_place_without_a_line_is_one(tmp_path: Path) -> None:
+    """Python has no number for some instructions of its own."""
+    assert place(tmp_path / "x.py", None, "f") == f"{tmp_path / 'x.py'}, in f"
+
+
+def test_a_check_at_fault_shows_its_stack(desk: Desk) -> None:
+    desk.exercise.write_text(desk.solution, encoding="utf-8")
+    desk.check.write_text(
+        "import pytest\n\n\n@pytest.fixture\ndef torn():\n    yield\n"
+        "    raise RuntimeError('my own fault')\n\n\n"
+        'def test_it(exercise, torn):\n    "It."\n'
+    )
+    text = desk.run(f"chapters/{CHAPTER}")
+    assert desk.status == 1
+    assert "my own fault" in text
 
 
 def test_a_file_that_is_gone_can_be_brought_back(desk: Desk) -> None:
