@@ -182,13 +182,8 @@ class Server:
     def _advance(self, connection: Connection) -> None:
         """Take the requests that may be taken. Answers are sent a little later."""
         try:
-            while (
-                connection.requests.buffer
-                and not connection.busy
-                and not self._pool.is_full
-            ):
-                request = connection.next_request()
-                if request is None:
+            while connection.requests.buffer and not connection.busy:
+                if self._pool.is_full or not (request := connection.next_request()):
                     break
                 self._take(connection, request)
         except OSError:
@@ -211,11 +206,8 @@ class Server:
     def _settle(self, connection: Connection) -> None:
         """Send what can be sent, and decide what to wait for."""
         try:
-            # If it is more, next_request() has tried: see step 09.
-            if (
-                connection.unsent <= connection.max_buffered
-                or not connection.requests.buffer
-            ):
+            is_little = connection.unsent <= connection.max_buffered
+            if is_little or not connection.requests.buffer:  # else see step 09
                 connection.flush()
         except OSError:
             self._drop(connection)
