@@ -57,7 +57,19 @@ def at_work_in(gap: object, spans: list[dict[str, Any]]) -> str:
     for s in spans:
         begins, ends = max(gap[0], s["ts"]), min(gap[1], s["ts"] + s["dur"])
         if s["server"] and s["cat"] == "work" and begins < ends:
-            return f"{s['lane']} is at work then, from {begins:g} to {ends:g}. "
+            works = f"{s['lane']} is at work then, from {begins:g} to {ends:g}. "
+            return works + misread(gap[0], spans)
+    return ""
+
+
+def misread(begin: float, spans: list[dict[str, Any]]) -> str:
+    """What was taken for the end of a span, in words; empty if one cannot tell."""
+    if begin in [s["ts"] + s["dur"] for s in spans]:
+        return ""
+    if begin and begin in [s["ts"] for s in spans]:
+        return f"At {begin:g} a span begins; a gap begins where one has ended. "
+    if begin in [s["dur"] for s in spans]:
+        return f"{begin:g} is how long a span took, not when it ended. "
     return ""
 
 

@@ -131,12 +131,22 @@ def mistake(calls: list[Call], whole: bytes, head: bytes, most: int) -> str:
                 "first: the stall of chapter 06. With it, each response costs a system "
                 "call and a packet more."
             )
+        elif rest and not head and len(call.owners) == 1 and len(calls) > 1:
+            return (
+                "A call was given one buffer, though others were left. sendmsg() takes "
+                "a list of them, and a system call for each is what it saves."
+            )
+        elif not rest:
+            return (
+                "The kernel had taken everything, and gets the end of it again: what "
+                "is left was worked out as if it had taken less."
+            )
         elif rest.startswith(call.given):
             return (
                 "The kernel was given only a part of what was left, so it takes more "
                 "calls than the kernel needs. Give it all, and let it take what it can."
             )
-        elif number > 0 and (not rest or call.given in (whole, calls[0].given)):
+        elif number > 0 and call.given in (whole, calls[0].given):
             return (
                 "The kernel had taken some bytes already, and gets them again: the "
                 "client receives them twice, and reads the rest of a response as the "
@@ -148,6 +158,12 @@ def mistake(calls: list[Call], whole: bytes, head: bytes, most: int) -> str:
                 "client receives some twice. Where it stopped may lie within the head, "
                 "within the body, or between the two."
             )
+    if at < len(whole) and len(calls) > 1:
+        return (
+            f"After the first short write it went on, but the kernel may take a part "
+            f"again: {len(whole) - at} of {len(whole)} bytes are left after "
+            f"{len(calls)} calls. The client waits for them for ever."
+        )
     if at < len(whole):
         return (
             f"The kernel took {at} of {len(whole)} bytes and said so, in what the call "

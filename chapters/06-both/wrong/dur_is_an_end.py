@@ -1,7 +1,7 @@
 """Takes the length of a span for the time at which it ends.
 
 Refused by: test_between_spans
-Told: A span ends at ts + dur
+Told: is how long a span took, not when it ended
 """
 
 from collections.abc import Sequence

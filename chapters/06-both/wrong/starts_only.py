@@ -1,7 +1,7 @@
 """Compares where neighbouring spans start, and forgets that they take time.
 
 Refused by: test_between_spans
-Told: A span ends at ts + dur
+Told: a gap begins where one has ended
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """Sends each buffer by itself.
 
 Refused by: test_buffers
-Told: only a part of what was left
+Told: A call was given one buffer
 """
 
 import socket

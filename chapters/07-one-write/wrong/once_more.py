@@ -1,7 +1,7 @@
 """Goes on after one short write, and believes that there is no second one.
 
 Refused by: test_many_short_writes
-Told: Nobody sends the rest
+Told: the kernel may take a part again
 """
 
 import socket

@@ -1,7 +1,7 @@
 """Takes away at most one buffer for each call.
 
 Refused by: test_buffers
-Told: gets them again
+Told: gets the end of it again
 """
 
 import socket
