@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import linecache
+import sys
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
@@ -20,7 +21,7 @@ class Answer(ModuleType):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path.stem)
+        super().__init__(f"answer:{path.name}")
         self.__file__ = str(path)
         linecache.checkcache(str(path))
         try:
@@ -37,6 +38,8 @@ class Answer(ModuleType):
                 table(wrong=f"{path.name} is not UTF-8 text: {error}")
             ) from None
         try:
+            # Dataclasses look their module up. No other module has such a name.
+            sys.modules[self.__name__] = self
             code = compile(source, str(path), "exec", dont_inherit=True)
             exec(code, self.__dict__)
         except SyntaxError as error:

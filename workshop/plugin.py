@@ -29,6 +29,8 @@ from workshop.checking import WrongAnswer, table
 
 CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
 CHECK = "test_exercise.py"
+#: After a chapter's first mistake its other checks would only repeat it.
+NOT_RUN = "a check before this one has failed"
 _STATE = pytest.StashKey["Workshop"]()
 
 
@@ -145,10 +147,16 @@ def pytest_collection_modifyitems(
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+def pytest_runtest_setup(item: pytest.Item) -> None:
     chapter = item.config.stash[_STATE].of(item)
-    # After a chapter's first mistake its other checks would only repeat it.
-    return True if chapter is not None and chapter.failed else None
+    if chapter is not None and chapter.failed:
+        pytest.skip(NOT_RUN)
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """What was not run is neither shown nor counted."""
+    skipped = report.skipped and NOT_RUN in report.longreprtext
+    return ("", "", "") if skipped else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 SEALS = Path(__file__).with_name("seals.json")
@@ -43,4 +44,6 @@ def _known() -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        sys.exit(f"{__doc__}\nIt takes no arguments.")
     SEALS.write_text(json.dumps(taken(), indent=1) + "\n", encoding="utf-8")

@@ -259,7 +259,7 @@ def test_every_mutant_that_survives_has_its_reason(folder: Path) -> None:
     number = folder.name[:2]
     assert record is not None, f"make mutants ARGS={number}"
     assert mutants.is_fresh(folder), f"make mutants ARGS={number}"
-    assert record.mutants > 10
+    assert record.mutants
     assert not [change for change, why in record.survivors.items() if not why]
 
 

@@ -128,6 +128,15 @@ def test_a_syntax_error_says_where(desk: Desk) -> None:
     assert "Traceback" not in text
 
 
+def test_an_answer_may_have_a_dataclass(desk: Desk) -> None:
+    """Which looks its module up, where annotations are kept as strings."""
+    source = (
+        "from __future__ import annotations\nimport dataclasses\n\n\n"
+        "@dataclasses.dataclass\nclass Head:\n    text: bytes\n\n\n"
+    )
+    assert "Done." in desk.write(source + desk.solution)
+
+
 def test_a_missing_function_is_named(desk: Desk) -> None:
     text = said(desk.write('"""Nothing yet."""\n'))
     assert "exercise.py has no read_head." in text
@@ -297,6 +306,17 @@ def test_progress_at_a_glance(desk: Desk) -> None:
     assert rows[NAMES[2]].endswith("to do")
     assert f"1 of {len(NAMES)} done. Go on with: pytest chapters/{NAMES[1]}" in lines
     assert desk.status == 1
+
+
+def test_what_is_done_is_done_whatever_fails_before_it(desk: Desk) -> None:
+    folder = desk.root / "chapters" / NAMES[2]
+    shutil.copy(folder / "solution.py", folder / "exercise.py")
+    text = desk.run("chapters")
+    rows = [line.split() for line in text.splitlines() if line.startswith("  ")]
+    assert [row[0] for row in rows if row[1] == "done"] == [NAMES[2]]
+    assert f"{len(NAMES) - 1} failed" in text
+    assert "error" not in text
+    assert "skipped" not in text
 
 
 def test_all_done(desk: Desk) -> None:
