@@ -447,8 +447,8 @@ def test_forced(exercise: Answer) -> None:
         if moment.ended == "forced" != said.ended and not moment.ended_before:
             why = (
                 "Somebody has pressed Ctrl-C twice and does not want to wait. If the "
-                "second signal does nothing, SIGKILL comes next, and no log is "
-                "written."
+                "second signal does nothing, or is taken for a first one, SIGKILL "
+                "comes next, and no log is written."
             )
             yield Found("ended()", said.ended, "forced", why)
         elif not moment.ended and said.ended is not None:

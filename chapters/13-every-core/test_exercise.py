@@ -366,7 +366,8 @@ def test_stranger(exercise: Answer) -> None:
     """Somebody else's child is ignored (rule 7)."""
     why = (
         "A supervisor that is process 1 of a container is given the orphans of all, "
-        "and a library may start a child. Their deaths are no deaths of its own."
+        "and a library may start a child. Their deaths are no deaths of its own; and "
+        "behind a stranger there may be one that is."
     )
     machine = Machine(exercise, 2)
     machine.tick(0, 1, why=STARTS)

@@ -44,9 +44,9 @@ def said(output: str) -> str:
 
 
 def field(path: Path, name: str) -> str:
-    """What stands behind `NAME:` in a file's docstring, up to the docstring's end."""
+    """What stands behind `NAME:` in a file's docstring, up to the paragraph's end."""
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    match = re.search(rf"^{name}: (.+?)(?=^[A-Z][a-z ]+: |\Z)", text, re.M | re.S)
+    match = re.search(rf"^{name}: (.+?)(?=^[A-Z][a-z ]+: |\n\n|\Z)", text, re.M | re.S)
     assert match, f"{path.relative_to(ROOT)} does not say {name!r} in its docstring"
     return said(match[1])
 

@@ -1,7 +1,7 @@
 """Takes a second signal for a first one, and begins the drain anew.
 
 Refused by: test_forced
-Told: If the second signal does nothing
+Told: or is taken for a first one
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Looks no further when the first that has died is somebody else's.
 
 Refused by: test_stranger
-Told: Their deaths are no deaths of its own
+Told: behind a stranger there may be one that is
 """
 
 from dataclasses import dataclass
