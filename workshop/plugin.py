@@ -134,9 +134,11 @@ def exercise(request: pytest.FixtureRequest) -> Answer:
     """The reader's answer, read anew for each check."""
     chapter = request.config.stash[_STATE].of(request.node)
     assert chapter is not None, "only a chapter's test_exercise.py has an exercise"
-    return Answer(chapter.answer)
+    with watchdog.interrupted_after(watchdog.LIMIT_S, chapter.answer):
+        return Answer(chapter.answer)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
@@ -169,7 +171,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         try:
             with watchdog.interrupted_after(watchdog.LIMIT_S, chapter.answer):
                 return (yield)
-        except (Exception, watchdog.Hangs) as error:
+        except (Exception, SystemExit, watchdog.Hangs) as error:
             chapter.message = "\n".join([_explained(error, item, chapter), *dead])
             raise
 

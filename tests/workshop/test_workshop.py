@@ -225,6 +225,20 @@ def test_one_that_hangs_says_in_which_line(desk: Desk, source: str) -> None:
     assert ", in read_head:" in text
 
 
+def test_one_that_hangs_while_it_is_read_says_in_which_line(desk: Desk) -> None:
+    text = said(desk.write("while True:\n    pass\n"))
+    assert "hangs after 5 s it still is in" in text
+    assert f"chapters/{CHAPTER}/exercise.py, line " in text
+
+
+def test_one_that_exits_says_in_which_line(desk: Desk) -> None:
+    source = "import sys\n\n\ndef read_head(sock, limit=8192):\n    sys.exit('enough')\n"
+    text = said(desk.write(source))
+    assert "raised SystemExit: enough" in text
+    assert "exercise.py, line 5, in read_head: sys.exit('enough')" in text
+    assert "Traceback" not in text
+
+
 def test_a_thread_that_hangs_is_named(desk: Desk) -> None:
     source = (
         "import threading\n\n\ndef wait():\n    threading.Event().wait()\n\n\n"
