@@ -184,7 +184,8 @@ class Versus:
             closed = self.m.rate(IN_THE_LOOP, n, mode="close")
             rows.append([_count(n), *map(cell, (kept, closed, kept / closed))])
         return Sheet(
-            "Step 12 in the loop, connections kept and closed: requests a second",
+            "Step 12 in the loop, connections kept and closed: requests a second, both "
+            "asked for by the same generator",
             ["connections", "keep-alive", "close", "ratio"],
             rows,
         )

@@ -232,7 +232,9 @@ def test_one_that_hangs_while_it_is_read_says_in_which_line(desk: Desk) -> None:
 
 
 def test_one_that_exits_says_in_which_line(desk: Desk) -> None:
-    source = "import sys\n\n\ndef read_head(sock, limit=8192):\n    sys.exit('enough')\n"
+    source = (
+        "import sys\n\n\ndef read_head(sock, limit=8192):\n    sys.exit('enough')\n"
+    )
     text = said(desk.write(source))
     assert "raised SystemExit: enough" in text
     assert "exercise.py, line 5, in read_head: sys.exit('enough')" in text
