@@ -53,7 +53,7 @@ def fenced(text: str, info: str) -> str:
 
 
 def step_files(folder: Path) -> list[Path]:
-    """A step's files, server.py first; empty ones are left out."""
+    """A folder's sources, a server.py first; empty ones are left out."""
     files = [*folder.glob("*.py"), *folder.glob("*.cfg")]
     files = [path for path in files if path.stat().st_size]
     order = {"server.py": 0, "__main__.py": 2}

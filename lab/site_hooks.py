@@ -2,8 +2,8 @@
 
 - chapters/*/README.md, chapters/*/solution.md and CONTRIBUTING.md are pages, besides
   those in docs/;
-- sources that a page links to become pages with colours: one for each step's folder,
-  one for any other file;
+- sources that a page links to become pages with colours: one for each step's folder and
+  each chapter's wrong answers, one for any other file;
 - markers are evaluated (lab/book.py), for the book's record and the reader's;
 - links are written as they are right in the repository, and turned here into the
   site's, where MkDocs checks them.
@@ -135,8 +135,8 @@ def _is_source(path: str) -> bool:
 
 def _source_name(path: str) -> str:
     """The file or folder that has the page on which `path` is shown."""
-    step = re.match(r"steps/step\d\d\b", path)
-    return step[0] if step else path
+    folder = re.match(r"steps/step\d\d\b|chapters/[\w-]+/wrong\b", path)
+    return folder[0] if folder else path
 
 
 def source_uri(path: str) -> str:
@@ -152,7 +152,7 @@ def _file_anchor(path: str) -> str:
 
 @functools.cache
 def _source_page(path: Path) -> str:
-    """Markdown that shows a file, or the files of a step."""
+    """Markdown that shows a file, or the files of a folder."""
     name = path.relative_to(ROOT).as_posix()
     options = "---\nsearch:\n  boost: 0.3\n---\n"
     if path.is_file():
