@@ -46,7 +46,8 @@ class Reactor:
         Whoever registers during a round has its first turn in the next one, also if
         the same socket was registered before, or another one with the same number.
 
-        The selector is told here, once: not in every round.
+        The selector is told here, once: not in every round. A socket is not registered
+        twice: it is unregistered in between.
         """
         # TODO: this remembers the socket itself, as step 07 does, and tells the
         # selector the whole set in each round. What else is missing, the checks say.
