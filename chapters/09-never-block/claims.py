@@ -12,10 +12,12 @@ def all_stop(m: Measurement) -> Verdict:
     return at_most(beside / m.rate("step08", 10), 0.01)
 
 
-@claim("Beside the same four, step 09 answers at least nine tenths of what it did.")
+@claim(
+    "Beside the same four, step 09 goes on: it answers at least half of what it did."
+)
 def nobody_stops(m: Measurement) -> Verdict:
     beside = m.rate("step09", 10, silent=STALLED, manner="unread")
-    return at_least(beside / m.rate("step09", 10), 0.9)
+    return at_least(beside / m.rate("step09", 10), 0.5)
 
 
 @claim("Each of them costs the server its answer once: at most 1.1 times its size.")
