@@ -102,7 +102,6 @@ class Request:
         self.body_file: BinaryIO | None = None  # where a server puts a long body
         self.keep_alive = keep_alive  # whether the client wants to send another
 
-    @property
     def lines(self) -> bytes:
         """The field lines as they came."""
         if isinstance(self._headers, bytes):
@@ -162,7 +161,6 @@ class Gatherer(Parser):
         self._body = bytearray()
         self.continue_due = False  # send `CONTINUE`, or wait long for the body
 
-    @property
     def stage(self) -> Stage:
         """What the next bytes will be a part of, if `next_request` has said None."""
         if self._request is not None:
@@ -197,7 +195,9 @@ class Gatherer(Parser):
 # --- A head --------------------------------------------------------------------------
 #
 # Fragments of regular expressions. `*+` and `++` never give back what they have taken,
-# so an expression made of them reads a byte once, whatever comes.
+# so an expression made of them reads a byte once, whatever comes. What they repeat, if
+# it can fail half-way, is in an atomic group, `(?>…)`: after another one, Python before
+# 3.11.5 might go on from where it had failed (gh-100061, gh-106052).
 
 
 def _compile(pattern: str) -> re.Pattern[bytes]:
@@ -215,7 +215,7 @@ FIELD = rf"{TOKEN}:{FIELD_CHAR}*+\r\n"  # §5
 
 # §2.1: a whole head. §2.2: an empty line may come before it.
 HEAD = _compile(
-    rf"(?:\r\n)?({METHOD}) ({TARGET_CHAR}++) HTTP/1\.([0-9])\r\n((?:{FIELD})*+)\r\n"
+    rf"(?:\r\n)?({METHOD}) ({TARGET_CHAR}++) HTTP/1\.([0-9])\r\n((?>{FIELD})*+)\r\n"
 )
 
 # The fields that say for whom a request is, where it ends and what comes after it. (The
@@ -230,12 +230,12 @@ FRAMING_FIELD = _compile(rf"\n({FRAMING_NAME}):([^\r]*+)")
 OTHER_FIELD = rf"(?!{FRAMING_NAME}:){FIELD}"
 ORDINARY_HEAD = _compile(
     rf"(?!CONNECT )({METHOD}) (/{TARGET_CHAR}*+) HTTP/1\.(1)\r\n"
-    rf"((?:{OTHER_FIELD})*+[Hh]ost: [A-Za-z0-9.\-]++(?::[0-9]++)?+\r\n"
-    rf"(?:{OTHER_FIELD}|[Cc]onnection: [Kk]eep-[Aa]live\r\n)*+)\r\n"
+    rf"((?>{OTHER_FIELD})*+[Hh]ost: [A-Za-z0-9.\-]++(?>:[0-9]++)?+\r\n"
+    rf"(?>{OTHER_FIELD}|[Cc]onnection: [Kk]eep-[Aa]live\r\n)*+)\r\n"
 )
 
 URI_HOST = (  # RFC 3986 §3.2.2
-    r"(?:\[[0-9A-Fa-f:.]++\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+)"
+    r"(?:\[[0-9A-Fa-f:.]++\]|(?>[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+)"
 )
 HOST = re.compile(rf"{URI_HOST}(?::[0-9]*+)?")  # 9110 §7.2
 ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?=[^:/?])({HOST.pattern})((?:[/?].*)?)")
@@ -380,10 +380,15 @@ def _other_form(method: str, target: str) -> tuple[str, str | None]:
 
 def _split(lines: bytes) -> dict[str, str]:
     headers: dict[str, str] = {}
+    repeated: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in FIELD_PARTS.findall(lines.decode("latin-1")):
-        name = name.lower()
-        value = value.rstrip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        name, value = name.lower(), value.rstrip(" \t")
+        if name in headers:
+            repeated[name].append(value)
+        else:
+            headers[name] = value
+    for name, values in repeated.items():
+        headers[name] = ", ".join([headers[name], *values])
     return headers
 
 
@@ -423,8 +428,8 @@ EXTENSIONS = Part("chunk extension", 400, REST_OF_LINE)
 CHUNK_END = Part("end of a chunk", 400, r"(\r\n)|(?=\r?\Z)")
 
 # §7.1.1, from behind the first ";", without its "bad" white space. 9110 §5.6.4.
-QUOTED = rf'"(?:[\t !#-\[\]-~\x80-\xff]|\\{FIELD_CHAR})*+"'
-CHUNK_EXTENSIONS = _compile(rf"(?:{TOKEN}(?:=(?:{TOKEN}|{QUOTED}))?(?:;|\r\n))++")
+QUOTED = rf'"(?>[\t !#-\[\]-~\x80-\xff]|\\{FIELD_CHAR})*+"'
+CHUNK_EXTENSIONS = _compile(rf"(?>{TOKEN}(?:=(?:{TOKEN}|{QUOTED}))?(?:;|\r\n))++")
 
 
 def _walk_part(

@@ -50,7 +50,7 @@ class Connection(connection.Connection):
             return LINGER
         if self.busy:
             return HANDLER
-        stage = self.requests.stage
+        stage = self.requests.stage()
         if stage is BETWEEN:
             return IDLE
         return HEADER if stage is IN_HEAD else BODY

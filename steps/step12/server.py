@@ -206,14 +206,17 @@ class Server:
     def _settle(self, connection: Connection) -> None:
         """Send what can be sent, and decide what to wait for."""
         try:
-            is_little = connection.unsent <= connection.max_buffered
-            if is_little or not connection.requests.buffer:  # else see step 09
+            # Else see step 09.
+            if (
+                not connection.requests.buffer
+                or connection.unsent <= connection.max_buffered
+            ):
                 connection.flush()
         except OSError:
             self._drop(connection)
             return
         phase = connection.phase_now()
-        if phase is WRITE or connection.stream is not None:
+        if phase is WRITE or (phase is HANDLER and connection.stream is not None):
             interest = selectors.EVENT_WRITE
         elif phase is HANDLER:
             interest = connection.watched  # its answer is what happens next

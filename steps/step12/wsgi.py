@@ -111,7 +111,7 @@ class Gateway:
         return environ
 
     def _make_environ(self, connection: Connection, request: Request) -> Environ:
-        lines = request.lines
+        lines = request.lines()
         if len(lines) <= MAX_REMEMBERED_BYTES:
             environ = self._remembered_fields(lines).copy()
         else:
@@ -305,13 +305,14 @@ class Exchange:
     # [encode]
     def whole(self, body: bytes) -> Answer:
         """The whole response, where nothing of it has been sent."""
-        head, due, _, keep = self._head(len(body))
-        if due != len(body):  # there is no body, or not as long as announced
+        length = len(body)
+        head, due, _, keep = self._head(length)
+        if due != length:  # there is no body, or not as long as announced
             body = body[:due]
             if due != len(body):
-                raise ValueError(f"a body of {len(body)} bytes, not {due}")
+                raise ValueError(f"a body of {length} bytes, not {due}")
         self.close()
-        if len(body) <= MAX_JOINED_BYTES:
+        if length <= MAX_JOINED_BYTES:
             return head + body, keep, None
         return head, None, rest(body, keep)
 

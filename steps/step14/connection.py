@@ -193,7 +193,7 @@ class Connection(asyncio.Protocol):
             return LINGER
         if self._request is not None:
             return HANDLER
-        return STAGES[self._requests.stage]
+        return STAGES[self._requests.stage()]
 
     @property
     def moved(self) -> int:

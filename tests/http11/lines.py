@@ -209,7 +209,7 @@ LINES: dict[str, list[tuple[bytes, Outcome]]] = {
             get(b"host: b"),
             *(
                 b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % host
-                for host in (b"a b", b"a/b", b"u@a", b"a:b", b"[::1", b"\xe9")
+                for host in (b"a b", b"a/b", b"u@a", b"a:b", b"[::1", b"\xe9", b"a%4")
             ),
         ),
     ],
