@@ -26,7 +26,7 @@ from lab.matrix import Plan
 from lab.measure import Timing, exit_code, measure
 from lab.record import COMPARISON, READER, Generator, short_path
 from lab.show import print_tables, tables
-from lab.versus import ACTIVE, MANY, SILENT, SPIN
+from lab.versus import ACTIVE, IN_C, MANY, SILENT, SPIN
 from lab.wrk import wrk_version
 
 OUTPUT = READER.with_name(COMPARISON)
@@ -44,6 +44,7 @@ def compare_plan(generator: Generator) -> list[Plan]:
             silent = replace(silent, repeats=1, more_s=peer.accepting_s)
         plans.append(silent)
     plans += [Plan(peers.IN_THE_LOOP, n, "close") for n in MANY]
+    plans.append(Plan(IN_C, 1, "close"))
     for peer in peers.BY_PROCESSES:
         plans += [Plan(peer.name, ACTIVE, path=path) for path in ("/", SPIN)]
     # Without wrk, some are the same.

@@ -91,7 +91,7 @@ PEERS = (
     Peer(
         "granian, one thread",
         "granian, one thread",
-        "the same with 1 blocking thread: its quickest with so small an application",
+        "the same with 1 blocking thread",
         ("lab.peer_main", "granian-one-thread"),
         ("granian",),
         has_children=True,

@@ -19,6 +19,8 @@ BASE = "granian"
 #: Clients that are active at once; most figures are with so many.
 ACTIVE = 100
 MANY = (1, ACTIVE, 1000, 10_000)
+#: With one client, what this one gains by keeping connections is told beside ours.
+IN_C = "bjoern"
 SILENT = 10_000
 #: Each request computes for a millisecond.
 SPIN = "/spin/1"
@@ -179,14 +181,17 @@ class Versus:
 
     def keep_alive(self) -> Sheet:
         rows = []
-        for n in MANY:
-            kept = self.m.rate(IN_THE_LOOP, n)
-            closed = self.m.rate(IN_THE_LOOP, n, mode="close")
-            rows.append([_count(n), *map(cell, (kept, closed, kept / closed))])
+        for server, n in (*((IN_THE_LOOP, n) for n in MANY), (IN_C, 1)):
+            if server not in self.titles:
+                continue
+            kept = self.m.rate(server, n)
+            closed = self.m.rate(server, n, mode="close")
+            figures = map(cell, (kept, closed, kept / closed))
+            rows.append([self.titles[server], _count(n), *figures])
         return Sheet(
-            "Step 12 in the loop, connections kept and closed: requests a second, both "
-            "asked for by the same generator",
-            ["connections", "keep-alive", "close", "ratio"],
+            "Connections kept and closed: requests a second, both asked for by the "
+            "same generator",
+            ["server", "connections", "keep-alive", "close", "ratio"],
             rows,
         )
 

@@ -62,3 +62,12 @@ def keep_alive_pays(m: Measurement) -> Verdict:
     rate = m.compare.rate
     closing = rate(IN_THE_LOOP, ACTIVE, mode="close")
     return at_least(rate(IN_THE_LOOP, ACTIVE) / closing, 2.5)
+
+
+@claim("With a single client that pays less than with a hundred.")
+def one_client_gains_less(m: Measurement) -> Verdict:
+    rate = m.compare.rate
+    gains = [
+        rate(IN_THE_LOOP, n) / rate(IN_THE_LOOP, n, mode="close") for n in (1, ACTIVE)
+    ]
+    return at_most(gains[0] / gains[1], 1)
