@@ -24,6 +24,8 @@ SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.
 DRAIN, STATS = b"d", b"s"
 # What a process says: that it serves, or why it cannot. Then its stats, in JSON.
 READY = b"ready"
+# An import that takes longer is taken for one that never ends.
+START_TIMEOUT_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,8 @@ class Process:
         self.pid = pid
         self.channel = channel
         self.ready_at = math.inf  # that is, it never was
-        self.kill_at = math.inf  # set when it is told to drain
+        # Put off when it is ready, and set anew when it is told to drain.
+        self.kill_at = time.monotonic() + START_TIMEOUT_S
 
     def order(self, order: bytes) -> None:
         with contextlib.suppress(OSError):  # it has died

@@ -208,6 +208,8 @@ class Server:
         slot = self._processes[process]
         old, slot.serving, slot.starting = slot.serving, process, None
         process.ready_at = time.monotonic()
+        if not self._is_stopping:
+            process.kill_at = math.inf
         if old is not None:
             self._drain(old)
         if not self._has_listened and all(slot.serving for slot in self._slots):
@@ -239,6 +241,8 @@ class Server:
             log.error("step13: %s before it was ready: no reload", how)
             self._to_renew.clear()
         elif not self._has_listened:
+            if code < 0:  # a signal: it could not say why itself
+                log.error("step13: %s before it was ready", how)
             self._status = 1  # it has never worked
             self._stop()
         else:

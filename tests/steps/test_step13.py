@@ -385,6 +385,33 @@ def test_a_reload_that_fails_changes_nothing(application: Application) -> None:
         assert step.end() == (0, "")  # it had not tried with the second one
 
 
+def test_an_import_that_never_ends_is_given_up(application: Application) -> None:
+    soon = "import steps.step13.process as p; p.START_TIMEOUT_S = 2"
+    with Supervised(*application.flags, "--processes", "1", patch=soon) as step:
+        port = step.listening_port()
+        old = step.pids()
+        application.write("import time; time.sleep(3600)")
+        step.signal(signal.SIGHUP)
+        assert "ended with -9 before it was ready: no reload" in step.log_line()
+        assert step.pids() == old
+        assert ask(port).startswith("first")
+        application.write(SOURCE % "second")
+        step.signal(signal.SIGHUP)
+        wait_for_reload(step, old)
+        assert ask(port).startswith("second")
+
+
+def test_one_that_never_gets_ready_at_first(application: Application) -> None:
+    soon = "import steps.step13.process as p; p.START_TIMEOUT_S = 1"
+    application.write("import time; time.sleep(3600)")
+    with Supervised(*application.flags, "--processes", "1", patch=soon) as step:
+        status, errors = step.end()
+        assert status == 1
+        assert re.fullmatch(
+            r"step13: process \d+ has ended with -9 before it was ready\n", errors
+        )
+
+
 class Load:
     """Clients that ask without a pause, on kept connections and on new ones."""
 
