@@ -16,43 +16,11 @@ from tests.http11.reading import BROWSER_GET, GET, essence, read
 
 # What damages a request: bytes that mean something somewhere.
 TELLING = (
-    *(
-        b"\r\n",
-        b"\n",
-        b"\r",
-        b" ",
-        b"\t",
-        b":",
-        b",",
-        b";",
-        b'"',
-        b"/",
-        b"*",
-        b"#",
-        b"=",
-    ),
-    *(
-        b"\0",
-        b"\x7f",
-        b"\x80",
-        b"0",
-        b"a",
-        b"%",
-        b"%4",
-        b"%41",
-        b"\\",
-        b":80",
-        b"http://%",
-    ),
-    *(
-        b"Host",
-        b"Host: b\r\n",
-        b"Content-Length: 1\r\n",
-        b"abc\r\n",
-        b'="q\\"',
-        b"[::1]",
-    ),
-    *(b"Connection: close\r\n", b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
+    *(b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b",", b";", b'"', b"/", b"*", b"#"),
+    *(b"=", b"\0", b"\x7f", b"\x80", b"0", b"a", b"%", b"%4", b"%41", b"\\", b":80"),
+    *(b"http://%", b"Host", b"Host: b\r\n", b"abc\r\n", b'="q\\"', b"[::1]"),
+    *(b"Content-Length: 1\r\n", b"Connection: close\r\n", b"0\r\n\r\n"),
+    b"Transfer-Encoding: chunked\r\n",
 )
 COUNT = 20_000
 LONGEST = 1000
