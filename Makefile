@@ -11,7 +11,7 @@ run = .venv/bin/python -m
 book: ## measure this machine (the first time) and serve the book; plain `make` does too
 	@tools/bootstrap book
 	@$(run) lab tour
-	@$(run) lab serve $(ARGS)
+	@$(run) book serve $(ARGS)
 
 .PHONY: tour
 tour: ## measure this machine again
@@ -50,7 +50,7 @@ format: ## format the code, and mend what the linter can mend
 .PHONY: site
 site: ## build the book into site/
 	@tools/bootstrap book
-	@$(run) lab site --strict $(ARGS)
+	@$(run) book site --strict $(ARGS)
 
 .PHONY: measure
 measure: ## record the book's own figures anew (long; on a quiet machine)
@@ -61,7 +61,7 @@ measure: ## record the book's own figures anew (long; on a quiet machine)
 .PHONY: fill
 fill: ## write the recorded figures into the chapters and the README
 	@tools/bootstrap book
-	@$(run) lab fill $(ARGS)
+	@$(run) book fill $(ARGS)
 
 .PHONY: lock
 lock: ## pin the dependencies in pyproject.toml (newer ones: ARGS=--upgrade)
@@ -86,7 +86,7 @@ archive: ## one file for a room without network: the book, the exercises, the pa
 .PHONY: clean
 clean: ## remove what make has made, except your measurements
 	rm -rf .venv .venv-peers .venv.log site dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	@find lab steps tests tools chapters -name __pycache__ -prune -exec rm -rf {} +
+	@find lab book steps tests tools chapters -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help
 help: ## list what there is to do

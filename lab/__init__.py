@@ -1,1 +1,12 @@
-"""The lab measures the steps: `python -m lab --help`."""
+"""The lab measures servers, and does nothing else: `python -m lab --help`.
+
+Its rooms, from the ground up; each may use those before it, and none after it:
+
+load      clients of every kind, which put a load on a server
+record    what a run measured, as a file and as something to ask; the claims
+measure   servers started, watched and compared: the runs that fill a record
+trace     timelines of what a step's threads did
+tough     attempts to break a server
+
+The steps are measured and know nothing of it. Pages are made of all this in `book/`.
+"""

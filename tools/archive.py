@@ -124,7 +124,7 @@ def make(dist: Path, targets: Sequence[str] = ()) -> Path:
         print("building the book …", flush=True)
         # In the copy, where nobody's own measurements are.
         _run(
-            *(sys.executable, "-m", "lab", "site", "--strict"),
+            *(sys.executable, "-m", "book", "site", "--strict"),
             cwd=folder,
             problem="the book cannot be built",
         )

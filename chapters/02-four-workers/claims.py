@@ -1,7 +1,7 @@
 """What chapter 02 claims."""
 
-from lab.claims import Verdict, at_least, between, claim
-from lab.record import Measurement
+from lab.record.claims import Verdict, at_least, between, claim
+from lab.record.measurement import Measurement
 
 
 @claim("Four workers answer the small document about as fast as one thread does.")

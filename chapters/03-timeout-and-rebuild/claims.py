@@ -1,7 +1,7 @@
 """What chapter 03 claims."""
 
-from lab.claims import Verdict, at_least, at_most, between, claim
-from lab.record import Measurement
+from lab.record.claims import Verdict, at_least, at_most, between, claim
+from lab.record.measurement import Measurement
 from steps.step03.server import SELECT_TIMEOUT_S
 
 

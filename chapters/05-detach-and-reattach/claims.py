@@ -1,7 +1,7 @@
 """What chapter 05 claims."""
 
-from lab.claims import Verdict, at_most, between, claim, every
-from lab.record import Measurement
+from lab.record.claims import Verdict, at_most, between, claim, every
+from lab.record.measurement import Measurement
 from steps.step03.server import SELECT_TIMEOUT_S
 
 DELAYED_ACK_S = 0.040

@@ -1,7 +1,7 @@
 """What chapter 06 claims."""
 
-from lab.claims import Verdict, at_least, at_most, between, claim, every
-from lab.record import Measurement
+from lab.record.claims import Verdict, at_least, at_most, between, claim, every
+from lab.record.measurement import Measurement
 
 
 @claim(

@@ -1,7 +1,7 @@
 """What chapter 07 claims."""
 
-from lab.claims import Verdict, at_least, at_most, claim
-from lab.record import Measurement
+from lab.record.claims import Verdict, at_least, at_most, claim
+from lab.record.measurement import Measurement
 
 
 @claim("One write makes the server at least twenty times as fast.")

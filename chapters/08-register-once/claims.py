@@ -1,7 +1,7 @@
 """What chapter 08 claims."""
 
-from lab.claims import Verdict, at_least, claim
-from lab.record import Measurement
+from lab.record.claims import Verdict, at_least, claim
+from lab.record.measurement import Measurement
 
 
 @claim(

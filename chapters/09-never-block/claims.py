@@ -1,9 +1,10 @@
 """What chapter 09 claims."""
 
-from lab.claims import Verdict, at_least, at_most, claim
-from lab.matrix import STALLED
-from lab.quantity import Quantity
-from lab.record import UNREAD_BYTES, Measurement
+from lab.load.kinds import UNREAD_BYTES
+from lab.record.claims import Verdict, at_least, at_most, claim
+from lab.record.matrix import STALLED
+from lab.record.measurement import Measurement
+from lab.record.quantity import Quantity
 
 
 @claim("Beside four clients that do not read, step 08 answers nobody.")

@@ -1,8 +1,8 @@
 """What chapter 10 claims."""
 
-from lab.claims import Verdict, at_least, at_most, claim
-from lab.quantity import Quantity
-from lab.record import Measurement
+from lab.record.claims import Verdict, at_least, at_most, claim
+from lab.record.measurement import Measurement
+from lab.record.quantity import Quantity
 
 ALONE = "step10 --workers 0"
 

@@ -1,7 +1,7 @@
 """What chapter 11 claims."""
 
-from lab.claims import Verdict, at_least, at_most, claim
-from lab.record import Measurement
+from lab.record.claims import Verdict, at_least, at_most, claim
+from lab.record.measurement import Measurement
 
 TIMED = "step11 --header-timeout 1"
 

@@ -1,9 +1,9 @@
 """What chapter 12 claims. The comparison has a record of its own: `m.compare`."""
 
-from lab.claims import Verdict, at_least, at_most, claim, every
-from lab.peers import FOUR_WORKERS, IN_THE_LOOP
-from lab.record import Measurement
-from lab.versus import ACTIVE, SILENT
+from lab.record.claims import Verdict, at_least, at_most, claim, every
+from lab.record.measurement import Measurement
+from lab.record.names import FOUR_WORKERS, IN_THE_LOOP
+from lab.record.versus import ACTIVE, SILENT
 
 
 @claim(

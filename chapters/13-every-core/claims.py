@@ -1,9 +1,9 @@
 """What chapter 13 claims."""
 
-from lab.claims import Verdict, at_least, claim
-from lab.peers import ONE_PROCESS, TWO_PROCESSES
-from lab.record import Measurement
-from lab.versus import SPIN
+from lab.record.claims import Verdict, at_least, claim
+from lab.record.measurement import Measurement
+from lab.record.names import ONE_PROCESS, TWO_PROCESSES
+from lab.record.versus import SPIN
 
 
 @claim(

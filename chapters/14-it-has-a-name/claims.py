@@ -1,7 +1,7 @@
 """What chapter 14 claims."""
 
-from lab.claims import Verdict, at_least, at_most, claim, every
-from lab.record import Measurement
+from lab.record.claims import Verdict, at_least, at_most, claim, every
+from lab.record.measurement import Measurement
 
 
 @claim("In the loop, asyncio answers at most 0.95 times as many requests as step 12.")

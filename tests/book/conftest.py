@@ -7,9 +7,10 @@ from typing import NamedTuple
 import pytest
 import vl_convert
 
-from lab.book import Sources
-from lab.record import BOOK, Measurement
-from lab.site import build
+from book.drawn import Sources
+from book.site import build
+from lab.paths import BOOK
+from lab.record.measurement import Measurement
 from tests.book import made_up
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from lab.matrix import Plan, book_plan, tour_plan
-from lab.record import Point, Record
+from lab.record.matrix import Plan, book_plan, tour_plan
+from lab.record.model import Point, Record
 from tests.lab.sample_record import sample_machine, sample_point, spread
 
 #: Servers that wait and do not work, in ms: their rate follows the connections.

@@ -8,12 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from lab import figures
-from lab.blocks import functions_for
-from lab.book import NOT_YET, BookError, Page, Sources, fill, main, parse
-from lab.proofs import record as toughness
-from lab.quantity import THIN_SPACE
-from lab.record import ROOT, Measurement
+from book.drawn import NOT_YET, BookError, Sources
+from book.figures.against import silent
+from book.fill import fill, main
+from book.markers import Page, parse
+from book.pages import functions_for
+from lab.paths import ROOT, TOUGHNESS
+from lab.record.measurement import Measurement
+from lab.record.quantity import THIN_SPACE
+from lab.tough import record as toughness
 from tests.book import made_up
 from tests.lab.sample_record import sample_machine, sample_point
 
@@ -45,7 +48,7 @@ def project(tmp_path: Path) -> Path:
         "steps/step02/__init__.py": "",
         "chapters/02-workers/README.md": "# 02\n",
         "chapters/02-workers/claims.py": (
-            "from lab.claims import at_least, claim\n"
+            "from lab.record.claims import at_least, claim\n"
             "@claim('It is quick.')\n"
             "def quick(m):\n"
             "    return at_least(m.rate('step02', 100), 10)\n"
@@ -221,7 +224,7 @@ def test_clients_that_do_not_read_stand_beside_none(sources: Sources) -> None:
     assert "| server | 0 not reading | 4 not reading | what is left |" in text
     assert re.search(r"\| 09 never block, 10 active \| .*70.000 \|", text)
     assert "beside clients that do not read, measured with the embedded" in text
-    shown = figures.silent(sources, ["step09"], [10], manner="unread")
+    shown = silent(sources, ["step09"], [10], manner="unread")
     assert shown.name == "unread-09"
     assert "4 not reading" in shown.header
     assert "not measured" not in str(shown.rows)
@@ -347,7 +350,7 @@ def test_what_the_proofs_saw(sources: Sources, project: Path) -> None:
         system="Linux 6.1",
         cores=2,
     )
-    path = project / toughness.RECORD.relative_to(ROOT)
+    path = project / TOUGHNESS.relative_to(ROOT)
     toughness.save("drain", drain, path)
     soak = drain.model_copy(update={"complaints": ["memory grows"]})
     toughness.save("soak", soak, path)

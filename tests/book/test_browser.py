@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
-from lab.serve import make_server
+from book.serve import make_server
 from tests.book.conftest import Site
 
 # Long enough for a busy machine; what is right is seen at once.

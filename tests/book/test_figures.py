@@ -7,10 +7,12 @@ from itertools import product
 
 import pytest
 
-from lab import drawing, figures
-from lab.book import Sources
-from lab.drawing import COLOURS, NARROW_PX, WIDE_PX, Figure
-from lab.record import ROOT, Measurement
+from book import drawing, figures
+from book.drawing import COLOURS, NARROW_PX, WIDE_PX, Figure
+from book.drawn import Sources
+from book.figures.timeline import timeline
+from lab.paths import ROOT
+from lab.record.measurement import Measurement
 from tests.book import made_up
 from tests.lab.sample_record import sample_comparison, sample_point
 
@@ -176,7 +178,7 @@ def test_a_timeline_tells_waiting_from_work() -> None:
             "conclusions": ["request 1: 40 ms"],
         },
     }
-    figure = figures.timeline("timeline-step06", trace)
+    figure = timeline("timeline-step06", trace)
     values = figure.layout(WIDE_PX)["data"]["values"]
     assert [value["kind"] for value in values] == ["works", "sleeps", "body", "held"]
     assert [key.text for key in figure.key] == [

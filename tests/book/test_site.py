@@ -14,8 +14,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
-from lab.record import BOOK, ROOT
-from lab.serve import make_server
+from book.serve import make_server
+from lab.paths import BOOK, ROOT
 from tests.book.conftest import Site
 
 
@@ -147,7 +147,7 @@ def test_no_free_port_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 def test_serve_says_in_one_line_where_the_book_is(site: Site) -> None:
     # Built already: what is left of the command is to serve it.
     program = (
-        "import sys; from pathlib import Path; from lab import serve;"
+        "import sys; from pathlib import Path; from book import serve;"
         "serve.build = lambda: None; serve.SITE = Path(sys.argv[1]);"
         "sys.exit(serve.main(['--port', '18000']))"
     )

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from lab import parser_bench
+from lab.measure import parser_bench
 from tests.http11.reading import read
 
 QUICKLY = ["--repeats", "2", "--requests", "20"]

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.peers import (
-    FOUR_WORKERS,
-    IN_THE_LOOP,
-    ONE_PROCESS,
-    TWO_PROCESSES,
-    contestant,
-)
-from lab.record import (
+from lab.load.kinds import Headers
+from lab.measure.peers import contestant
+from lab.record.model import (
     Generator,
-    Headers,
     LatencyMs,
     Machine,
     Mode,
@@ -22,6 +16,7 @@ from lab.record import (
     Repeat,
     SilentCost,
 )
+from lab.record.names import FOUR_WORKERS, IN_THE_LOOP, ONE_PROCESS, TWO_PROCESSES
 
 
 def sample_machine(*, system: str = "Linux", cores: int = 2) -> Machine:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.claims import (
+from lab.record.claims import (
     Outcome,
     Verdict,
     at_least,
@@ -16,8 +16,9 @@ from lab.claims import (
     load_claims,
     main,
 )
-from lab.quantity import Quantity
-from lab.record import Measurement, Record, save_record
+from lab.record.measurement import Measurement
+from lab.record.model import Record, save_record
+from lab.record.quantity import Quantity
 from tests.lab.sample_record import (
     sample_machine,
     sample_point,
@@ -157,8 +158,8 @@ def test_nothing_is_called_broken_where_all_shared_one_core() -> None:
 
 
 CLAIMS = """
-from lab.claims import Verdict, at_least, at_most, claim
-from lab.record import Measurement
+from lab.record.claims import Verdict, at_least, at_most, claim
+from lab.record.measurement import Measurement
 
 @claim("Keep-alive with 100 connections reaches at most a fifth of step 02.")
 def a_fifth(m: Measurement) -> Verdict:
@@ -211,7 +212,7 @@ def test_the_command_fails_if_a_claim_is_broken(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("lab.claims.CHAPTERS", chapters)
+    monkeypatch.setattr("lab.record.claims.CHAPTERS", chapters)
     path = tmp_path / "record.json"
     save_record(sample_record(), path)
     assert main(["--record", str(path)]) == 0
@@ -227,7 +228,7 @@ def test_the_command_says_what_it_cannot_find(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("lab.claims.CHAPTERS", chapters)
+    monkeypatch.setattr("lab.record.claims.CHAPTERS", chapters)
     assert main(["--record", str(tmp_path / "none.json")]) == 2
     assert "does not exist" in capsys.readouterr().err
     save_record(sample_record(), tmp_path / "record.json")

@@ -5,13 +5,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from lab import compare, measure, peers, schema, tour
-from lab.__main__ import COMMANDS, main
-from lab.matrix import book_plan
-from lab.record import load_record, save_record
+from book import __main__ as book
+from lab import __main__ as lab
+from lab.__main__ import main
+from lab.measure import compare, peers, tour
+from lab.measure import run as measure
+from lab.record import model as schema
+from lab.record.matrix import book_plan
+from lab.record.model import load_record, save_record
 from tests.lab.sample_record import sample_record
 
 ROOT = Path(__file__).parents[2]
@@ -44,14 +49,16 @@ def test_a_missing_library_is_one_clear_line() -> None:
     )
 
 
+@pytest.mark.parametrize(("package", "start"), [("lab", lab), ("book", book)])
 def test_help_lists_every_command_in_one_line(
-    capsys: pytest.CaptureFixture[str],
+    package: str, start: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--help"]) == 0
+    assert start.main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    for command, (module, what) in COMMANDS.items():
+    assert lines[0] == f"usage: python -m {package} COMMAND [...]"
+    for command, (module, what) in start.COMMANDS.items():
         assert any(line.split(maxsplit=1) == [command, what] for line in lines)
-        assert (ROOT / "lab" / f"{module}.py").exists(), module
+        assert (ROOT / package / f"{module.replace('.', '/')}.py").exists(), module
     assert max(map(len, lines)) <= 80
 
 
@@ -152,7 +159,7 @@ def test_peers_that_cannot_be_installed_are_one_clear_line(
         return subprocess.CompletedProcess(command, 1, "", said)
 
     monkeypatch.setattr(peers, "are_installed", lambda: False)
-    monkeypatch.setattr("lab.peers.subprocess.run", fail)
+    monkeypatch.setattr("lab.measure.peers.subprocess.run", fail)
     monkeypatch.setattr(compare, "measure", _not_now)
     assert compare.main([]) == 1
     [line] = capsys.readouterr().err.splitlines()[1:]

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from lab.histogram import HIGHEST_NS, Histogram
+from lab.load.histogram import HIGHEST_NS, Histogram
 
 
 @pytest.mark.parametrize("percent", [50, 75, 90, 99, 99.9])

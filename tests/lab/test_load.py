@@ -18,9 +18,11 @@ from typing import Any
 
 import pytest
 
-from lab import load
-from lab.child import ROOT, allow_connections
-from lab.load import LoadError, LoadResult, LoadSpec, is_generator_bound, run_load
+from lab.load import run as load
+from lab.load.child import allow_connections
+from lab.load.run import LoadResult, LoadSpec, is_generator_bound, run_load
+from lab.load.target import LoadError
+from lab.paths import ROOT
 from tests.lab.scripted_server import (
     Behaviour,
     Exchange,
@@ -484,7 +486,7 @@ def test_a_load_that_makes_no_sense_is_refused(changes: dict[str, Any]) -> None:
 
 def start_load(server: ScriptedServer) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "lab.load", server.url, "--seconds", "60"],
+        [sys.executable, "-m", "lab.load.run", server.url, "--seconds", "60"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -512,8 +514,10 @@ def test_ctrl_c_ends_everything_without_a_traceback() -> None:
 def test_it_works_without_epoll() -> None:
     """As on macOS: the same child, with the standard library's selectors."""
     code = (
-        "import sys; from lab.child import run_child; from lab import generator as g; "
-        "sys.exit(run_child(lambda: g.generate(g.SelectorPoller)))"
+        "import sys; from lab.load.child import run_child; "
+        "from lab.load.generator import generate; "
+        "from lab.load.poller import SelectorPoller; "
+        "sys.exit(run_child(lambda: generate(SelectorPoller)))"
     )
     for changes in ({}, {"keep_alive": False}, {"rate": 200}):
         with serving() as server:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from lab.matrix import (
+from lab.record.matrix import (
     CASE_STEPS,
     CONNECTIONS,
     LATER_CONNECTIONS,
@@ -14,7 +14,7 @@ from lab.matrix import (
     rotated,
     tour_plan,
 )
-from lab.record import step_of
+from lab.record.names import step_of
 
 
 def test_no_point_is_planned_twice() -> None:

@@ -14,13 +14,13 @@ import psutil
 import pytest
 from rich.console import Console
 
-from lab import measure as measuring
-from lab import peers
-from lab.load import LoadError
-from lab.machine import Cores
-from lab.matrix import Plan
-from lab.measure import Timing, exit_code, measure
-from lab.record import Record, Repeat, load_record, save_record
+from lab.load.target import LoadError
+from lab.measure import peers, points
+from lab.measure.machine import Cores
+from lab.measure.points import Timing
+from lab.measure.run import exit_code, measure
+from lab.record.matrix import Plan
+from lab.record.model import Record, Repeat, load_record, save_record
 from tests.lab.sample_record import sample_record, sample_repeat
 
 PLANS = [Plan("step06", connections) for connections in (1, 10, 100)]
@@ -134,7 +134,7 @@ def test_a_run_in_which_all_fails_is_a_failure(tmp_path: Path) -> None:
 def test_what_this_machine_lacks_is_skipped_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "wrk_version", lambda: None)
+    monkeypatch.setattr(points, "wrk_version", lambda: None)
     monkeypatch.setattr(peers, "are_installed", lambda: False)
     runner = Fake()
     plans = [
@@ -156,8 +156,9 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from lab.matrix import Plan
-from lab.measure import Timing, exit_code, measure
+from lab.record.matrix import Plan
+from lab.measure.run import exit_code, measure
+from lab.measure.points import Timing
 plans = [Plan("step08", 4), Plan("step02", 4, "close"), Plan("step08", 2, silent=3)]
 timing = Timing(repeats=100, seconds=0.3, warmup_s=0.0)
 record = measure(plans, timing, Path(sys.argv[1]), Console())

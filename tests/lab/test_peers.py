@@ -12,12 +12,13 @@ from typing import cast
 
 import pytest
 
-from lab import measure, peers
-from lab.machine import Cores
-from lab.matrix import Plan
-from lab.measure import Timing
-from lab.peer_wsgi import app
-from lab.servers import RunningServer, ServerCommand, ServerError, running
+from lab.measure import peers, points
+from lab.measure.machine import Cores
+from lab.measure.peer_wsgi import app
+from lab.measure.points import Timing
+from lab.measure.servers import RunningServer, ServerCommand, ServerError, running
+from lab.record import names
+from lab.record.matrix import Plan
 from steps.app import DOCUMENT
 
 
@@ -81,7 +82,7 @@ def commands_that(
         code = int(fail(command))
         return subprocess.CompletedProcess(command, code, "", "ERROR: ev.h\n" * code)
 
-    monkeypatch.setattr("lab.peers.subprocess.run", run)
+    monkeypatch.setattr("lab.measure.peers.subprocess.run", run)
     return ran
 
 
@@ -121,12 +122,12 @@ def test_every_download_is_held_against_its_hash() -> None:
 def test_what_silent_connections_cost_is_measured_beside_a_quiet_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if reason := peers.unavailable(peers.IN_THE_LOOP):
+    if reason := peers.unavailable(names.IN_THE_LOOP):
         pytest.skip(reason)
     for name in ("SETTLE_S", "WATCH_S", "ACCEPT_PAUSE_S"):
-        monkeypatch.setattr(measure, name, 0.1)
-    plan = Plan(peers.IN_THE_LOOP, 10, silent=300)
-    cost = measure.measure_silent_cost(plan, Timing(seconds=0.1, warmup_s=0), Cores())
+        monkeypatch.setattr(points, name, 0.1)
+    plan = Plan(names.IN_THE_LOOP, 10, silent=300)
+    cost = points.measure_silent_cost(plan, Timing(seconds=0.1, warmup_s=0), Cores())
     assert cost.connections == cost.accepted == cost.still_open == 300
     assert cost.rss_after_bytes > cost.rss_before_bytes
     assert cost.cpu < 0.5
@@ -149,13 +150,13 @@ class Accepting:
 def test_a_server_has_accepted_all_when_it_takes_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(measure, "ACCEPT_PAUSE_S", 0)
+    monkeypatch.setattr(points, "ACCEPT_PAUSE_S", 0)
     server = Accepting(5)
-    measure.wait_until_accepted(cast("RunningServer", server))
+    points.wait_until_accepted(cast("RunningServer", server))
     assert server.looks == 6
-    monkeypatch.setattr(measure, "ACCEPT_LIMIT_S", 0)
+    monkeypatch.setattr(points, "ACCEPT_LIMIT_S", 0)
     with pytest.raises(ServerError, match="a slow one was still accepting after 0 s"):
-        measure.wait_until_accepted(cast("RunningServer", Accepting(10**9)))
+        points.wait_until_accepted(cast("RunningServer", Accepting(10**9)))
 
 
 LATE = """
@@ -182,6 +183,6 @@ def test_a_server_that_starts_others_is_ready_when_one_answers() -> None:
 
 def test_a_server_that_may_use_every_core_is_not_held_to_its_own() -> None:
     cores = Cores((0,), (1, 2))
-    assert measure.cores_of("step08", cores) == (0,)
-    assert measure.cores_of("granian", cores) == (0,)
-    assert measure.cores_of(peers.TWO_PROCESSES, cores) == (0, 1, 2)
+    assert points.cores_of("step08", cores) == (0,)
+    assert points.cores_of("granian", cores) == (0,)
+    assert points.cores_of(names.TWO_PROCESSES, cores) == (0, 1, 2)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from lab import probe, silent
-from lab.probe import Probe
-from lab.silent import SilentClients
-from lab.target import LoadError
+from lab.load import probe, silent
+from lab.load.probe import Probe
+from lab.load.silent import SilentClients
+from lab.load.target import LoadError
 from tests.lab.scripted_server import Behaviour, Exchange, answer, response, serving
 
 Command = Callable[[Sequence[str]], int]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.quantity import THIN_SPACE, Quantity
+from lab.record.quantity import THIN_SPACE, Quantity
 
 
 def shown(quantity: Quantity) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from lab.record import Measurement, Record, RecordError, load_record, save_record
+from lab.record.measurement import Measurement
+from lab.record.model import Record, RecordError, load_record, save_record
 from tests.lab.sample_record import sample_point, sample_record, spread
 
 
@@ -27,7 +28,7 @@ def test_an_old_record_stays_whole_when_writing_fails(
     def full(*args: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("lab.record.os.replace", full)
+    monkeypatch.setattr("lab.record.model.os.replace", full)
     with pytest.raises(OSError, match="full"):
         save_record(sample_record(factor=2), path)
     assert load_record(path) == sample_record()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lab.proofs.reloading import reload, restart
+from lab.tough.reloading import reload, restart
 
 
 def test_a_reload_loses_nobody() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab import servers
-from lab.servers import ServerCommand, ServerError, running, step_command
+from lab.measure import servers
+from lab.measure.servers import ServerCommand, ServerError, running, step_command
 
 LISTEN = "print('fake listening on http://127.0.0.1:4321', flush=True)"
 #: Says where it listens; answers SIGUSR1 with a line that counts them, and works

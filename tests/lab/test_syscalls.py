@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lab import syscalls
+from lab.measure import syscalls
 
 
 def test_the_table_leaves_out_what_hardly_happens() -> None:

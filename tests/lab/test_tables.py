@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lab import show
-from lab.matrix import STEPS
-from lab.quantity import THIN_SPACE, Quantity
-from lab.record import Record, save_record
+from lab.record import show
+from lab.record.matrix import STEPS
+from lab.record.model import Record, save_record
+from lab.record.quantity import THIN_SPACE, Quantity
 from tests.lab.sample_record import sample_point, sample_record, spread
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from lab import toughness
-from lab.proofs import fuzzing, record, slow, subject
-from lab.proofs.drain import drain, kill
-from lab.proofs.overload import descriptors
-from lab.proofs.soak import soak
-from lab.proofs.subject import Result
-from lab.servers import ServerCommand
+from lab.measure.servers import ServerCommand
+from lab.tough import command as toughness
+from lab.tough import fuzzing, record, slow, subject
+from lab.tough.drain import drain, kill
+from lab.tough.overload import descriptors
+from lab.tough.soak import soak
+from lab.tough.subject import Result
 from steps.http11 import Gatherer
 
 #: A machine that is busy with other tests makes an honest client wait.

@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
-from lab import trace, traced
-from lab.trace import SCENARIOS, Client, Event, Scenario
+from lab.trace import command, draw
+from lab.trace import play as trace
+from lab.trace import recorder as traced
+from lab.trace.explain import Event, conclusions, lanes_of
+from lab.trace.scenarios import SCENARIOS, Client, Scenario, file_of
 
 IN_BOOK = [(step, name) for step, found in SCENARIOS.items() for name in found]
 #: As often as a machine that is busy may get in the way of what is to be seen.
@@ -27,7 +30,7 @@ ON_LINUX = pytest.mark.skipif(
 
 def play(step: str, **changes: Any) -> dict[str, list[Event]]:
     scenario = Scenario("", (Client(requests=REQUESTS),), send_queue=True)
-    return trace.lanes_of(trace.record(step, replace(scenario, **changes)))
+    return lanes_of(trace.record(step, replace(scenario, **changes)))
 
 
 def named(events: list[Event], name: str) -> list[Event]:
@@ -106,7 +109,7 @@ def test_step07_never_waits_for_an_acknowledgement() -> None:
 @pytest.mark.parametrize("step", ["step03", "step05"])
 def test_nobody_watches_a_connection_that_is_handed_back(step: str) -> None:
     recorded = trace.record(step, Scenario("", (Client(requests=REQUESTS),)))
-    lanes = trace.lanes_of(recorded)
+    lanes = lanes_of(recorded)
     selects = named(lanes["loop"], "select")
     stuck = 0
     for asked in named(lanes["client 1"], "send request")[1:]:
@@ -118,14 +121,14 @@ def test_nobody_watches_a_connection_that_is_handed_back(step: str) -> None:
         assert then["args"]["ready"] == ["client 1"]
         stuck += 1
     assert stuck, "every request was watched for at once"
-    assert "nobody watched client 1" in "\n".join(trace.conclusions(recorded))
+    assert "nobody watched client 1" in "\n".join(conclusions(recorded))
 
 
 def test_step04_spins_while_its_worker_waits_for_another_client() -> None:
     half = Client(sends="half a request", stays_s=0.4)
     clients = (half, Client(requests=1, after_s=0.02))
     recorded = trace.record("step04", Scenario("", clients, workers=1))
-    lanes = trace.lanes_of(recorded)
+    lanes = lanes_of(recorded)
     blocked = named(lanes["worker-1"], "wait to receive")[0]
     assert blocked["args"]["client"] == "client 1"
     spins = [s for s in named(lanes["keeper"], "spin") if start(s) < end(blocked)]
@@ -143,7 +146,7 @@ UNREAD = (
 
 def test_step08_waits_for_a_client_to_read() -> None:
     recorded = trace.record("step08", Scenario("", UNREAD))
-    lanes = trace.lanes_of(recorded)
+    lanes = lanes_of(recorded)
     (waiting,) = named(lanes["loop"], "wait to send")
     (took,) = (e for e in named(lanes["loop"], "send both") if e["args"]["bytes"] > 500)
     assert took["args"]["bytes"] + waiting["args"]["bytes"] > SIZE
@@ -159,7 +162,7 @@ def test_step08_waits_for_a_client_to_read() -> None:
 
 def test_step09_watches_for_room_and_serves_others() -> None:
     recorded = trace.record("step09", Scenario("", UNREAD))
-    lanes = trace.lanes_of(recorded)
+    lanes = lanes_of(recorded)
     loop = lanes["loop"]
     (not_reading,) = named(lanes["client 1"], "not reading")
     sends = [e for e in loop if e["args"].get("bytes", 0) > 500]
@@ -191,7 +194,7 @@ def test_step10_hands_requests_over_and_no_sockets() -> None:
 def test_server_and_clients_agree(step: str, name: str) -> None:
     scenario = SCENARIOS[step][name]
     recorded = trace.record(step, scenario, name)
-    lanes = trace.lanes_of(recorded)
+    lanes = lanes_of(recorded)
     server = server_events(lanes)
     assert [lane for lane in lanes if lane.startswith("client")] == [
         f"client {n}" for n in range(1, len(scenario.clients) + 1)
@@ -230,24 +233,24 @@ def test_server_and_clients_agree(step: str, name: str) -> None:
 def test_every_name_is_documented() -> None:
     documented = set(re.findall(r"`([\w ]+)`", f"{trace.__doc__}{traced.__doc__}"))
     for step, name in IN_BOOK:
-        recorded = json.loads(trace.file_of(step, name).read_text())
+        recorded = json.loads(file_of(step, name).read_text())
         names = {e["name"] for e in recorded["traceEvents"] if e["ph"] == "X"}
         assert names <= documented
 
 
 @pytest.mark.parametrize(("step", "name"), IN_BOOK)
 def test_what_the_book_prints_is_recorded(step: str, name: str) -> None:
-    path = trace.file_of(step, name)
+    path = file_of(step, name)
     recorded = json.loads(path.read_text())
     assert path.stat().st_size < 60_000
     about = recorded["otherData"]
     assert (about["step"], about["scenario"]) == (step, name)
     assert about["words"] == SCENARIOS[step][name].words, "record it again"
-    assert about["conclusions"] == trace.conclusions(recorded)
+    assert about["conclusions"] == conclusions(recorded)
     assert about["machine"]["system"] == "Linux"
-    assert "█" in trace.draw(recorded)
-    assert len(trace.listing(recorded).splitlines()) == sum(
-        map(len, trace.lanes_of(recorded).values())
+    assert "█" in draw.draw(recorded)
+    assert len(draw.listing(recorded).splitlines()) == sum(
+        map(len, lanes_of(recorded).values())
     )
 
 
@@ -325,10 +328,10 @@ def test_parts_of_a_response(data: bytes, part: str) -> None:
 
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
     file = tmp_path / "trace.json"
-    assert trace.main(["step07", "--requests", "2", "--output", str(file)]) == 0
+    assert command.main(["step07", "--requests", "2", "--output", str(file)]) == 0
     printed = capsys.readouterr().out
     assert re.search(r"^client 1 .*█", printed, re.MULTILINE)
     assert "request 2: " in printed
     assert json.loads(file.read_text())["otherData"]["machine"]
-    assert trace.main(["step07", "nonsense"]) == 1
+    assert command.main(["step07", "nonsense"]) == 1
     assert "no scenario nonsense: alone" in capsys.readouterr().err

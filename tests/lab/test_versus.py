@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from lab.book import Sources
-from lab.claims import Outcome, at_least
-from lab.compare import compare_plan
-from lab.measure import Timing
-from lab.peers import BY_PROCESSES, IN_THE_LOOP, OURS, PEERS
-from lab.record import Measurement, Record, save_record
-from lab.show import tables
-from lab.versus import COSTS, RATES, SHEETS, Versus
+from book.drawn import Sources
+from lab.measure.compare import compare_plan
+from lab.measure.peers import BY_PROCESSES, OURS, PEERS
+from lab.measure.points import Timing
+from lab.record.claims import Outcome, at_least
+from lab.record.measurement import Measurement
+from lab.record.model import Record, save_record
+from lab.record.names import IN_THE_LOOP
+from lab.record.show import tables
+from lab.record.versus import COSTS, RATES, SHEETS, Versus
 from tests.lab.sample_record import (
     sample_comparison,
     sample_point,
@@ -114,7 +116,7 @@ def test_a_claim_asks_the_comparison_beside_the_record(tmp_path: Path) -> None:
 
 
 def test_a_page_quotes_the_sample_comparison() -> None:
-    from lab.blocks import functions_for
+    from book.pages import functions_for
 
     page = Path(__file__).parents[2] / "chapters" / "12-x" / "README.md"
     m = Measurement(sample_record(), sample_comparison())

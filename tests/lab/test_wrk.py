@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import wrk
-from lab.load import LoadError, LoadSpec
-from lab.wrk import run_wrk, wrk_version
+from lab.load import wrk
+from lab.load.run import LoadSpec
+from lab.load.target import LoadError
+from lab.load.wrk import run_wrk, wrk_version
 from tests.lab.scripted_server import (
     Exchange,
     ScriptedServer,

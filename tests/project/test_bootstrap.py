@@ -274,7 +274,7 @@ def test_make_measures_and_serves(machine: Machine) -> None:
     machine.add_python("python3", "3.11")
     result = machine.run("make")
     assert result.returncode == 0, result.stderr
-    assert machine.calls == ["venv", "pip book", "lab tour", "lab serve"]
+    assert machine.calls == ["venv", "pip book", "lab tour", "book serve"]
     assert machine.run("make", "tour").returncode == 0
     assert machine.calls[4:] == ["lab tour --again"]
 

@@ -64,7 +64,7 @@ def test_imports(file: Path) -> None:
         ("steps.step03.server", "from steps.step04 import server", "a later step"),
         ("steps.step03.server", "def f():\n from steps import step04", "a later step"),
         ("steps.http11", "import steps.step01.server", "a later step"),
-        ("steps.app", "import lab.record", "not in the standard library"),
+        ("steps.app", "import lab.record.model", "not in the standard library"),
         ("steps.step01.server", "import requests", "not in the standard library"),
     ],
 )

@@ -1,0 +1,114 @@
+"""What a page shows of files: code, differences, transcripts, hints."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from book.block import Block
+from book.drawn import BookError, Drawn
+from book.listing import (
+    adds_to,
+    earlier_file,
+    fenced,
+    marked,
+    read_source,
+    step_files,
+    without_markers,
+)
+from lab.paths import TRANSCRIPTS
+from workshop.hints import of as hints_of
+
+
+class Code(Block):
+    """The code and the texts of a page."""
+
+    def code(self, path: str, marker: str) -> Drawn:
+        found = marked(read_source(self.root / path), marker, path)
+        language = {".py": "python", ".lua": "lua"}.get(Path(path).suffix, "text")
+        link = self.link(self.root / path)
+        return Drawn(
+            repository=lambda: (
+                fenced(found, language) + f"\n\n<sub>[{path}]({link})</sub>"
+            ),
+            site=lambda: fenced(found, f'{language} title="{path}"'),
+        )
+
+    def diff(self, step: str) -> Drawn:
+        """The whole difference of a step to what was there before, file by file."""
+        files = step_files(self.root / "steps" / step)
+        if not files:
+            raise BookError(f"no files in steps/{step}")
+
+        def whole(new_files: bool) -> str:
+            parts = [self._change(path, new_files=new_files) for path in files]
+            return "\n\n".join(
+                [
+                    '<details markdown="1" class="difference">\n'
+                    f"<summary>The whole difference that {step} makes</summary>",
+                    *parts,
+                    "</details>",
+                ]
+            )
+
+        return Drawn(
+            repository=lambda: whole(new_files=False),
+            site=lambda: whole(new_files=True),
+        )
+
+    def _change(self, path: Path, *, new_files: bool) -> str:
+        """What is different about one file. new_files: show new ones whole."""
+        link = self._link_to_source(path)
+        new = without_markers(read_source(path))
+        earlier = earlier_file(path)
+        if earlier is None:
+            said = f"{link} is new."
+            language = "python" if path.suffix == ".py" else "text"
+            return f"{said}\n\n{fenced(new, language)}" if new_files else said
+        if adds_to(path, earlier):
+            said = f"{link} adds to {self._link_to_source(earlier)}:"
+            return f"{said}\n\n{fenced(new, 'python')}"
+        lines = difflib.unified_diff(
+            without_markers(read_source(earlier)).splitlines(),
+            new.splitlines(),
+            earlier.relative_to(self.root).as_posix(),
+            path.relative_to(self.root).as_posix(),
+            lineterm="",
+        )
+        said = f"{link} against {self._link_to_source(earlier)}:"
+        return f"{said}\n\n{fenced(chr(10).join(lines), 'diff')}"
+
+    def _link_to_source(self, path: Path) -> str:
+        return f"[`{path.relative_to(self.root).as_posix()}`]({self.link(path)})"
+
+    def transcript(self, name: str) -> Drawn:
+        """What a command printed, as `python -m book transcripts` recorded it."""
+        if not name[:1].isdigit():
+            name = f"{self.chapter()}-{name}"
+        path = self.in_root(TRANSCRIPTS) / f"{name}.txt"
+        if not path.exists():
+            return self.not_recorded(path)
+        text = fenced(read_source(path).strip("\n"), "console")
+        return Drawn(repository=lambda: text, site=lambda: text)
+
+    def hints(self) -> Drawn:
+        """Each hint of the chapter, to be opened by itself."""
+        hints = hints_of(self.page.parent)
+        if not hints:
+            return self.not_recorded(self.page.parent / "hints.md")
+        text = "\n\n".join(
+            f'<details markdown="1">\n<summary>Hint {number}</summary>\n\n{hint}\n\n'
+            "</details>"
+            for number, hint in enumerate(hints, 1)
+        )
+        return Drawn(repository=lambda: text, site=lambda: text)
+
+    def source(self, name: str) -> Drawn:
+        """A whole file beside the page."""
+        path = self.page.parent / name
+        text = fenced(read_source(path).rstrip("\n"), "python")
+        title = path.relative_to(self.root).as_posix()
+        return Drawn(
+            repository=lambda: text,
+            site=lambda: text.replace("python", f'python title="{title}"', 1),
+        )

@@ -1,0 +1,134 @@
+"""What pages show of the source: named pieces, constants, and what a step changed."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import io
+import re
+import textwrap
+import tokenize
+from pathlib import Path
+
+from book.drawn import BookError
+
+#: A file that repeats less of an earlier one, which it imports, does not rewrite it.
+KEPT_BY_A_REWRITE = 0.25
+
+_NO_CODE = {
+    *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE),
+    *(tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER),
+}
+_MARKER_LINE = re.compile(r"^[ ]*# \[(?P<close>/?)(?P<name>[\w-]+)\][ ]*$")
+
+
+def marked(source: str, name: str, where: str) -> str:
+    """The lines between `# [name]` and `# [/name]`, without any marker, dedented."""
+    lines: list[str] = []
+    state = "before"
+    for line in source.splitlines():
+        match = _MARKER_LINE.match(line)
+        if match and match["name"] == name:
+            expected = {"before": "", "within": "/"}.get(state)
+            if match["close"] != expected:
+                raise BookError(f"{where}: the marker [{name}] stands there twice")
+            state = "after" if match["close"] else "within"
+        elif state == "within" and not match:
+            lines.append(line)
+    if state != "after":
+        raise BookError(f"{where}: no marker [{name}] … [/{name}]")
+    return textwrap.dedent("\n".join(lines)).strip("\n")
+
+
+def without_markers(source: str) -> str:
+    lines = (line for line in source.splitlines() if not _MARKER_LINE.match(line))
+    # A marker between two empty lines leaves them side by side.
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)).rstrip("\n")
+
+
+def fenced(text: str, info: str) -> str:
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{info}\n{text}\n{fence}"
+
+
+def step_files(folder: Path) -> list[Path]:
+    """A folder's sources, a server.py first; empty ones are left out."""
+    files = [*folder.glob("*.py"), *folder.glob("*.cfg")]
+    files = [path for path in files if path.stat().st_size]
+    order = {"server.py": 0, "__main__.py": 2}
+    return sorted(files, key=lambda path: (order.get(path.name, 1), path.name))
+
+
+def earlier_file(path: Path) -> Path | None:
+    """The file of that name in an earlier step which this one rewrites, or adds to.
+
+    The nearest one, unless that only adds to one before it.
+    """
+    step = path.parent
+    earlier = [f for f in step.parent.glob(f"step*/{path.name}") if f.parent < step]
+    for file in sorted(earlier, reverse=True):
+        before = earlier_file(file)
+        if before is None or not adds_to(file, before):
+            return file
+    return None
+
+
+def adds_to(path: Path, earlier: Path) -> bool:
+    """Whether it imports what the earlier file has, and changes only a part of it."""
+    new, old = read_source(path), read_source(earlier)
+    package, module = earlier.parent.name, earlier.stem
+    imports = f"from steps.{package}.{module} import", f"from steps.{package} import"
+    if imports[0] not in new and f"{imports[1]} {module}\n" not in new:
+        return False
+    before = without_markers(old).splitlines()
+    after = without_markers(new).splitlines()
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    kept = sum(block.size for block in matcher.get_matching_blocks())
+    return kept < KEPT_BY_A_REWRITE * len(before)
+
+
+def constant(path: Path, name: str) -> float:
+    """The number that a module of the project gives this name, at its top level or, as
+    in "Limits.max_body_bytes", in a class."""
+    body = ast.parse(read_source(path)).body
+    *classes, own = name.split(".")
+    for found_in in classes:
+        found = [n for n in body if isinstance(n, ast.ClassDef) and n.name == found_in]
+        body = found[0].body if found else []
+    for node in body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=target)], value=value):
+                pass
+            case ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value):
+                pass
+            case _:
+                continue
+        if target == own:
+            number = ast.literal_eval(value)
+            assert isinstance(number, int | float)
+            return number
+    raise BookError(f"no constant {name} in {path.name}")
+
+
+def lines_of_code(path: Path) -> int:
+    """How many there are in a file or a folder: no empty one, comment or docstring."""
+    if path.is_dir():
+        return sum(map(lines_of_code, path.glob("*.py")))
+    source = read_source(path)
+    counted: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in _NO_CODE:
+            counted.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str())):  # a docstring
+                counted -= {*range(node.lineno, (node.end_lineno or 0) + 1)}
+    return len(counted)
+
+
+def read_source(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BookError(f"{path}: {error.strerror}") from error

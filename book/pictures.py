@@ -1,0 +1,90 @@
+"""Figures and timelines, for the site and as files for a repository browser."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from book.block import Block
+from book.drawing import Figure, inline_figure, standalone_svg
+from book.drawn import NOT_YET, BookError, Drawn, Sources, placeholder
+from book.figures import FIGURES
+from book.figures.timeline import timeline as draw_timeline
+from book.tables import Row, Table
+from lab.paths import TRACES
+
+
+class Pictures(Block):
+    """The figures of a page."""
+
+    def figure(self, name: str, *args: Any, caption: str = "", **options: Any) -> Drawn:
+        if self.sources.book is None:
+            return placeholder(f"The figure “{name}” is {NOT_YET}.")
+        draw = FIGURES.get(name)
+        if draw is None:
+            raise BookError(f"no figure {name!r}: {', '.join(sorted(FIGURES))}")
+        book = draw(Sources(self.sources.book), *args, **options)
+        both = book
+        if self.sources.mine is not None:
+            both = draw(self.sources, *args, **options)
+        return self._drawn_figure(
+            replace(book, caption=caption or book.caption),
+            replace(both, caption=caption or both.caption),
+        )
+
+    def timeline(self, step: str, name: str = "", caption: str = "") -> Drawn:
+        stem = f"{step}-{name}" if name else step
+        path = self.in_root(TRACES) / f"{stem}.json"
+        if not path.exists():
+            return self.not_recorded(path)
+        trace = json.loads(path.read_text(encoding="utf-8"))
+        drawn = draw_timeline(f"timeline-{stem}", trace)
+        drawn = replace(drawn, caption=caption or drawn.caption)
+        return self._drawn_figure(drawn, drawn)
+
+    def _drawn_figure(self, book: Figure, both: Figure) -> Drawn:
+        """book: for the repository. both: for the site, with what is the reader's."""
+
+        def table(figure: Figure) -> Table:
+            rows = [Row(first, rest) for first, *rest in figure.rows]
+            return Table(figure.header, rows, figure.title)
+
+        def repository() -> str:
+            link = self.link(self.root / "docs" / "figures" / book.name)
+            alt = html.escape(book.title)
+            said = "\n".join(f"- {note}." for note in book.notes)
+            return "\n".join(
+                [
+                    "<picture>",
+                    f'<source media="(prefers-color-scheme: dark)" '
+                    f'srcset="{link}-dark.svg">',
+                    f'<img alt="{alt}" src="{link}-light.svg">',
+                    "</picture>",
+                    "",
+                    f"*{book.caption}*",
+                    "",
+                    "<details>",
+                    "<summary>The figure in numbers</summary>",
+                    "",
+                    said or table(book).markdown(),
+                    "",
+                    "</details>",
+                ]
+            )
+
+        def file(scheme: str) -> Callable[[], str]:
+            return lambda: standalone_svg(book, scheme)
+
+        return Drawn(
+            repository=repository,
+            site=lambda: inline_figure(both, table(both).html()),
+            html=True,
+            files={
+                f"docs/figures/{book.name}-{scheme}.svg": file(scheme)
+                for scheme in ("light", "dark")
+            },
+            stamp=book.stamp(),
+        )

@@ -1,0 +1,59 @@
+"""Build the book and serve it on this machine: `python -m book serve`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import functools
+import http.server
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from book.site import SITE, SiteError, build, show_warnings
+from lab.paths import READER
+
+FIRST_PORT = 8000
+#: How many ports are tried, from the first one up.
+PORTS = 100
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Files of one folder, without a line for each of them on the terminal."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def make_server(
+    folder: Path, first_port: int = FIRST_PORT
+) -> http.server.ThreadingHTTPServer:
+    """A server of that folder on the first free port of 127.0.0.1 from that one up."""
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    for port in range(first_port, first_port + PORTS):
+        try:
+            return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+    raise OSError(f"no free port from {first_port} to {first_port + PORTS - 1}")
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m book serve", description=__doc__)
+    parser.add_argument("--port", type=int, default=FIRST_PORT, help="the first to try")
+    arguments = parser.parse_args(argv)
+    show_warnings()
+    try:
+        build()
+        server = make_server(SITE, arguments.port)
+    except (SiteError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    whose = " with your figures beside the book's" if READER.exists() else ""
+    address = f"http://127.0.0.1:{server.server_port}"
+    print(f"The book{whose} is at {address} (Ctrl-C ends it)", flush=True)
+    with server, contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()
+    return 0

@@ -1,0 +1,68 @@
+"""A command line of several commands: `python -m lab` and `python -m book`.
+
+Each command is a module with `main(argv) -> int`. Only the module of the command that
+was asked for is imported, so `probe`, `load` and `silent` run on a bare Python.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+#: command -> its module within the package, and what it does in one line.
+Commands = Mapping[str, tuple[str, str]]
+
+
+def run(package: str, commands: Commands, argv: Sequence[str]) -> int:
+    """Do what the arguments say; returns the exit code."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(usage(package, commands))
+        return 0
+    command, *rest = argv
+    if command not in commands:
+        print(
+            f"there is no command {command!r}: python -m {package} --help",
+            file=sys.stderr,
+        )
+        return 2
+    module_name, _ = commands[command]
+    try:
+        module = importlib.import_module(f"{package}.{module_name}")
+    except ModuleNotFoundError as error:
+        top = (error.name or package).partition(".")[0]
+        if top in ("book", "lab", "steps", "workshop"):
+            raise
+        print(
+            f"{command} needs {error.name}: run `make` once, then use "
+            f".venv/bin/python -m {package} {command}",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        code = module.main(rest)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # `python -m lab show | head`: the reader has seen enough. Nothing can be
+        # printed any more, and the flush at exit must not try.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    assert isinstance(code, int)
+    return code
+
+
+def usage(package: str, commands: Commands) -> str:
+    width = max(map(len, commands))
+    lines = [f"  {name:{width}}  {what}" for name, (_, what) in commands.items()]
+    return "\n".join(
+        [
+            f"usage: python -m {package} COMMAND [...]",
+            "",
+            *lines,
+            "",
+            f"python -m {package} COMMAND --help says more about one of them.",
+        ]
+    )

@@ -1,0 +1,322 @@
+"""Measure a list of points into a record, so that an interruption costs little.
+
+Each repeat visits all points, in rotated order. After every run the record is written
+to a file beside the wanted one (``….unfinished.json``), which takes its place at the
+end. Ctrl-C keeps what was finished in the same way, with `complete` false; but a part
+never replaces a whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from lab.load.child import allow_connections
+from lab.load.target import LoadError
+from lab.load.wrk import wrk_version
+from lab.measure import peers
+from lab.measure.display import Display, announce
+from lab.measure.machine import (
+    Cores,
+    choose_cores,
+    commit,
+    describe_machine,
+    pinned,
+    strace_version,
+)
+from lab.measure.points import (
+    COUNTING_S,
+    SILENCE_S,
+    Timing,
+    measure_once,
+    measure_silent_cost,
+    measure_syscalls,
+    unavailable,
+)
+from lab.measure.servers import ServerError
+from lab.paths import READER, short_path
+from lab.record.matrix import Plan, book_plan, is_step, rotated
+from lab.record.model import (
+    Point,
+    Record,
+    RecordError,
+    Repeat,
+    SilentCost,
+    load_record,
+    save_record,
+)
+
+#: The most connections of one run: 1000 active clients, or 100 and 900 silent ones.
+MOST_CONNECTIONS = 1100
+#: Descriptors that a server may need beside its connections.
+MORE_DESCRIPTORS = 200
+
+
+class Results:
+    """A record in the making."""
+
+    def __init__(self, plans: Sequence[Plan], cores: Cores) -> None:
+        self.skipped = {plan: unavailable(plan) for plan in plans}
+        self.failures: dict[Plan, str] = {}
+        self.repeats: dict[Plan, list[Repeat]] = {plan: [] for plan in plans}
+        self.syscalls: dict[Plan, dict[str, float]] = {}
+        self.silent_costs: dict[Plan, SilentCost] = {}
+        self._machine = describe_machine(cores, tools())
+        self._created_utc = datetime.now(UTC).isoformat(timespec="seconds")
+        self._commit, self._dirty = commit()
+
+    @property
+    def load_average(self) -> float:
+        """Of the last minute, before anything was measured."""
+        return self._machine.load_average[0]
+
+    @property
+    def runs(self) -> int:
+        """How many timed runs were finished."""
+        return sum(map(len, self.repeats.values()))
+
+    def record(self, *, complete: bool) -> Record:
+        return Record(
+            created_utc=self._created_utc,
+            commit=self._commit,
+            dirty=self._dirty,
+            complete=complete,
+            machine=self._machine,
+            points=[
+                point
+                for point in map(self._point, self.repeats)
+                if point.repeats or point.skipped
+            ],
+            contestants=[
+                peers.contestant(name)
+                for name in dict.fromkeys(plan.server for plan in self.repeats)
+                if not is_step(name)
+            ],
+        )
+
+    def _point(self, plan: Plan) -> Point:
+        repeats = self.repeats[plan]
+        reason = self.skipped[plan] or self.failures.get(plan)
+        return plan.point().model_copy(
+            update={
+                "repeats": repeats,
+                "syscalls_per_request": self.syscalls.get(plan),
+                "silent_cost": self.silent_costs.get(plan),
+                "skipped": None if repeats else reason,
+            }
+        )
+
+
+#: One timed run; tests put another in the place of `measure_once`.
+Runner = Callable[[Plan, Timing, Cores, int], Repeat]
+
+
+def measure(
+    plans: Sequence[Plan],
+    timing: Timing,
+    output: Path,
+    console: Console,
+    run_once: Runner = measure_once,
+) -> Record:
+    """Measure all plans into `output`; an interruption returns what was finished.
+
+    The record's `complete` says which of the two it was. `exit_code` makes an exit
+    code of the record.
+    """
+    most = max((plan.connections + plan.silent for plan in plans), default=0)
+    raise_descriptor_limit(most + MORE_DESCRIPTORS)
+    cores = choose_cores()
+    results = Results(plans, cores)
+    wanted = [plan for plan in plans if results.skipped[plan] is None]
+    unfinished = output.with_suffix(".unfinished.json")
+    skipped = [reason for reason in results.skipped.values() if reason]
+    announce(wanted, timing, cores, skipped, results.load_average, console)
+    complete = False
+    try:
+        with _interruptible(), pinned(cores.generator), Display(console) as display:
+            display.begin(timing.of_all(wanted))
+            for repeat in range(timing.repeats):
+                for plan in rotated(wanted, repeat, timing.repeats):
+                    what = f"repeat {repeat + 1} of {timing.repeats}: {plan}"
+                    with display.running(what, timing.of_run(plan)):
+                        _run(plan, timing, cores, results, run_once)
+                    save_record(results.record(complete=False), unfinished)
+            if strace_version() is not None:
+                for plan in wanted:
+                    if plan.syscalls:
+                        what = f"system calls: {plan}"
+                        with display.running(what, COUNTING_S):
+                            _count(plan, cores, results)
+            for plan in wanted:
+                if plan.silent_cost:
+                    what = f"memory and CPU: {plan}"
+                    with display.running(what, SILENCE_S + plan.more_s):
+                        _cost(plan, timing, cores, results)
+        complete = True
+    except KeyboardInterrupt:
+        console.print(
+            f"interrupted: {results.runs} of {sum(map(timing.repeats_of, wanted))} "
+            "runs were finished"
+        )
+    for reason in dict.fromkeys(results.failures.values()):
+        failed = [str(p) for p, why in results.failures.items() if why == reason]
+        console.print(f"{'; '.join(failed)}: {reason}", style="yellow")
+    record = results.record(complete=complete)
+    _keep(record, output, unfinished, console)
+    return record
+
+
+def raise_descriptor_limit(connections: int) -> None:
+    """Let this process and its children open what a run needs.
+
+    Where the system refuses, the points that need it will fail and say so.
+    """
+    with suppress(LoadError):
+        allow_connections(max(connections, MOST_CONNECTIONS))
+
+
+def tools() -> dict[str, str]:
+    """Versions of the tools that a measurement uses, of those that are installed."""
+    versions = {"wrk": wrk_version(), "strace": strace_version()}
+    return {name: version for name, version in versions.items() if version}
+
+
+def exit_code(record: Record) -> int:
+    """0: measured; 130: interrupted, as by a shell's convention; 1: nothing came."""
+    if not record.complete:
+        return 130
+    return 0 if any(point.repeats for point in record.points) else 1
+
+
+def _run(
+    plan: Plan, timing: Timing, cores: Cores, results: Results, run_once: Runner
+) -> None:
+    try:
+        repeat = run_once(plan, timing, cores, results.runs)
+    except (ServerError, LoadError) as error:
+        results.failures[plan] = str(error)
+    else:
+        results.repeats[plan].append(repeat)
+
+
+def _count(plan: Plan, cores: Cores, results: Results) -> None:
+    try:
+        results.syscalls[plan] = measure_syscalls(plan, cores)
+    except (ServerError, LoadError) as error:
+        results.failures[plan] = f"system calls not counted: {error}"
+
+
+def _cost(plan: Plan, timing: Timing, cores: Cores, results: Results) -> None:
+    try:
+        results.silent_costs[plan] = measure_silent_cost(plan, timing, cores)
+    except (ServerError, LoadError) as error:
+        results.failures[plan] = f"silent connections not measured: {error}"
+
+
+def _keep(record: Record, output: Path, unfinished: Path, console: Console) -> None:
+    """Put the record where it belongs, unless that would lose a better one."""
+    if not any(point.repeats for point in record.points):
+        unfinished.unlink(missing_ok=True)
+        console.print("nothing was measured, and nothing was written")
+        return
+    if not record.complete and _is_complete(output):
+        save_record(record, unfinished)
+        console.print(f"{short_path(output)} stays; see {short_path(unfinished)}")
+        return
+    save_record(record, output)
+    unfinished.unlink(missing_ok=True)
+    console.print(f"written to {short_path(output)}")
+
+
+def _is_complete(path: Path) -> bool:
+    try:
+        return load_record(path).complete
+    except RecordError:
+        return False
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a closed terminal interrupt once, and no more after that.
+
+    So the servers are stopped in peace, however often somebody presses Ctrl-C.
+    """
+
+    def interrupt(signal_number: int, frame: FrameType | None) -> None:
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    default = Timing()
+    parser = argparse.ArgumentParser(
+        prog="python -m lab measure",
+        description="Measure everything that the book prints, on this machine.",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="TEXT",
+        help="only points whose description has one of these, such as step06 or "
+        "'silent'; needs --output",
+    )
+    parser.add_argument("--repeats", type=int, default=default.repeats)
+    parser.add_argument("--seconds", type=float, default=default.seconds)
+    parser.add_argument("--quick", action="store_true", help="two repeats of a second")
+    parser.add_argument(
+        "--output", type=Path, help=f"default: {short_path(READER)}, your own record"
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="print the points, and measure nothing"
+    )
+    arguments = parser.parse_args(argv)
+    if arguments.repeats < 1 or arguments.seconds <= 0:
+        parser.error("repeats and seconds must be positive")
+    plans = book_plan()
+    if arguments.only:
+        plans = [p for p in plans if any(text in str(p) for text in arguments.only)]
+        if not plans:
+            parser.error("no point's description has that; --list prints them all")
+    if arguments.list:
+        print(*plans, sep="\n")
+        return 0
+    if arguments.only and not arguments.output:
+        parser.error("--only needs --output, for a part must not replace your record")
+    timing = Timing(arguments.repeats, arguments.seconds)
+    if arguments.quick:
+        timing = Timing(repeats=2, seconds=1.0, warmup_s=0.2)
+    console = Console(highlight=False, soft_wrap=True)
+    if not all(is_step(plan.server) for plan in plans):
+        try:
+            peers.install()
+        except peers.PeersError as error:
+            console.print(str(error), style="yellow")
+    output = arguments.output or READER
+    record = measure(plans, timing, output, console)
+    if code := exit_code(record):
+        return code
+    record_option = "" if output == READER else f" --record {short_path(output)}"
+    console.print(f"print it:           python -m lab show{record_option}")
+    console.print(f"check the chapters: python -m lab claims{record_option}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,293 @@
+"""A record that answers questions: `rate("step06", 100)`.
+
+The answers are quantities (`lab/record/quantity.py`), which carry the spread and any
+doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, TypedDict, Unpack
+
+from lab.load.kinds import Headers, Manner
+from lab.paths import COMPARISON
+from lab.record.model import (
+    Generator,
+    LatencyMs,
+    Mode,
+    Point,
+    Record,
+    Repeat,
+    SilentCost,
+    load_record,
+)
+from lab.record.names import CLOSING_STEPS
+from lab.record.quantity import Quantity
+
+
+class Where(TypedDict, total=False):
+    """Which point is meant, beside the server and the number of connections."""
+
+    mode: Mode  # left out: what the server does by itself
+    silent: int
+    manner: Manner
+    headers: Headers
+    path: str
+    generator: Generator  # left out: the better one that measured it
+
+
+class Measurement:
+    """A record that answers questions, about one point each.
+
+    A question names a server and a number of connections, and may say more: `Where`.
+    Without a generator, rates and latencies are wrk's where there are any, and what
+    was counted in the server is the embedded generator's, whose window is exact. The
+    answer's `other` is the other generator's, so that a ratio with a figure that only
+    that one measured compares like with like.
+
+    What was not measured is answered with a missing quantity and the reason in its
+    `doubt`, never with an exception: a page can print it, a claim is undecided.
+    """
+
+    def __init__(self, record: Record, compared: Record | None = None) -> None:
+        self.record = record
+        self._compared = compared
+
+    @classmethod
+    def load(cls, path: Path) -> Measurement:
+        """The record in that file, and the comparison beside it if there is one.
+
+        Raises RecordError.
+        """
+        beside = path.with_name(COMPARISON)
+        compared = beside != path and beside.exists()
+        return cls(load_record(path), load_record(beside) if compared else None)
+
+    @property
+    def compare(self) -> Measurement:
+        """What `python -m lab compare` measured on the same machine: a record of its
+        own. Where there is none, nothing in it was measured."""
+        nothing = self.record.model_copy(update={"points": [], "contestants": []})
+        return Measurement(self._compared or nothing)
+
+    def point(
+        self, server: str, connections: int, **where: Unpack[Where]
+    ) -> Point | None:
+        """The point that was measured (or skipped) so; None if it was not planned."""
+        return next(iter(self._points(server, connections, where)), None)
+
+    def rate(self, server: str, connections: int, **where: Unpack[Where]) -> Quantity:
+        """Throughput, in requests a second."""
+        return self._ask(
+            server,
+            connections,
+            where,
+            "1/s",
+            lambda r: r.throughput_rps,
+            generator_hides="more",
+        )
+
+    def latency(
+        self,
+        server: str,
+        connections: int,
+        percentile: str = "p50",
+        **where: Unpack[Where],
+    ) -> Quantity:
+        """Latency in ms; percentile is p50, p75, p90, p99, p999, max or mean."""
+        if percentile not in LatencyMs.model_fields:
+            names = ", ".join(LatencyMs.model_fields)
+            raise ValueError(f"{percentile!r} is none of {names}")
+
+        def value(repeat: Repeat) -> float | None:
+            if repeat.latency_ms is None:
+                return None
+            return float(getattr(repeat.latency_ms, percentile))
+
+        return self._ask(
+            server, connections, where, "ms", value, generator_hides="less"
+        )
+
+    def stat(
+        self,
+        server: str,
+        connections: int,
+        name: str,
+        *,
+        per_request: bool = False,
+        **where: Unpack[Where],
+    ) -> Quantity:
+        """What the step counted during the run, whole or for each request.
+
+        A name ending in _s is a time: it is answered in ms.
+        """
+        unit, factor = ("ms", 1000.0) if name.endswith("_s") else ("", 1.0)
+
+        def value(repeat: Repeat) -> float | None:
+            if name not in repeat.stats or (per_request and not repeat.requests):
+                return None
+            counted = repeat.stats[name] * factor
+            return counted / repeat.requests if per_request else counted
+
+        return self._ask(server, connections, where, unit, value)
+
+    def cpu(self, server: str, connections: int, **where: Unpack[Where]) -> Quantity:
+        """CPU time of the server, in % of one core."""
+
+        def value(repeat: Repeat) -> float | None:
+            return None if repeat.server_cpu is None else 100 * repeat.server_cpu
+
+        return self._ask(server, connections, where, "%", value)
+
+    def switches(
+        self, server: str, connections: int, **where: Unpack[Where]
+    ) -> Quantity:
+        """Times that a thread of the server went to sleep, for each request."""
+        return self._ask(
+            server, connections, where, "", lambda r: r.voluntary_switches_per_request
+        )
+
+    def memory(self, server: str, connections: int, **where: Unpack[Where]) -> Quantity:
+        """The most memory that the server held, in bytes."""
+        return self._ask(
+            server, connections, where, "bytes", lambda r: r.peak_rss_bytes
+        )
+
+    def still_open(
+        self, server: str, connections: int, **where: Unpack[Where]
+    ) -> Quantity:
+        """How many of the silent connections were open at the end of the run."""
+        return self._ask(server, connections, where, "", lambda r: r.silent_open)
+
+    def syscalls(
+        self,
+        server: str,
+        connections: int,
+        name: str | None = None,
+        **where: Unpack[Where],
+    ) -> Quantity:
+        """System calls for each request: one by name, or all together.
+
+        They are counted in one separate run, so they come without a spread.
+        """
+        for point in self._points(server, connections, where):
+            calls = point.syscalls_per_request
+            if calls is not None:
+                one = sum(calls.values()) if name is None else calls.get(name, 0.0)
+                return Quantity.exactly(one)
+        what = _named(server, connections, where)
+        return Quantity.missing("", f"{what}: system calls not counted")
+
+    def silent_bytes(self, server: str) -> Quantity:
+        """Memory of the server that a silent connection costs, in bytes.
+
+        Measured in one separate run, so it comes without a spread.
+        """
+
+        def each(cost: SilentCost) -> float:
+            more = cost.rss_after_bytes - cost.rss_before_bytes
+            return more / max(1, cost.accepted)
+
+        return self._silent_cost(server, "bytes", each)
+
+    def silent_cpu(self, server: str) -> Quantity:
+        """CPU time that all silent connections together cost, in % of one core."""
+        return self._silent_cost(server, "%", lambda cost: 100 * cost.cpu)
+
+    def _silent_cost(
+        self, server: str, unit: str, value: Callable[[SilentCost], float]
+    ) -> Quantity:
+        for point in self.record.points:
+            if point.server == server and point.silent_cost is not None:
+                return Quantity.exactly(value(point.silent_cost), unit)
+        return Quantity.missing(
+            unit, f"{server}: silent connections not measured by themselves"
+        )
+
+    def generator_of(
+        self, servers: Sequence[str], counts: Sequence[int], **where: Unpack[Where]
+    ) -> Generator:
+        """Whose figures can stand side by side, for so many connections each: wrk's,
+        unless it left out a point that the embedded generator measured."""
+        for server in servers:
+            for connections in counts:
+                points = self._points(server, connections, where)
+                if {point.generator for point in points if point.repeats} == {"lab"}:
+                    return "lab"
+        return "wrk"
+
+    def _points(
+        self,
+        server: str,
+        connections: int,
+        where: Where,
+        best: Generator = "wrk",
+    ) -> list[Point]:
+        """The points that were measured so, the best first, and then those skipped."""
+        default: Mode = "close" if server in CLOSING_STEPS else "keep-alive"
+        found = [
+            point
+            for point in self.record.points
+            if point.server == server
+            and point.connections == connections
+            and point.mode == where.get("mode", default)
+            and point.silent == where.get("silent", 0)
+            and point.manner == where.get("manner", "silent")
+            and point.headers == where.get("headers", "plain")
+            and point.path == where.get("path", "/")
+            and point.generator == where.get("generator", point.generator)
+            and point.rate is None
+        ]
+        found.sort(key=lambda point: (not point.repeats, point.generator != best))
+        return found
+
+    def _ask(
+        self,
+        server: str,
+        connections: int,
+        where: Where,
+        unit: str,
+        value: Callable[[Repeat], float | None],
+        *,
+        generator_hides: Literal["more", "less"] | None = None,
+    ) -> Quantity:
+        what = _named(server, connections, where)
+        answers: list[Quantity] = []
+        doubt = "not measured"
+        best_generator: Generator = "wrk" if generator_hides else "lab"
+        for point in self._points(server, connections, where, best_generator):
+            values = [v for v in map(value, point.repeats) if v is not None]
+            if not values:
+                doubt = point.skipped or doubt
+                continue
+            # One repeat that the generator limited makes the whole a bound: the
+            # spread would otherwise end where the generator's strength does.
+            bound = any(repeat.generator_bound for repeat in point.repeats)
+            limited = bound and generator_hides is not None
+            answers.append(
+                Quantity.of(
+                    values,
+                    unit,
+                    at_least=limited and generator_hides == "more",
+                    at_most=limited and generator_hides == "less",
+                    doubt=f"{what}: the generator was the limit" if limited else None,
+                    generator=point.generator,
+                )
+            )
+        if not answers:
+            return Quantity.missing(unit, f"{what}: {doubt}")
+        best, *others = answers
+        return replace(best, other=others[0]) if others else best
+
+
+def _named(server: str, connections: int, where: Where) -> str:
+    """Such as "step07, 10 connections and 900 silent, wrk"."""
+    clients = "1 connection" if connections == 1 else f"{connections} connections"
+    if where.get("silent"):
+        clients += f" and {where['silent']} {where.get('manner', 'silent')}"
+    more = [where[key] for key in ("mode", "headers", "path") if key in where]
+    if "generator" in where:
+        more.append(f"generator {where['generator']}")
+    return ", ".join([server, clients, *more])

@@ -1,0 +1,115 @@
+"""`python -m lab trace`: what each thread of a step did, and what its clients saw.
+
+`python -m lab trace step06` plays the step's scenario: it starts the step in a process
+of its own (`lab/trace/recorder.py` notes what the threads do), is the clients itself,
+draws the lanes in the terminal and says of each request where its time went.
+`--output FILE` writes the trace as well; `--record-all` writes those that the book
+prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lab.measure.machine import Cores, commit, describe_machine
+from lab.paths import ROOT
+from lab.trace.draw import draw, listing
+from lab.trace.explain import Trace
+from lab.trace.play import TraceError, record
+from lab.trace.scenarios import SCENARIOS, Client, Scenario, file_of
+
+
+def save(trace: Trace, path: Path) -> None:
+    """Write the trace, an event a line, with where and when it was recorded."""
+    head, dirty = commit()
+    machine = describe_machine(Cores()).model_dump(
+        include={"system", "release", "arch", "cpu_model", "cores", "python", "kernel"}
+    )
+    trace["otherData"] |= {
+        "recorded_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": head,
+        "dirty": dirty,
+        "machine": machine,
+    }
+    events = ",\n".join(json.dumps(event) for event in trace["traceEvents"])
+    rest = json.dumps({k: v for k, v in trace.items() if k != "traceEvents"}, indent=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'{{"traceEvents": [\n{events}\n],{rest[1:]}\n', encoding="utf-8")
+
+
+def chosen(
+    step: str, name: str, requests: int | None, connections: int | None
+) -> tuple[str, Scenario]:
+    """The step's scenario of that name, or so many clients with so many requests."""
+    if requests is None and connections is None:
+        scenarios = SCENARIOS[step]
+        name = name or next(iter(scenarios))
+        if name not in scenarios:
+            raise TraceError(f"{step} has no scenario {name}: {', '.join(scenarios)}")
+        return name, scenarios[name]
+    count, clients = requests or 3, connections or 1
+    words = f"Clients: {clients}. Requests that each of them sends: {count}."
+    return "", Scenario(words, (Client(requests=count),) * clients, send_queue=True)
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m lab trace",
+        description="A timeline of a step's threads and of its clients, on one clock.",
+    )
+    parser.add_argument("step", choices=SCENARIOS, nargs="?")
+    parser.add_argument("scenario", nargs="?", default="", help="default: its lesson")
+    parser.add_argument(
+        "--requests", type=int, metavar="N", help="instead of a scenario"
+    )
+    parser.add_argument("--connections", type=int, metavar="N", help="the same")
+    parser.add_argument("--events", action="store_true", help="list them, in ms")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="for Perfetto")
+    parser.add_argument(
+        "--record-all", action="store_true", help="write those that the book prints"
+    )
+    options = parser.parse_args(argv)
+    try:
+        if options.record_all:
+            return _record_all()
+        if not options.step:
+            parser.error("which step?")
+        name, scenario = chosen(
+            options.step, options.scenario, options.requests, options.connections
+        )
+        trace = record(options.step, scenario, name)
+    except TraceError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"{options.step}: {scenario.words}\n")
+    print(listing(trace) if options.events else draw(trace), end="\n\n")
+    for line in trace["otherData"]["conclusions"]:
+        print(re.sub(r"; (?!meanwhile)|(?<=slept): ", "\n    ", line))
+    if options.output:
+        save(trace, options.output)
+        print(f"\nwritten to {options.output}, which Perfetto opens")
+    return 0
+
+
+def _record_all() -> int:
+    for step, scenarios in SCENARIOS.items():
+        for name, scenario in scenarios.items():
+            trace = record(step, scenario, name)
+            path = file_of(step, name)
+            save(trace, path)
+            print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
+            for line in trace["otherData"]["conclusions"]:
+                print(f"  {line}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,438 @@
+"""A step's server with stand-ins that note what each of its threads does, and when.
+
+`lab/trace/play.py` runs this module in a process of its own. The steps are not changed
+and know nothing of it: `tracing()` replaces, for as long as it is entered, what they
+call in the standard library by something that does the same and notes it.
+
+| the steps call                | noted as                                             |
+|-------------------------------|------------------------------------------------------|
+| `select.select`, a selector   | `select`: whom it watched, who was ready, or `error` |
+| the listener's `accept()`     | `accept`                                             |
+| a connection's `recv()`       | `receive`; `wait to receive` if nothing was there    |
+| a connection's `sendall()`    | `send head`, `send body`, `send both`                |
+|                               | then `wait to send` what the kernel had no room for  |
+| its `send()`, `sendmsg()`     | the same; `bytes` is what the kernel took            |
+| a connection's `close()`      | `close`; its `shutdown()`: `shut down`               |
+| `queue.SimpleQueue` put, get  | `hand over`, `wait for a job`                        |
+| `os.write`, `os.read` (pipe)  | `wake`, `drain`                                      |
+| a `threading.Lock` that waits | `lock wait`                                          |
+| the application               | `handler`                                            |
+
+On Linux a thread also asks the kernel how many bytes of a `sendall()` it holds back,
+and until when: `held back`. Noting takes some microseconds an event, so a trace shows
+what happens in which order and where milliseconds go, not how fast a server is.
+
+Protocol: `python -m lab.trace.recorder STEP WORKERS SETTINGS` (the latter as JSON)
+prints `{"port": N}` once the server waits for clients, and stops when its standard
+input ends; then it prints
+`{"events": [[thread, name, start_ns, end_ns, details], …], "stats": {…}}`. Times are
+`time.monotonic_ns()`, which all processes of a system share.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import importlib
+import inspect
+import json
+import os
+import queue
+import select
+import selectors
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from fcntl import ioctl
+from typing import Any
+
+from steps.app import Application, app
+from steps.command import BACKLOG
+from steps.http11 import Request, Response
+
+#: linux/sockios.h: bytes in the send queue, and those of them that were never sent.
+SIOCOUTQ = 0x5411
+SIOCOUTQNSD = 0x894B
+#: So much of what is sent tells which part of a response it is.
+PART_BYTES = 4096
+#: How often the kernel is asked whether it still holds bytes back.
+QUEUE_POLL_S = 0.000_25
+
+now = time.monotonic_ns
+
+# What the stand-ins call in turn, whatever is patched when they do.
+_select = select.select
+_lock = threading.Lock
+_pipe, _read, _write = os.pipe, os.read, os.write
+
+
+class Recorder:
+    """Events as they end, from any thread, and names for descriptors."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, int, int, dict[str, Any]]] = []
+        #: Descriptor -> who is there: "listener", "pipe", or a client's "port 40312".
+        self.names: dict[int, str] = {}
+        #: Set when a thread is about to wait for clients.
+        self.waiting = threading.Event()
+        self._held: queue.SimpleQueue[tuple[socket.socket, int, dict[str, Any]] | None]
+        self._held = queue.SimpleQueue()
+
+    def note(self, name: str, start: int, /, **details: Any) -> None:
+        """Something that began at `start` and ends now, in this thread."""
+        thread = threading.current_thread().name
+        self.events.append((thread, name, start, now(), details))
+
+    def watch_queue(self, sock: socket.socket, **details: Any) -> None:
+        """Note how long the kernel holds back what was sent on this socket."""
+        self._held.put((sock, now(), details))
+
+    def watch_queues(self) -> None:
+        """What a thread of its own does, until `stop_watching()`."""
+        held: dict[socket.socket, tuple[int, dict[str, Any]]] = {}
+        while True:
+            while not held or not self._held.empty():
+                item = self._held.get()
+                if item is None:
+                    return
+                sock, start, details = item
+                if sock in held:  # sent, and held back anew, between two looks
+                    self._held_until(start, *held.pop(sock))
+                held[sock] = (start, details)
+            for sock in list(held):
+                if not send_queue(sock).get("unsent"):
+                    self._held_until(now(), *held.pop(sock))
+            time.sleep(QUEUE_POLL_S)
+
+    def _held_until(self, end: int, start: int, details: dict[str, Any]) -> None:
+        lane = f"queue to {details['client']}"
+        self.events.append((lane, "held back", start, end, details))
+
+    def stop_watching(self) -> None:
+        self._held.put(None)
+
+    def named(self, descriptors: Iterable[int]) -> list[str]:
+        """Those that have names; others, such as the stop event, are left out."""
+        return [self.names[fd] for fd in descriptors if fd in self.names]
+
+    def name_of(self, sock: socket.socket | None) -> str | None:
+        return self.names.get(sock.fileno()) if sock else None
+
+
+@contextmanager
+def tracing(recorder: Recorder) -> Iterator[None]:
+    """While entered, what steps call is noted. Threads keep the stand-ins they got."""
+
+    class BoundSelector(TracedSelector):
+        notes = recorder
+
+    class BoundQueue(TracedQueue):
+        notes = recorder
+
+    def lock() -> Any:
+        return TracedLock(recorder) if _called_by_a_step() else _lock()
+
+    def pipe() -> tuple[int, int]:
+        reader, writer = _pipe()
+        if _called_by_a_step():
+            recorder.names[reader] = "pipe"
+        return reader, writer
+
+    def write(fd: int, data: bytes, /) -> int:
+        if not _called_by_a_step():
+            return _write(fd, data)
+        start = now()
+        try:
+            return _write(fd, data)
+        finally:
+            recorder.note("wake", start)
+
+    def read(fd: int, length: int, /) -> bytes:
+        if not _called_by_a_step():
+            return _read(fd, length)
+        start = now()
+        try:
+            return _read(fd, length)
+        finally:
+            recorder.note("drain", start)
+
+    def traced_select(
+        readers: Any, writers: Any, others: Any, timeout: float | None = None
+    ) -> Any:
+        recorder.waiting.set()
+        details: dict[str, Any] = {"watched": recorder.named(readers)}
+        if timeout is not None:
+            details["timeout_ms"] = timeout * 1000
+        start = now()
+        try:
+            ready = _select(readers, writers, others, timeout)
+        except OSError as error:
+            code = errno.errorcode.get(error.errno or 0, str(error))
+            recorder.note("select", start, **details, error=code)
+            raise
+        recorder.note("select", start, **details, ready=recorder.named(ready[0]))
+        return ready
+
+    with ExitStack() as stack:
+        for module, name, stand_in in (
+            (select, "select", traced_select),
+            (selectors, "DefaultSelector", BoundSelector),
+            (queue, "SimpleQueue", BoundQueue),
+            (threading, "Lock", lock),
+            (os, "pipe", pipe),
+            (os, "write", write),
+            (os, "read", read),
+        ):
+            stack.enter_context(_replaced(module, name, stand_in))
+        yield
+
+
+@contextmanager
+def _replaced(module: Any, name: str, stand_in: object) -> Iterator[None]:
+    original = getattr(module, name)
+    setattr(module, name, stand_in)
+    try:
+        yield
+    finally:
+        setattr(module, name, original)
+
+
+def _called_by_a_step() -> bool:
+    """Whether the caller's caller is a step: the standard library calls these too."""
+    name = sys._getframe(2).f_globals.get("__name__", "")
+    return str(name).startswith("steps.")
+
+
+class TracedSocket(socket.socket):
+    """A listener, and the connections that it accepts."""
+
+    notes: Recorder
+
+    def __init__(self, recorder: Recorder, sock: socket.socket) -> None:
+        timeout = sock.gettimeout()
+        super().__init__(fileno=sock.detach())
+        self.settimeout(timeout)
+        self.notes = recorder
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        start = now()
+        sock, address = super().accept()
+        connection = TracedSocket(self.notes, sock)
+        name = f"port {address[1]}"
+        self.notes.names[connection.fileno()] = name
+        self.notes.note("accept", start, client=name)
+        return connection, address
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        name = self.notes.name_of(self)
+        start = now()
+        there = _select([self], [], [], 0)[0]
+        data = b""
+        try:
+            data = super().recv(size, flags)
+        finally:
+            what = "receive" if there else "wait to receive"
+            self.notes.note(what, start, client=name, bytes=len(data))
+        return data
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        name = self.notes.name_of(self)
+        start = now()
+        sent = 0
+        try:
+            with suppress(BlockingIOError):
+                sent = super().send(data, flags | socket.MSG_DONTWAIT)
+        finally:
+            what = f"send {part_of_a_response(bytes(data[:PART_BYTES]))}"
+            queued = send_queue(self)
+            self.notes.note(what, start, client=name, bytes=sent, **queued)
+        if sent < len(data):
+            start = now()
+            try:
+                super().sendall(memoryview(data)[sent:], flags)
+            finally:
+                rest = len(data) - sent
+                self.notes.note("wait to send", start, client=name, bytes=rest)
+        elif queued.get("unsent"):
+            self.notes.watch_queue(self, client=name, **queued)
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        return self._noted([data], lambda: super(TracedSocket, self).send(data, flags))
+
+    def sendmsg(self, buffers: Any, *rest: Any) -> int:
+        buffers = list(buffers)
+        return self._noted(
+            buffers, lambda: super(TracedSocket, self).sendmsg(buffers, *rest)
+        )
+
+    def _noted(self, buffers: Sequence[Any], send: Callable[[], int]) -> int:
+        """What `send` sends of the buffers, for it may be less than all."""
+        first = b"".join(bytes(each[:PART_BYTES]) for each in buffers[:2])
+        name = self.notes.name_of(self)
+        start = now()
+        sent = 0
+        try:
+            sent = send()
+        finally:
+            what = f"send {part_of_a_response(first)}"
+            self.notes.note(what, start, client=name, bytes=sent, **send_queue(self))
+        return sent
+
+    def shutdown(self, how: int, /) -> None:
+        start = now()
+        try:
+            super().shutdown(how)
+        finally:
+            self.notes.note("shut down", start, client=self.notes.name_of(self))
+
+    def close(self) -> None:
+        name = self.notes.name_of(self)
+        start = now()
+        super().close()
+        if name:
+            self.notes.note("close", start, client=name)
+
+
+def part_of_a_response(data: bytes) -> str:
+    """What of a response these bytes are: its head, (some of) its body, or both."""
+    if not data.startswith(b"HTTP/1."):
+        return "body"
+    _, _, body = data.partition(b"\r\n\r\n")
+    return "both" if body else "head"
+
+
+def send_queue(sock: socket.socket) -> dict[str, int]:
+    """Bytes given to the kernel and not yet sent, and sent but not yet acknowledged.
+
+    Empty where the system does not tell (it does on Linux) or the socket is closed.
+    """
+    if sys.platform != "linux":
+        return {}
+    numbers = []
+    for request in (SIOCOUTQ, SIOCOUTQNSD):
+        try:
+            answer = ioctl(sock.fileno(), request, struct.pack("i", 0))
+        except (OSError, ValueError):
+            return {}
+        numbers.append(int(struct.unpack("i", answer)[0]))
+    queued, unsent = numbers
+    return {"unsent": unsent, "unacknowledged": queued - unsent}
+
+
+class TracedSelector(selectors.DefaultSelector):
+    notes: Recorder
+
+    def select(
+        self, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        self.notes.waiting.set()
+        watched = self._named((key, key.events) for key in self.get_map().values())
+        start = now()
+        ready = super().select(timeout)
+        self.notes.note("select", start, watched=watched, ready=self._named(ready))
+        return ready
+
+    def _named(self, keys: Iterable[tuple[selectors.SelectorKey, int]]) -> list[str]:
+        return [
+            name + (" to send" if events == selectors.EVENT_WRITE else "")
+            for key, events in keys
+            for name in self.notes.named([key.fd])
+        ]
+
+
+class TracedQueue(queue.SimpleQueue[Any]):
+    notes: Recorder
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        # Named before, for the worker may close it at once. With its request: a tuple.
+        owner = item[0] if isinstance(item, tuple) else item
+        client = self.notes.name_of(getattr(owner, "sock", None))
+        start = now()
+        super().put(item, block, timeout)
+        if client:
+            self.notes.note("hand over", start, client=client)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        start = now()
+        try:
+            return super().get(block, timeout)
+        finally:
+            self.notes.note("wait for a job", start)
+
+
+class TracedLock:
+    """A `threading.Lock` that notes when somebody waits for it."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._real = _lock()
+        self.release = self._real.release
+        self.locked = self._real.locked
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if self._real.acquire(blocking=False):
+            return True
+        if not blocking:
+            return False
+        start = now()
+        acquired = self._real.acquire(blocking, timeout)
+        self._recorder.note("lock wait", start)
+        return acquired
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def traced_app(recorder: Recorder, app: Application) -> Application:
+    def handler(request: Request) -> Response:
+        start = now()
+        try:
+            return app(request)
+        finally:
+            recorder.note("handler", start, target=request.target)
+
+    return handler
+
+
+def serve(step: str, workers: int, settings: dict[str, float]) -> None:
+    """Serve, traced, until standard input ends; see the protocol above."""
+    recorder = Recorder()
+    plain = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+    listener = TracedSocket(recorder, plain)
+    recorder.names[listener.fileno()] = "listener"
+    port = listener.getsockname()[1]
+    stats: dict[str, float] = {}
+
+    def attend() -> None:
+        recorder.waiting.wait()
+        print(json.dumps({"port": port}), flush=True)
+        sys.stdin.read()
+        stats.update(dataclasses.asdict(server.stats))
+        server.stop()
+
+    watcher = threading.Thread(target=recorder.watch_queues)
+    watcher.start()
+    with tracing(recorder):
+        # Not before: it may import a name that is replaced.
+        module = importlib.import_module(f"steps.{step}.server")
+        options: list[Any] = [workers]
+        if settings:
+            usual = inspect.signature(module.Server).parameters["settings"].default
+            options.append(dataclasses.replace(usual, **settings))
+        server = module.Server(listener, traced_app(recorder, app), *options)
+        threading.Thread(target=attend, daemon=True).start()
+        server.run()
+    recorder.stop_watching()
+    watcher.join()
+    print(json.dumps({"events": recorder.events, "stats": stats}), flush=True)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]))
