@@ -41,7 +41,7 @@ def answer(app: Application, request: Request) -> Response:
         if isinstance(response, Response):
             return response
         raise TypeError(f"the handler returned no Response but {response!r:.99}")
-    except BaseException:  # sys.exit() in a handler shall not end the server
+    except BaseException:  # sys.exit() in a handler must not end the server
         log.exception("the handler of %s %s raised", request.method, request.target)
         return Response(500, b"500 the handler failed\n")
 
@@ -55,7 +55,8 @@ def app(request: Request) -> Response:
     if name == "echo" and not argument:
         return _echo(request)
     handler, largest = PATHS_WITH_A_NUMBER.get(name, (None, 0))
-    # int() takes other alphabets' digits and any length: look before converting.
+    # Look before converting: int() accepts the digits of other alphabets, too, and
+    # raises ValueError for a number of thousands of digits.
     if handler and argument.isascii() and argument.isdigit() and len(argument) < 11:
         number = int(argument)
         if number <= largest:
@@ -73,7 +74,8 @@ def _sleep(milliseconds: int) -> Response:
 
 
 def _spin(milliseconds: int) -> Response:
-    # The thread's own CPU time: a thread that waits for its turn is not computing.
+    # This clock stands still while the thread waits for its turn at the processor. By
+    # another one the thread would compute less, the more threads compete with it.
     end = time.thread_time() + milliseconds / 1000
     while time.thread_time() < end:
         pass

@@ -15,10 +15,12 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 from steps.app import Application, app
 
-# How many connections the kernel may complete before the server accepts them.
+# How many connected clients may wait in the kernel until the server accepts them.
 BACKLOG = 1024
-# A handler that does not return cannot be ended: its thread dies with the process. This
-# is longer than the pool waits for its workers, so that it can close what it has.
+# How long the server may take to end after `stop()`. A thread cannot be ended from
+# outside: if a handler does not return, the process ends after this time, and with it
+# the thread. A pool of workers waits for a shorter time (`step02/workers.py`), so that
+# the server can still close its sockets.
 STOP_WAIT_S = 3.0
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}
 
@@ -50,10 +52,12 @@ def main(
     settings_class: type[Any] | None = None,
     least_workers: int = 1,
 ) -> NoReturn:
-    """Serve `app` as the command line says, until SIGINT or SIGTERM; then exit 0.
+    """Serve `app` as the command line says, until SIGINT (Ctrl-C) or SIGTERM (`kill`);
+    then exit with status 0, or with 1 if the server failed.
 
     A second signal ends it at once. SIGUSR1 logs the server's stats in one line.
-    settings_class: a dataclass; each of its fields is a flag.
+    settings_class: a dataclass; each of its fields becomes a flag of the command line.
+    least_workers: the smallest number that `--workers` accepts.
     """
     server, url, wait_s = make_server(name, server_class, settings_class, least_workers)
     status = 0
@@ -81,9 +85,13 @@ def main(
     watchdog = threading.Timer(wait_s, wake_main)
     watchdog.daemon = True
     watchdog.start()
-    wait_for_signal()  # the thread's that it has ended, the watchdog's, or another
+    # When `run()` returns, the server's thread sends the signal that ends this second
+    # wait. If it does not return in time, the watchdog does. Or the user, with another
+    # Ctrl-C.
+    wait_for_signal()
     sys.stdout.flush()
-    # Not sys.exit(), which waits for threads; an application may have made some.
+    # sys.exit() would wait for every thread that is not a daemon, and an application
+    # may have started one that does not end.
     os._exit(status)
 
 
@@ -93,7 +101,7 @@ def make_server(
     settings_class: type[Any] | None,
     least_workers: int,
 ) -> tuple[AnyServer, str, float]:
-    """A server as the command line says, which does not run yet; the URL that it
+    """Return a server as the command line says, which does not run yet; the URL that it
     listens on; and for how many seconds it may go on after `stop()`."""
     parser = make_parser(name, least_workers)
     if settings_class is not None:
@@ -106,8 +114,10 @@ def make_server(
         sys.exit(f"{name}: {explain(error, arguments.host, arguments.port)}")
     url = url_of(listener)
 
-    # Blocked in this thread and so in all that it starts, a signal waits for sigwait().
-    # A handler would have to run in this thread, and the kernel may wake another.
+    # From here on these signals are blocked, in this thread and in all that it starts:
+    # they interrupt nothing, and wait until sigwait() fetches them. With a handler a
+    # signal could go unheard: Python runs handlers in the main thread alone, but the
+    # kernel may give the signal to any thread, and then the main thread sleeps on.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
     wait_s = STOP_WAIT_S
@@ -123,16 +133,16 @@ def make_server(
 
 
 def announce(name: str, url: str) -> None:
-    """The line that says that it listens, and where."""
+    """Print the line that says where the server listens."""
     try:
         print(f"{name} listening on {url}", flush=True)
-    except OSError as error:  # a full disk
+    except OSError as error:  # such as a full disk, if it goes to a file
         print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
-        os._exit(1)  # sys.exit() would try to write it again
+        os._exit(1)  # sys.exit() would try to write the line again
 
 
 def wake_main() -> None:
-    """End the `sigwait()` of the main thread."""
+    """End the `sigwait()` of the main thread: send this process the signal itself."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,7 +1,7 @@
 """HTTP/1.1 itself, without input or output; the same in every step.
 
-A server feeds a `Parser` the bytes of one connection, cut anywhere, and asks it for
-events until it needs more bytes:
+A server feeds a `Parser` the bytes of one connection, in whatever pieces they come, and
+asks it for events until it needs more bytes:
 
     parser.feed(data)
     event = parser.next_event()
@@ -9,22 +9,25 @@ events until it needs more bytes:
     Request        a head is whole; its body, if it has one, has not been read yet
     bytes          a piece of that body
     END            that request is over, and the next one may begin
-    NEED_DATA      nothing to say until more bytes are fed
-    NEED_CONTINUE  the same, and the client waits for `CONTINUE` to send the body
+    NEED_DATA      no event until more bytes are fed
+    NEED_CONTINUE  the same, and the client sends no body before it has got `CONTINUE`
 
 or it raises `BadRequest`: answer its `status` with `Connection: close`, and close.
 A `Gatherer` puts the events together, for servers that want whole requests.
 
 A server can rely on this:
 
-- How the bytes were cut makes no difference to what is read and what is refused.
-- What cannot become a request is refused with its first wrong byte (a TLS hello with
-  its very first), and a part that is too long when it gets too long. What a head means
-  is judged when the head is whole.
-- The time taken is in proportion to the bytes fed: no expression below backtracks, and
-  no byte is searched again for each feed. The limits bound the memory.
-- Where the standard lets a recipient be tolerant, this one is not. What two recipients
-  read in two ways is how requests are smuggled past the first of them.
+- The pieces in which the bytes came make no difference to what is read and refused.
+- Bytes that cannot become a request are refused at the first wrong one (when a client
+  tries https here, at its very first), and a part that is too long as soon as it is.
+  What a head means is judged when the head is whole.
+- The time taken is in proportion to the bytes fed: no regular expression below goes
+  back and tries another way, and what has been read is not read again for each new
+  piece. Else a client could send little and keep the processor busy. The limits bound
+  the memory.
+- Where the standard lets a recipient be tolerant, this one is not. If a proxy and the
+  server behind it understand the same bytes in two ways, a client can hide in them a
+  request that the proxy does not see.
 
 "§" is RFC 9112, HTTP/1.1; "9110 §" is RFC 9110, HTTP Semantics.
 """
@@ -43,11 +46,15 @@ from typing import BinaryIO
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is read before a request is refused, and with which status."""
+    """How much is read before a request is refused, and with which status.
+
+    The limits on header fields hold once more for trailers: fields that may follow a
+    body which comes in chunks.
+    """
 
     max_target_bytes: int = 8192  # 414; §3 wants request lines of 8000 to be read
-    max_header_bytes: int = 32_768  # 431, RFC 6585 §5; as much again for trailers
-    max_header_fields: int = 256  # 431; as many again for trailers
+    max_header_bytes: int = 32_768  # 431, RFC 6585 §5
+    max_header_fields: int = 256  # 431
     max_body_bytes: int = 1_048_576  # 413
     max_chunk_extension_bytes: int = 4096  # 400, §7.1.1; for each chunk
 
@@ -73,7 +80,7 @@ END, NEED_DATA, NEED_CONTINUE = Event
 
 
 class Request:
-    """The head of a request; from a `Gatherer`, with its body."""
+    """The head of a request. A `Gatherer` adds the body."""
 
     __slots__ = (
         "_headers",
@@ -97,9 +104,9 @@ class Request:
         self.method = method
         self.target = target  # a path with its query, or "*"
         self.version = version  # (1, 0) or (1, 1)
-        self._headers = headers  # their lines, until somebody asks
+        self._headers = headers  # the raw lines, until `headers` is read
         self.body = body
-        self.body_file: BinaryIO | None = None  # where a server puts a long body
+        self.body_file: BinaryIO | None = None  # a long body, if the server uses files
         self.keep_alive = keep_alive  # whether the client wants to send another
 
     def lines(self) -> bytes:
@@ -142,7 +149,7 @@ class Parser:
 
 
 class Stage(Enum):
-    """How far the request is that is being received."""
+    """How much has come of the request that is being received."""
 
     BETWEEN = 1  # nothing of it has come
     IN_HEAD = 2
@@ -153,22 +160,22 @@ BETWEEN, IN_HEAD, IN_BODY = Stage
 
 
 class Gatherer(Parser):
-    """Puts the events together to whole requests."""
+    """Puts the events together into whole requests."""
 
     def __init__(self, limits: Limits = Limits()) -> None:
         super().__init__(limits)
         self._request: Request | None = None
         self._body = bytearray()
-        self.continue_due = False  # send `CONTINUE`, or wait long for the body
+        self.continue_due = False  # the client waits for `CONTINUE`
 
     def stage(self) -> Stage:
-        """What the next bytes will be a part of, if `next_request` has said None."""
+        """What the next bytes will belong to, once `next_request()` returned None."""
         if self._request is not None:
             return IN_BODY
         return IN_HEAD if self.buffer else BETWEEN
 
     def next_request(self) -> Request | None:
-        """The next whole request, or None: feed me more. Raises BadRequest."""
+        """The next whole request, or None if it needs more bytes. Raises BadRequest."""
         for event in self._events:
             if event is END:
                 request, self._request = self._request, None
@@ -194,10 +201,12 @@ class Gatherer(Parser):
 
 # --- A head --------------------------------------------------------------------------
 #
-# Fragments of regular expressions. `*+` and `++` never give back what they have taken,
-# so an expression made of them reads a byte once, whatever comes. What they repeat, if
-# it can fail half-way, is in an atomic group, `(?>…)`: after another one, Python before
-# 3.11.5 might go on from where it had failed (gh-100061, gh-106052).
+# Fragments of regular expressions. Where what follows does not fit, a plain `*` gives
+# back some of what it has taken and tries again, and chosen bytes can make that take
+# very long. `*+` and `++` never give back, so each byte is read once, whatever comes.
+# What they repeat, if it can fail half-way, stands in an atomic group, `(?>…)`. With a
+# plain group, Python before 3.11.5 might go on from the place where the group had
+# failed, and match wrongly (gh-100061, gh-106052).
 
 
 def _compile(pattern: str) -> re.Pattern[bytes]:
@@ -205,8 +214,8 @@ def _compile(pattern: str) -> re.Pattern[bytes]:
 
 
 TOKEN_CHAR = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # 9110 §5.6.2
-FIELD_CHAR = r"[\t -~\x80-\xff]"  # 9110 §5.5: visible, SP, HTAB; obs-text is opaque
-TARGET_CHAR = r'[!"$-~]'  # §3.2: visible ASCII; a "#" never leaves the client
+FIELD_CHAR = r"[\t -~\x80-\xff]"  # 9110 §5.5; beyond ASCII: allowed, not understood
+TARGET_CHAR = r'[!"$-~]'  # §3.2: visible ASCII; clients do not send "#"
 MAX_METHOD_BYTES = 32  # §3: 501 for a longer one
 
 METHOD = rf"{TOKEN_CHAR}{{1,{MAX_METHOD_BYTES}}}+"
@@ -218,15 +227,16 @@ HEAD = _compile(
     rf"(?:\r\n)?({METHOD}) ({TARGET_CHAR}++) HTTP/1\.([0-9])\r\n((?>{FIELD})*+)\r\n"
 )
 
-# The fields that say for whom a request is, where it ends and what comes after it. (The
-# look at one letter spares most fields the comparison with every name.)
+# The fields that say for which host a request is, where it ends, and what the client
+# expects before its body and after the answer. (`(?=…)` looks at one letter first. This
+# spares most other fields the comparison with every name.)
 FRAMING_NAME = (
     r"(?=[CcEeHhTt])(?i:connection|content-length|expect|host|transfer-encoding)"
 )
 FRAMING_FIELD = _compile(rf"\n({FRAMING_NAME}):([^\r]*+)")
 
 # What nearly every head is: a path, one plain Host, no body, a connection that is kept.
-# It would be understood in the same way without this expression, but not in one look.
+# Without this expression HEAD and `_understand()` would come to the same, more slowly.
 OTHER_FIELD = rf"(?!{FRAMING_NAME}:){FIELD}"
 ORDINARY_HEAD = _compile(
     rf"(?!CONNECT )({METHOD}) (/{TARGET_CHAR}*+) HTTP/1\.(1)\r\n"
@@ -245,12 +255,13 @@ AUTHORITY_FORM = re.compile(rf"(?!:){URI_HOST}:[0-9]++")  # §3.2.3
 TRANSFER_CODING = re.compile(rf"(?!chunked[\t ]*+;){TOKEN}([\t ]*+;.*)?")
 
 DIGITS = re.compile(r"[0-9]++")  # 9110 §8.6: no sign, no list, no other digits
-FIELD_PARTS = re.compile(r"([^:]++):[\t ]*+([^\r]*+)\r\n")  # of lines known to be good
+FIELD_PARTS = re.compile(r"([^:]++):[\t ]*+([^\r]*+)\r\n")  # of well-formed lines alone
 
 
 def _events(buffer: bytearray, limits: Limits) -> Iterator[Request | bytes | Event]:
     """The events of a connection. `feed` adds to the buffer, this takes from it."""
-    # A head no longer than this is within all limits: a field has four bytes at least.
+    # A head no longer than this is within all limits, as a field has at least four
+    # bytes: a letter, the colon, and two that end the line.
     small = min(
         limits.max_target_bytes, limits.max_header_bytes, 4 * limits.max_header_fields
     )
@@ -272,7 +283,9 @@ def _events(buffer: bytearray, limits: Limits) -> Iterator[Request | bytes | Eve
         del buffer[: head.end()]
         keep_alive = request.keep_alive
         yield request
-        del request  # its body may be long, and the next request long in coming
+        # A generator that waits keeps its variables: the request, with a body that may
+        # be long, would stay in memory until the client sends another.
+        del request
         if length != 0:
             if waits and not buffer:
                 yield NEED_CONTINUE
@@ -319,7 +332,7 @@ def _understand(
     length = _body_length(fields, version, limits)
 
     expectations = set(_elements(fields["expect"])) - {""}
-    if version == (1, 0):  # 9110 §10.1.1
+    if version == (1, 0):  # 9110 §10.1.1: to be ignored
         expectations.clear()
     if expectations - {"100-continue"}:
         raise BadRequest(417, "unknown expectation")
@@ -333,7 +346,8 @@ def _understand(
 
 
 def _elements(values: list[str]) -> list[str]:
-    """The elements of a list, from all its fields, in lower case (9110 §5.6.1)."""
+    """The elements, in lower case, of a list with commas (9110 §5.6.1). A field that is
+    repeated continues the list."""
     return [element.strip(" \t").lower() for element in ",".join(values).split(",")]
 
 
@@ -395,15 +409,23 @@ def _split(lines: bytes) -> dict[str, str]:
 # --- Part by part --------------------------------------------------------------------
 #
 # A head that has not come whole, or that is wrong, is read again from its beginning,
-# with a stop wherever the bytes end. Chunks are always read so.
+# one part after another. That finds the first byte that is wrong, and it can wait for
+# more bytes in the middle of a part. Chunks are always read in this way.
 
 
 class Part:
-    """A part of a request, to be read as far as it has come.
+    """A part of a request, of which perhaps only the beginning has come.
 
-    If the part is over, its pattern has a group. If no more bytes can mend it, there is
-    no match. Else the match is what need not be looked at again: the next look begins
-    behind that, and looks back where it must know what was there.
+    There are three outcomes when its pattern is matched with the bytes that are there:
+
+        a match with a group     the part is complete
+        no match                 it is wrong, whatever may follow
+        a match without a group  it is right so far, and more bytes are needed
+
+    In the last case the next try begins where this match ended: if it began anew, a
+    part that comes in many small pieces would be read once for each of them. So it may
+    begin in the middle of a part. A pattern that must know what stands before that
+    place looks back, with `(?<=…)` or `(?<!…)`.
     """
 
     def __init__(self, name: str, status_if_too_long: int, pattern: str) -> None:
@@ -420,14 +442,15 @@ START = Part("start", 400, r"(?:\r\n|(?=[^\r]))()|(?=\r\Z)")
 METHOD_PART = Part("method", 501, rf"{TOKEN_CHAR}*+(?:(?<={TOKEN_CHAR})( )|\Z)")
 TARGET = Part("target", 414, rf"{TARGET_CHAR}*+(?:(?<! )( )|\Z)")
 VERSION = Part("version", 400, rf"(HTTP/[0-9]\.[0-9]\r\n)|(?={BEGUN_VERSION})")
-EMPTY_LINE = r"(?<=\n)(?:(\r\n)|(?=\r\Z))"  # in the place of a name; group 1
+EMPTY_LINE = r"(?<=\n)(?:(\r\n)|(?=\r\Z))"  # ends the fields: group 1 of NAME
 NAME = Part("field name", 431, rf"{EMPTY_LINE}|{TOKEN_CHAR}*+(?:(?<!\n)(:)|\Z)")
 VALUE = Part("field value", 431, REST_OF_LINE)
 SIZE = Part("chunk size", 400, rf"({HEX}{{1,16}}+)(?:\r\n|;)|(?={HEX}{{1,16}}+\r?\Z)")
 EXTENSIONS = Part("chunk extension", 400, REST_OF_LINE)
 CHUNK_END = Part("end of a chunk", 400, r"(\r\n)|(?=\r?\Z)")
 
-# §7.1.1, from behind the first ";", without its "bad" white space. 9110 §5.6.4.
+# What follows the first ";" (§7.1.1; quoted: 9110 §5.6.4). The white space that the
+# standard calls "bad" is refused.
 QUOTED = rf'"(?>[\t !#-\[\]-~\x80-\xff]|\\{FIELD_CHAR})*+"'
 CHUNK_EXTENSIONS = _compile(rf"(?>{TOKEN}(?:=(?:{TOKEN}|{QUOTED}))?(?:;|\r\n))++")
 
@@ -435,7 +458,7 @@ CHUNK_EXTENSIONS = _compile(rf"(?>{TOKEN}(?:=(?:{TOKEN}|{QUOTED}))?(?:;|\r\n))++
 def _walk_part(
     part: Part, buffer: bytearray, begin: int, bound: int
 ) -> Generator[Event, None, re.Match[bytes]]:
-    """Wait for the rest of a part, which must be over at `bound`."""
+    """Wait until the part that begins at `begin` has come. It must end by `bound`."""
     while True:
         if begin < len(buffer):
             match = part.pattern.match(buffer, begin, bound)
@@ -515,7 +538,7 @@ def _chunks(buffer: bytearray, limits: Limits) -> Iterator[bytes | Event]:
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # 9110 §15.2.1
 
-# The names in RFC 9110, which Python has from 3.13 on.
+# Two names that RFC 9110 has changed. Python has the new ones from 3.13 on.
 RENAMED = {413: "Content Too Large", 414: "URI Too Long"}
 STATUS_LINES = {
     int(status): f"HTTP/1.1 {status} {RENAMED.get(status, status.phrase)}\r\n".encode()
@@ -523,7 +546,7 @@ STATUS_LINES = {
 }
 WITHOUT_BODY = frozenset((*range(100, 200), 204, 304))  # 9110 §15
 
-# A field that a handler may send: well-formed, and not one that is ours.
+# A field that a handler may send: well-formed, and none that the server itself writes.
 RESPONSE_FIELD = re.compile(
     r"(?!(?=[CcDdTt])(?i:connection|content-length|date|transfer-encoding):)"
     rf"{TOKEN}: {FIELD_CHAR}*+"
@@ -531,8 +554,8 @@ RESPONSE_FIELD = re.compile(
 
 
 class Response:
-    """An answer. ValueError for a header that must not be sent (9110 §5.5), and for a
-    status or a body that cannot be."""
+    """An answer. Raises ValueError for a header that a handler must not send (9110
+    §5.5), a status that is not from 100 to 999, and a body that is not bytes."""
 
     __slots__ = ("_lines", "body", "status")
 
@@ -552,7 +575,7 @@ class Response:
         self._lines = lines.encode("latin-1")
 
     def encode_head(self, request: Request | None, keep_alive: bool) -> bytes:
-        """All up to the body. `request` is None in answer to a bad one."""
+        """All that comes before the body. `request` is None in answer to a bad one."""
         status, length, connection = self.status, b"", b""
         if status not in WITHOUT_BODY:
             length = b"Content-Length: %d\r\n" % len(self.body)
@@ -578,5 +601,6 @@ class Response:
 
 @lru_cache(maxsize=1)
 def http_date(second: int) -> bytes:
-    """9110 §5.6.7. The cache is why it is made once a second."""
+    """The value of the Date field (9110 §5.6.7). The cache is there so that it is made
+    once a second, and not once a response."""
     return formatdate(second, usegmt=True).encode()
