@@ -9,18 +9,22 @@ RECEIVE_BYTES = 65_536
 
 
 class Connection:
-    """A connected, blocking socket, and what came from it beyond the last request."""
+    """A client's socket, which blocks, and the parser that is fed what comes from it.
+
+    What has come beyond the end of a request stays in the parser for the next one.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
-        # On macOS an accepted socket is non-blocking if the listener is.
+        # The listener does not block, and on macOS an accepted socket inherits that:
+        # recv() would raise BlockingIOError where it should wait for the client.
         sock.setblocking(True)
         self.sock = sock
         self.requests = Gatherer()
 
     def receive(self) -> Request | None:
-        """Block until a whole request has come; `None`: the client has gone.
+        """Block until a whole request has come, and return it; None if the client goes.
 
-        Raises BadRequest, and OSError when the client resets the connection.
+        Raises BadRequest, and OSError when the client breaks the connection off.
         """
         while (request := self.requests.next_request()) is None:
             data = self.sock.recv(RECEIVE_BYTES)
@@ -43,8 +47,11 @@ class Connection:
             self.send(Response(error.status, error.reason.encode()), None, keep=False)
 
     def interrupt(self) -> None:
-        """From another thread: end a `recv()` or `send()` that blocks in this one."""
-        with contextlib.suppress(OSError):  # the client was quicker
+        """End the connection, and the `recv()` or `send()` that a thread is blocked in.
+
+        `close()` would not end them: on Linux the blocked thread goes on waiting.
+        """
+        with contextlib.suppress(OSError):  # the client has ended it already
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:

@@ -36,7 +36,8 @@ class Server:
     def __init__(
         self, listener: socket.socket, app: Application, workers: int = 1
     ) -> None:
-        # A client may leave between select() and accept(), which must not block then.
+        # If a client leaves between select() and accept(), there is nobody to accept. A
+        # blocking accept() would wait for the next client, and stop() cannot end that.
         listener.setblocking(False)
         self.stats = Stats()
         self._listener = listener
@@ -68,14 +69,18 @@ class Server:
 
     def stop(self) -> None:
         self._stop.set()
-        # The loop may be blocked in recv() or send() for a client, not in select().
+        # The event ends select(). But the loop may be blocked in recv() or send() for a
+        # client, and would stay there for as long as the client likes.
         if serving := self._serving:
             serving.interrupt()
 
     def _serve(self, connection: Connection) -> None:
         self._serving = connection
-        # stop() sets the event and then looks at _serving; here the order is the other
-        # way round, so that one of the two always sees the other.
+        # Another thread may call stop() at this moment. stop() sets the event and then
+        # looks at _serving; here _serving is set first, and the event looked at after
+        # that. So one of the two is sure to interrupt. In the other order stop() could
+        # come in between and find nobody, and this thread would wait for its client as
+        # long as the client likes.
         if self._stop.is_set:
             connection.interrupt()
         serve_once(connection, self._app)

@@ -4,10 +4,11 @@ import socket
 
 
 class StopEvent:
-    """Like `threading.Event`, and `select()` can watch it: readable once set.
+    """Like `threading.Event`, and `select()` can watch it: once set, it is readable.
 
-    A flag alone would not be seen by a thread that sleeps in `select()`. A byte in a
-    socket pair is. It holds two descriptors until `close()`.
+    A thread that sleeps in `select()` does not notice a flag. So `set()` also sends a
+    byte through two sockets that are connected to each other, and `select()` watches
+    the receiving one. Each of them holds a descriptor until `close()`.
     """
 
     def __init__(self) -> None:
@@ -20,12 +21,13 @@ class StopEvent:
         return self._receiver.fileno()
 
     def set(self) -> None:
-        """Return at once, from any thread or a signal handler, however often."""
+        """Set it. Any thread or signal handler may do so, and more than once; it never
+        blocks."""
         self.is_set = True
         try:
             self._sender.send(b"\0")
         except OSError:
-            pass  # full: it is readable already; closed: nobody is left to stop
+            pass  # full, so it is readable already; or closed: nobody watches it
 
     def close(self) -> None:
         self._receiver.close()

@@ -4,8 +4,9 @@ import logging
 import socket
 from dataclasses import dataclass
 
-# The size of select()'s set of descriptors, fixed when the C library was compiled.
-# Python's select() raises ValueError from here on; C's writes past the end of the set.
+# select() can watch the descriptors 0 to 1023: the size of its set was fixed when the C
+# library was compiled. For a larger one Python's select() raises ValueError; a program
+# in C writes past the end of the set.
 FD_SETSIZE = 1024
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ class AcceptStats:
 
 
 def accept(listener: socket.socket, stats: AcceptStats) -> socket.socket | None:
-    """Return a blocking socket, or None where there is no client that can be served."""
+    """Return the next client's socket, or None if there is none that can be served."""
     try:
         sock, _ = listener.accept()
     except OSError:

@@ -44,7 +44,7 @@ class Server:
         self._listener = listener
         self._stop = StopEvent()
         self._pool = WorkerPool[Connection](workers, lambda c: serve_once(c, app))
-        # Connected, and silent so far, by descriptor.
+        # The connections that have sent nothing yet, by descriptor.
         self._waiting: dict[int, Connection] = {}
 
     # [loop]

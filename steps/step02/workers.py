@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 
 from steps.step01.connection import Connection
 
-# A handler that does not return cannot be ended: its thread dies with the process.
+# How long `stop()` waits for the workers. A thread cannot be ended from outside: one in
+# a handler that does not return is left alone, and ends with the process.
 STOP_WAIT_S = 2.0
 
 AnyConnection = TypeVar("AnyConnection", bound=Connection)
@@ -25,7 +26,8 @@ class WorkerPool(Generic[AnyConnection]):
 
     def __init__(self, count: int, serve: Callable[[AnyConnection], None]) -> None:
         self._serve = serve
-        # Without a bound: the loop never waits for the workers. put() wakes a sleeper.
+        # The queue has no bound, so put() never makes the loop wait for a worker. It
+        # wakes one of the workers that sleep in get().
         self._jobs: queue.SimpleQueue[AnyConnection | None] = queue.SimpleQueue()
         self._in_service: set[AnyConnection] = set()
         self._stopping = False
@@ -57,8 +59,11 @@ class WorkerPool(Generic[AnyConnection]):
     def _work(self) -> None:
         while (connection := self._jobs.get()) is not None:
             self._in_service.add(connection)
-            # After the add, as stop() looks after it has set the flag: one of the two
-            # sees the other, and no worker blocks on a client for ever.
+            # stop() sets the flag and then interrupts what is in service; here the add
+            # comes first, and the flag is looked at after that. So one of the two is
+            # sure to interrupt. In the other order stop() could come in between and
+            # miss this connection, and the worker would wait for its client as long as
+            # the client likes.
             if self._stopping:
                 connection.interrupt()
             try:

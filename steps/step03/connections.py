@@ -10,7 +10,7 @@ from steps.step01.connection import Connection
 
 
 class Link:
-    """A place in a ring; alone, it is a ring of one."""
+    """A place in a ring. A new link is a ring by itself: it is its own neighbour."""
 
     def __init__(self) -> None:
         self.previous = self.next = cast("KeptConnection", self)
@@ -22,9 +22,10 @@ class KeptConnection(Connection, Link):
     def __init__(self, sock: socket.socket) -> None:
         Connection.__init__(self, sock)
         Link.__init__(self)
-        # Kept apart from the socket, as in C: close() does not change this number.
+        # close() turns `sock.fileno()` into -1. This copy stays, as the number does in
+        # C, and that is how a closed descriptor gets into the set of select().
         self.fd = sock.fileno()
-        self.busy = False  # a worker has it; the loop must not give it to another
+        self.busy = False  # True: a worker has it, and no other must get it
 
     @property
     def closed(self) -> bool:
@@ -65,7 +66,7 @@ class ConnectionList:
 
     def __init__(self, stats: LockStats) -> None:
         self._lock = MeasuredLock(stats)
-        self._end = Link()  # between the last connection and the first
+        self._end = Link()  # no connection: between the last and the first
 
     def add(self, connection: KeptConnection) -> None:
         with self._lock:

@@ -112,7 +112,7 @@ class Server:
     # [serve]
     def _serve(self, connection: KeptConnection) -> None:
         if not serve_kept(connection, self._app):
-            connection.close()  # the loop, whose list it is in, is not told
+            connection.close()  # it stays in the list: the loop is not told
         connection.busy = False  # watched again from the next rebuild on
 
     # [/serve]
@@ -129,7 +129,9 @@ def serve_kept(connection: Connection, app: Application) -> bool:
             connection.send(answer(app, request), request, request.keep_alive)
             if not request.keep_alive:
                 return False
-            # A client may send the next early: it is here, and select() cannot know.
+            # The client may have sent the next one without waiting. If recv() fetched
+            # it with this one, select() cannot see it any more: it would lie in the
+            # parser unanswered until the client sends something else.
             request = connection.requests.next_request()
         return True
     except BadRequest as error:

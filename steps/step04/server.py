@@ -85,8 +85,10 @@ class Server:
 
     def _round(self) -> None:
         kept = self._connections.fd_set()
-        # Noted before select(), as a worker may finish between that call and the look:
-        # it has read what made the connection ready, and another would block in recv().
+        # Who is busy has to be noted before select(). A worker may finish right after
+        # that call. By then it has read the bytes that made the connection ready, and
+        # `busy` is False. If the loop went by that, it would give the connection to
+        # another worker, which would block in recv().
         busy = {fd for fd, connection in kept.items() if connection.busy}
         watched = [self._stop.fileno(), self._pipe.fileno(), *kept]
         self.stats.select_calls += 1
@@ -107,7 +109,8 @@ class Server:
 
     def _dispatch(self, connection: KeptConnection, busy: bool) -> None:
         if connection.closed:
-            # Closed since the set was made; its number may be a newer connection's.
+            # A worker has closed it since the set was made. What is ready may be a
+            # newer connection, to which the kernel has given the same number.
             self.stats.stale += 1
             self._connections.remove(connection)
         elif busy:
@@ -125,8 +128,9 @@ class Server:
     # [serve]
     def _serve(self, connection: KeptConnection) -> None:
         if not serve_kept(connection, self._app):
-            # A select() that watches a socket holds it open. Without shutdown() the
-            # client would not hear of the close until that call returns.
+            # A select() that watches a socket holds it open. Without interrupt(), which
+            # calls shutdown(), the client would not hear of the close until the
+            # select() returns.
             connection.interrupt()
             connection.close()  # the watching thread is not told
         connection.busy = False

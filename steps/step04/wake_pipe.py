@@ -15,34 +15,40 @@ class WakePipe:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
-        self._woken = False  # a byte is in the pipe, or about to be
+        self._woken = False  # True: a byte is in the pipe, or on its way
 
     def fileno(self) -> int:
         """The descriptor to watch for reading."""
         return self._reader
 
     def wake(self) -> None:
-        """From any thread, *after* putting the work where the sleeper will look."""
+        """Call it from any thread, *after* putting the work where the sleeper looks:
+        woken before that, it could look, find nothing, and go back to sleep."""
         if self._woken:
             return  # one byte is enough: the sleeper reads it, and then looks
         self._woken = True
-        # Full: the sleeper will wake anyway. Closed: it is gone.
+        # A full pipe wakes the sleeper anyway; a closed one has no sleeper any more.
         with contextlib.suppress(OSError):
             os.write(self._writer, b"\0")
 
     def drain(self) -> None:
-        """*Before* looking for work: what comes later wakes anew."""
+        """Call it *before* looking for work: after the look, it could take the byte of
+        work that has come since, and nobody would look for that work."""
         with contextlib.suppress(BlockingIOError):  # empty
             os.read(self._reader, PIPE_BYTES)
-        # Not before the read: it could take the byte of a wake() that came in between,
-        # and every later wake() would rely on that byte.
+        # Cleared after the read. If it were cleared first, a wake() could come between
+        # the two: it sets the flag and writes its byte, and the read takes that byte
+        # away. The flag would stay set with the pipe empty, and no later wake() would
+        # write a byte or wake anybody.
         self._woken = False
 
     # [/pipe]
 
     def close(self) -> None:
         reader, writer = self._reader, self._writer
-        # A late wake() must not write into a stranger that is given the same number.
+        # From here on a wake() that comes too late writes to -1, and fails. The kernel
+        # may give the number of the closed pipe to another file or socket at once, and
+        # the byte would go there.
         self._reader = self._writer = -1
         os.close(reader)
         os.close(writer)

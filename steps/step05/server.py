@@ -87,7 +87,9 @@ class Server:
 
     # [hand-over]
     def _dispatch(self, connection: KeptConnection) -> None:
-        # First out of the list, then to a worker, which may put it back at once.
+        # First out of the list, then to a worker. The other way round, a quick worker
+        # could put it back while it is still in the list. A link that is put in twice
+        # breaks the chain, and a thread that walks it might never reach the end.
         self._connections.remove(connection)
         self.stats.dispatched += 1
         self._pool.submit(connection)

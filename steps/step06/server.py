@@ -89,7 +89,9 @@ class Server:
                     self._pipe.drain()
 
     def _dispatch(self, connection: KeptConnection) -> None:
-        # First out of the list, then to a worker, which may put it back at once.
+        # First out of the list, then to a worker. The other way round, a quick worker
+        # could put it back while it is still in the list. A link that is put in twice
+        # breaks the chain, and a thread that walks it might never reach the end.
         self._connections.remove(connection)
         self.stats.dispatched += 1
         self._pool.submit(connection)
@@ -101,7 +103,8 @@ class Server:
             connection.close()
 
     def _attach(self, connection: KeptConnection) -> None:
-        # First into the list, then the byte: woken, the keeper finds it there.
+        # First into the list, then the byte. The other way round, the keeper could
+        # wake, find a list without this connection, and go back to sleep.
         self._connections.add(connection)
         self._pipe.wake()
 

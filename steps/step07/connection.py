@@ -10,8 +10,9 @@ from steps.step01.connection import Connection
 class OneWriteConnection(Connection):
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
-        # A small segment shall not wait until the one before it is acknowledged.
-        with contextlib.suppress(OSError):  # macOS, where the client has gone already
+        # Nagle's algorithm off: a small segment does not wait until the one before it
+        # is acknowledged.
+        with contextlib.suppress(OSError):  # on macOS, if the client has gone already
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     # [one-write]

@@ -71,8 +71,11 @@ class Server:
 
     def _serve(self, connection: Connection) -> None:
         self._serving = connection
-        # stop() sets the event and then looks at _serving; here the order is the other
-        # way round, so that one of the two always sees the other.
+        # Another thread may call stop() at this moment. stop() sets the event and then
+        # looks at _serving; here _serving is set first, and the event looked at after
+        # that. So one of the two is sure to interrupt. In the other order stop() could
+        # come in between and find nobody, and this thread would wait for its client as
+        # long as the client likes.
         if self._stop.is_set:
             connection.interrupt()
         if not serve_ready(connection, self._app):
@@ -84,7 +87,8 @@ class Server:
 
     def stop(self) -> None:
         self._stop.set()
-        # The loop may be blocked in a send() to a client that does not read.
+        # The event ends the selector's wait. But the loop may be blocked in a send() to
+        # a client that does not read, and would stay there as long as the client likes.
         if serving := self._serving:
             serving.interrupt()
 
@@ -99,7 +103,7 @@ class Server:
 
 # [serve-ready]
 def serve_ready(connection: Connection, app: Application) -> bool:
-    """Receive what has come, never waiting for more, and answer what is whole in it.
+    """Receive what has come, without waiting for more; answer the whole requests in it.
 
     Return whether to keep the connection.
     """
