@@ -75,7 +75,7 @@ def _sleep(milliseconds: int) -> Response:
 
 def _spin(milliseconds: int) -> Response:
     # This clock stands still while the thread waits for its turn at the processor. By
-    # another one the thread would compute less, the more threads compete with it.
+    # any other, that waiting would be taken for computing.
     end = time.thread_time() + milliseconds / 1000
     while time.thread_time() < end:
         pass

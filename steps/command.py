@@ -85,9 +85,8 @@ def main(
     watchdog = threading.Timer(wait_s, wake_main)
     watchdog.daemon = True
     watchdog.start()
-    # When `run()` returns, the server's thread sends the signal that ends this second
-    # wait. If it does not return in time, the watchdog does. Or the user, with another
-    # Ctrl-C.
+    # This second wait ends when the server's thread has left `run()`: it then sends a
+    # signal. If that takes too long, the watchdog sends one. So does another Ctrl-C.
     wait_for_signal()
     sys.stdout.flush()
     # sys.exit() would wait for every thread that is not a daemon, and an application

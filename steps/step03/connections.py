@@ -66,7 +66,7 @@ class ConnectionList:
 
     def __init__(self, stats: LockStats) -> None:
         self._lock = MeasuredLock(stats)
-        self._end = Link()  # no connection: between the last and the first
+        self._end = Link()  # holds no connection; between the last one and the first
 
     def add(self, connection: KeptConnection) -> None:
         with self._lock:
