@@ -1,13 +1,13 @@
 """A connection as asyncio sees it: a protocol, which is told what has happened."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING, cast
+import typing
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-from steps.app import answer
+from steps.app import Application, answer
 from steps.http11 import (
     BETWEEN,
     CONTINUE,
@@ -22,9 +22,7 @@ from steps.step09.connection import MAX_JOINED_BYTES, MAX_LINGER_BYTES
 from steps.step11.connection import ABORT, Phase
 from steps.step11.deadlines import TICK_S
 from steps.step11.server import LEAST_RATE
-
-if TYPE_CHECKING:
-    from steps.step14.server import Server
+from steps.step12.settings import Settings
 
 IDLE, HEADER, BODY, HANDLER, WRITE, LINGER = Phase
 STAGES = {BETWEEN: IDLE, IN_HEAD: HEADER, IN_BODY: BODY}
@@ -35,10 +33,38 @@ LATE = {
 }
 
 
+@dataclass
+class Stats:
+    accepted: int = 0
+    open: int = 0
+    expired: int = 0
+
+
+class ServerLike(typing.Protocol):
+    """What a connection uses of the server that it belongs to.
+
+    `server.py` imports this file, so this file cannot import `server.py`: each of the
+    two would have to be loaded before the other. It lists what it needs instead. (Such
+    a list is a protocol to Python's `typing`; asyncio's protocols are something else.)
+    """
+
+    app: Application
+    settings: Settings
+    stats: Stats
+    allowed_s: dict[Phase, float]  # how long each phase may take, in seconds
+    loop: asyncio.AbstractEventLoop
+    executor: ThreadPoolExecutor | None  # None: handlers run in the loop
+    with_workers: int  # requests that the executor has, and has not answered yet
+    is_draining: bool
+
+    def closed(self, connection: "Connection") -> None:
+        """The connection is no more, and there is room for another."""
+
+
 class Connection(asyncio.Protocol):
     """The transport has the socket and what is to be sent; the rest is here."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: ServerLike) -> None:
         self._server = server
         self._requests = Gatherer(server.settings.limits)
         self._request: Request | None = None  # the one that a worker has
@@ -54,7 +80,7 @@ class Connection(asyncio.Protocol):
 
     # [events]
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = typing.cast(asyncio.Transport, transport)
         most = self._server.settings.max_buffered_bytes
         self._transport.set_write_buffer_limits(high=most, low=0)
         self._set_deadline()

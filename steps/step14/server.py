@@ -20,7 +20,6 @@ import contextlib
 import logging
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from steps.app import Application
 from steps.step11.connection import Phase
@@ -28,16 +27,9 @@ from steps.step11.server import LINGER_TIMEOUT_S, MAX_NOT_SENT_BYTES
 from steps.step12.acceptor import LOG_INTERVAL_S, OVERLOAD, OVERLOAD_PAUSE_S
 from steps.step12.server import DRAIN_IDLE_S
 from steps.step12.settings import Settings
-from steps.step14.connection import Connection
+from steps.step14.connection import Connection, Stats
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Stats:
-    accepted: int = 0
-    open: int = 0
-    expired: int = 0
 
 
 class Server:
