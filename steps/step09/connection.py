@@ -1,4 +1,5 @@
-"""A connection that never waits: what has come, what must go, and what to watch for."""
+"""A connection that never waits: it keeps what has come and what is yet to be sent, and
+says what the selector has to watch for."""
 
 import socket
 from enum import Enum
@@ -7,18 +8,22 @@ from selectors import EVENT_READ, EVENT_WRITE
 from steps.http11 import CONTINUE, BadRequest, Gatherer, Request, Response
 from steps.step01.connection import RECEIVE_BYTES
 
-# With more than this to send, no further request of the connection is taken.
+# With more than this to send, no further request of the connection is taken: else the
+# answers to a client that asks, and never reads, would fill the memory.
 MAX_BUFFERED_BYTES = 65_536
-# A longer body is sent from where it is; a shorter one is joined to its head.
+# A body up to this size is copied behind its head, and the two are sent as one piece. A
+# longer one is not copied, but sent from where it is.
 MAX_JOINED_BYTES = 16_384
-# How many buffers the kernel takes in one call; IOV_MAX is 1024 on Linux and macOS.
+# How many pieces go into one call. With more than IOV_MAX of them, 1024 on Linux and
+# macOS, the call would fail.
 MAX_PIECES = 1000
-# What is read and thrown away after the last answer, so that the client can read it.
+# How much is read and thrown away after the last answer: to close with input unread may
+# cost the client that answer (see _finish()).
 MAX_LINGER_BYTES = 4_194_304
 
 Output = list[bytes | memoryview]
-# Of all connections that have nothing to send, or have received nothing yet: nothing is
-# ever put into these two.
+# All connections that have nothing to send share the first, all that have received
+# nothing yet the second, to save memory. So nothing may ever be put into these two.
 NOTHING: Output = []
 NO_REQUESTS = Gatherer()
 
@@ -38,8 +43,9 @@ OPEN, LAST, LINGERING, DONE = State
 class Connection:
     """One client's socket and everything that is known about it.
 
-    It holds at most what the parser's limits allow, RECEIVE_BYTES, and to send:
-    MAX_BUFFERED_BYTES and one answer. Methods raise OSError when the client has gone.
+    Of what has come, it keeps at most what the parser's limits allow for a request, and
+    RECEIVE_BYTES more; of what is to be sent, at most MAX_BUFFERED_BYTES and an answer.
+    Methods raise OSError when the client has gone.
     """
 
     __slots__ = (
@@ -59,20 +65,23 @@ class Connection:
         self.sock = sock
         self.state = OPEN
         self.ended = False  # the client has said that it will send no more
-        self.moved = 0  # bytes received, and sent while others wait
+        # Bytes received, and bytes sent while not all could be sent at once. Where it
+        # grows, a slow client is not stuck: step 11 looks at it.
+        self.moved = 0
         self.unsent = 0  # bytes in _output
-        self.max_buffered = MAX_BUFFERED_BYTES  # of them, before a request is taken
+        self.max_buffered = MAX_BUFFERED_BYTES  # with more unsent, no request is taken
         self._output = NOTHING
         self.requests = NO_REQUESTS
-        self._linger = 0  # bytes yet to be thrown away
+        self._linger = 0  # after the last answer: bytes that may still be thrown away
 
     # [interest]
     @property
     def interest(self) -> int:
-        """What the selector must watch for. Nobody else decides this.
+        """What the selector must watch for; 0: nothing is left to do. Nobody else
+        decides this.
 
-        A client that does not read its answers is not read either: what it sends fills
-        the kernel's buffers, and then its own.
+        A client that does not read its answers is not read either. What it sends fills
+        the kernel's buffers here, then those at its own end, and then it has to wait.
         """
         if self.unsent:
             return EVENT_WRITE
@@ -103,10 +112,10 @@ class Connection:
         return Gatherer()
 
     def next_request(self) -> Request | None:
-        """The next request that is whole and may be answered now.
+        """The next request that is whole and may be answered now, or None.
 
-        A request that came together with the one before it is found here: no selector
-        will ever say that it is ready.
+        Call it until it gives None. Of a request that came together with the one before
+        it, the kernel has nothing any more, so no selector will ever announce it.
         """
         if self.unsent > self.max_buffered:
             self.flush()
@@ -128,7 +137,7 @@ class Connection:
     # [/receive]
 
     def answer(self, request: Request, response: Response) -> None:
-        """Send the response: now, or when the client has read those before it."""
+        """Put the response behind those that are not sent yet. `flush()` sends it."""
         keep = request.keep_alive
         if len(response.body) <= MAX_JOINED_BYTES:
             self.send(response.encode(request, keep))
@@ -139,7 +148,8 @@ class Connection:
             self.state = LAST
 
     def refuse(self, error: BadRequest) -> None:
-        """Answer what could not be understood. What follows it is not read."""
+        """Answer what could not be understood. Where a next request would begin, nobody
+        knows then, so whatever follows is thrown away."""
         response = Response(error.status, error.reason.encode())
         self.send(response.encode(None, keep_alive=False))
         self.state = LAST
@@ -147,7 +157,7 @@ class Connection:
 
     # [send]
     def send(self, data: bytes) -> None:
-        """Behind what waits to be sent already. `flush()` does it."""
+        """Put `data` behind what waits to be sent already. `flush()` sends it."""
         if self.unsent:
             self._output.append(data)
             self.unsent += len(data)
@@ -176,7 +186,7 @@ class Connection:
             self._finish()
 
     def _forget(self, sent: int) -> None:
-        """The first `sent` bytes of the output."""
+        """Remove the first `sent` bytes from the output: the kernel has them."""
         output = self._output
         whole = 0
         for piece in output:
@@ -185,14 +195,18 @@ class Connection:
             sent -= len(piece)
             whole += 1
         del output[:whole]
-        output[0] = memoryview(output[0])[sent:]  # no copy
+        output[0] = memoryview(output[0])[sent:]  # a view, so nothing is copied
 
     # [/send]
 
     # [finish]
     def _finish(self) -> None:
-        """All is sent. To close while input is unread sends a reset, which may overtake
-        the answer (RFC 9112 §9.6): say that nothing follows, and read on."""
+        """All is sent, so the connection may be closed, unless input is unread.
+
+        To close it then would send a reset, and the client could lose the answer that
+        is on its way (RFC 9112 §9.6). So say that nothing follows, and read on until
+        the client closes.
+        """
         if not self.ended and (self._linger or self._is_unread()):
             self.sock.shutdown(socket.SHUT_WR)
             self._linger = MAX_LINGER_BYTES
@@ -201,7 +215,7 @@ class Connection:
             self.state = DONE
 
     def _is_unread(self) -> bool:
-        """Whether the client has sent more than it said that it would."""
+        """Whether the client has sent something after its last request."""
         try:
             return bool(self.sock.recv(1, socket.MSG_PEEK))
         except BlockingIOError:

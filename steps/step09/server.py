@@ -5,8 +5,9 @@ What it does: every socket is non-blocking, and every connection remembers how f
 is. An answer that does not fit into the kernel's buffer waits in the connection's own
 until the client has read; meanwhile the loop serves others.
 
-What it costs: memory for what has not been sent, and a state for what a thread's stack
-would have known. One slow handler still stops everybody.
+What it costs: memory for what has not been sent, and code that keeps track of how far
+each connection is; a thread that waits knows it by the line that it waits in. One slow
+handler still stops everybody.
 
 See it work, where step 08 stops:
     python -m steps.step09
@@ -22,7 +23,8 @@ from steps.app import Application, answer
 from steps.step01.stop_event import StopEvent
 from steps.step09.connection import Connection
 
-# The loop accepts no more than this before it serves those that it has.
+# The loop accepts at most so many clients at a time, and then serves those that it has:
+# a flood of new ones must not keep them waiting.
 MAX_ACCEPTS = 64
 
 
@@ -42,8 +44,8 @@ class Server:
         self, listener: socket.socket, app: Application, workers: int = 0
     ) -> None:
         listener.setblocking(False)
-        # A small answer shall not wait until the one before it is acknowledged. What
-        # the listener has been told, the sockets that it accepts know.
+        # A small answer must not wait until the one before it is acknowledged (chapter
+        # 07). Accepted sockets inherit this option from the listener.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.stats = Stats()
         self._listener = listener
@@ -74,8 +76,9 @@ class Server:
                 connection.receive()
             while (request := connection.next_request()) is not None:
                 connection.answer(request, answer(self._app, request))
-            # If it is more, next_request() has tried, and has taken no request. Could
-            # all be sent now, nothing would remind us of the requests that wait.
+            # With more unsent, next_request() has tried to flush, and may have left a
+            # request in the buffer. If the client read meanwhile, and all were sent
+            # here, no event would ever bring us back to that request.
             if connection.unsent <= connection.max_buffered:
                 connection.flush()
             interest = connection.interest

@@ -24,9 +24,10 @@ from steps.step09.connection import OPEN
 from steps.step10.connection import Connection
 from steps.step10.workers import WorkerPool
 
-# The loop accepts no more than this before it serves those that it has.
+# The loop accepts at most so many clients at a time, and then serves those that it has:
+# a flood of new ones must not keep them waiting.
 MAX_ACCEPTS = 64
-# Requests that are with the workers. When they are so many, no more are read.
+# When so many requests are with the workers, or queue for them, no more are read.
 QUEUE_CAPACITY = 1000
 
 
@@ -89,9 +90,10 @@ class Server:
             if connection.unsent:
                 connection.flush()
             elif connection.busy:
-                # It would be ready in every round until the handler is done. Most
-                # clients wait for their answer, so nothing was said to the selector
-                # when the handler began.
+                # The client has sent more while a handler has its request. That is not
+                # read yet, so the socket would be ready in every round: do not watch it
+                # until the answer is there. Most clients send nothing meanwhile, so it
+                # would not pay to tell the selector whenever a handler begins.
                 self._watch(connection, 0)
                 return
             elif not self._pool.is_full:
@@ -106,15 +108,19 @@ class Server:
         """Send what the workers have answered."""
         for connection, request, response in self._pool.results():
             connection.busy = False
-            if connection.state is OPEN:  # else the client is not waiting any more
+            if connection.state is OPEN:  # else it was closed while the handler ran
                 connection.answer(request, response)
                 self._advance(connection)
         while self._held and not self._pool.is_full:
             self._resume(self._held.popleft())
 
     def _resume(self, connection: Connection) -> None:
-        """It was held, and there is room. It is read here, one after another: were the
-        selector asked, all would be ready at once, and all but a few be held again."""
+        """Read a connection that was held: the pool has room again.
+
+        Those that are held are read one after another, until the pool is full. If they
+        were watched again instead, the selector would find all of them ready at once,
+        and all but a few would be held anew.
+        """
         try:
             connection.receive_next()
         except OSError:
@@ -139,13 +145,15 @@ class Server:
                     connection.busy = True
                     pool.submit(connection, request)
             # [/take]
-            if connection.unsent <= connection.max_buffered:  # see step 09
+            # With more unsent, a request may wait in the buffer. Were all of it sent
+            # now, no event would remind us of that request (see step 09).
+            if connection.unsent <= connection.max_buffered:
                 connection.flush()
         except OSError:
             self._drop(connection)
             return
         if connection.busy and not connection.unsent:
-            return  # its answer is what happens next
+            return  # nothing is to be done before its answer comes
         interest = connection.interest
         if pool.is_full and interest == selectors.EVENT_READ:
             self._held.append(connection)

@@ -14,24 +14,28 @@ from steps.step04.wake_pipe import WakePipe
 # How long `stop()` waits for a handler that is running, in seconds.
 STOP_WAIT_S = 2.0
 
-Owner = TypeVar("Owner")  # what the loop knows a request by: its connection
+Owner = TypeVar("Owner")  # whose request it is: for the loop, a connection
 
 
 class WorkerPool(Generic[Owner]):
-    """Jobs go in and results come out, both at the loop's side; the threads touch no
-    socket. `wake_pipe` is readable when a result came while the loop slept.
+    """The loop puts jobs in and takes results out; the threads run handlers between the
+    two, and touch no socket. When a result comes while the loop sleeps, `wake_pipe`
+    becomes readable, which wakes the loop if it watches it.
     """
 
     def __init__(self, count: int, capacity: int, app: Application) -> None:
         self.wake_pipe = WakePipe()
         self._app = app
-        self._room = capacity  # for jobs whose results have not been collected
-        self._submitted: list[tuple[Owner, Request]] = []  # and not handed over yet
+        # How many more jobs may come. A job keeps its place until the loop has
+        # collected its result: so the results that wait are bounded as well.
+        self._room = capacity
+        self._submitted: list[tuple[Owner, Request]] = []  # of this round
         self._jobs: SimpleQueue[tuple[Owner, Request] | None] = SimpleQueue()
         self._results: deque[tuple[Owner, Request, Response]] = deque()
         self._loop_sleeps = False
         self._threads = [
-            # A daemon, for a handler that never returns cannot be ended.
+            # A daemon: the program waits for all other threads before it ends, and a
+            # handler that never returns would keep it for ever.
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
             for number in range(count)
         ]
@@ -50,8 +54,9 @@ class WorkerPool(Generic[Owner]):
     def hand_over(self) -> None:
         """Give the workers what has been submitted: at the end of a round, all at once.
 
-        A worker that wakes wants the GIL. Would it wake in the middle of the round, it
-        would get the GIL at the loop's next system call, and the loop would wait.
+        A worker that wakes wants the GIL. If it woke in the middle of the round, it
+        would get the GIL at the loop's next system call, and the loop would wait until
+        it is given back.
         """
         for job in self._submitted:
             self._jobs.put(job)
@@ -61,16 +66,19 @@ class WorkerPool(Generic[Owner]):
 
     # [wake]
     def may_sleep(self) -> bool:
-        """To be asked before every `select()`; to be followed by `results()`.
+        """Whether no result waits. Ask before every `select()`, and call `results()`
+        after it.
 
-        First the flag, then the look. A worker does it the other way round: so either
-        the loop sees the result, or the worker sees that the loop sleeps.
+        The loop first says that it sleeps, and then looks for results. A worker first
+        puts its result there, and then looks whether the loop sleeps. So one of the two
+        always sees the other. If the loop looked first, a result could come before it
+        says that it sleeps: nobody would wake it, and the result would wait.
         """
         self._loop_sleeps = True
         return not self._results
 
     def results(self) -> Iterator[tuple[Owner, Request, Response]]:
-        """All that have come; more may come meanwhile."""
+        """Collect all results, also those that come while the first are dealt with."""
         self._loop_sleeps = False
         while self._results:
             self._room += 1
@@ -80,7 +88,7 @@ class WorkerPool(Generic[Owner]):
         while (job := self._jobs.get()) is not None:
             owner, request = job
             self._results.append((owner, request, answer(self._app, request)))
-            del job, owner, request  # their memory, while there is nothing to do
+            del job, owner, request  # or they stay in memory until the next job comes
             if self._loop_sleeps:
                 self.wake_pipe.wake()
 

@@ -1,4 +1,4 @@
-"""A connection that knows what it waits for, and since when."""
+"""A connection that knows what it waits for, and how long it may."""
 
 import contextlib
 import socket
@@ -11,7 +11,8 @@ from steps.step09.connection import LINGERING
 from steps.step10 import connection
 from steps.step11.deadlines import NEVER, Bucket
 
-# For SO_LINGER: to close is to drop what is left, and to tell the client with a reset.
+# For SO_LINGER: linger, but for 0 seconds. Then close() drops what has not been sent,
+# and the client gets a reset.
 ABORT = struct.pack("ii", 1, 0)
 
 
@@ -22,9 +23,9 @@ class Phase(IntEnum):
     IDLE = 1  # the first byte of a request
     HEADER = 2  # the rest of its head
     BODY = 3  # the rest of its body
-    HANDLER = 4  # the workers
-    WRITE = 5  # the client, to read
-    LINGER = 6  # the client, to close
+    HANDLER = 4  # an answer from the workers
+    WRITE = 5  # that the client reads its answer
+    LINGER = 6  # that the client closes
 
 
 # A global name is found ten times as quickly as a member of an Enum.
@@ -39,8 +40,8 @@ class Connection(connection.Connection):
         super().__init__(sock)
         self.deadline = NEVER
         self.bucket: Bucket[Any] | None = None
-        self.phase: Phase | None = None  # the one that the deadline is for
-        self.moved_before = 0  # bytes that had been moved when it began
+        self.phase: Phase | None = None  # whose deadline is set; None: set a new one
+        self.moved_before = 0  # what `moved` was when that deadline was set
 
     # [phase-now]
     def phase_now(self) -> Phase:
@@ -59,10 +60,13 @@ class Connection(connection.Connection):
 
     # [close]
     def close(self) -> None:
-        """With the rest of an answer the kernel would go on for minutes: it keeps what
-        it has taken, and asks the client again and again whether it reads now."""
+        """Where an answer has not been sent to its end, close with a reset.
+
+        Otherwise the kernel would keep what it has taken of the answer, and go on for
+        minutes asking the client whether it reads now.
+        """
         if self.unsent:
-            with contextlib.suppress(OSError):  # macOS, where the client has gone
+            with contextlib.suppress(OSError):  # macOS, when the client has gone
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
         super().close()
 

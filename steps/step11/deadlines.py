@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Protocol, TypeVar
 
-# How much too late a deadline may be found to have passed, in seconds.
+# A deadline that has passed is noticed so many seconds late, at most.
 TICK_S = 0.25
 NEVER = math.inf
 
@@ -22,10 +22,10 @@ class Timeouts:
 
 
 class Timed(Protocol):
-    """What has a deadline. Both are for `Deadlines` alone to set."""
+    """What can have a deadline. Only `Deadlines` sets these two."""
 
     deadline: float  # on the clock, in seconds
-    bucket: "Bucket[Any] | None"  # which it is in
+    bucket: "Bucket[Any] | None"  # the one that it is in
 
 
 T = TypeVar("T", bound=Timed)
@@ -33,16 +33,17 @@ T = TypeVar("T", bound=Timed)
 
 # [deadlines]
 class Bucket(set[T]):
-    """Those to look at when a tick is over."""
+    """Those to look at when a tick is over: their deadline may have passed."""
 
     def __init__(self, tick: int) -> None:
         self.time = tick * TICK_S
 
 
 class Deadlines(Generic[T]):
-    """What is timed is in a bucket, one for each tick, that is looked through when the
-    tick is over. A deadline that moves to a later time stays in its bucket: what is
-    found there too early is put into a later one then.
+    """Each tick has a bucket, which is looked through when the tick is over.
+
+    An item whose deadline moves to a later time stays in its bucket, so that moving it
+    is one assignment. When it is found there too early, it is put into a later one.
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,7 @@ class Deadlines(Generic[T]):
         item.deadline = deadline
         if item.bucket is not None:
             if item.bucket.time < deadline + TICK_S:
-                return
+                return  # its bucket is looked through in time
             self.cancel(item)
         tick = math.ceil(deadline / TICK_S)
         bucket = self._buckets.get(tick)
@@ -69,9 +70,9 @@ class Deadlines(Generic[T]):
             item.bucket = None
 
     def pop_expired(self, now: float) -> Iterator[T]:
-        """Those whose deadline has passed, and which have not been cancelled.
+        """Remove and give those whose deadline has passed.
 
-        Who stops before the end gets the others the next time.
+        The caller may stop before the end: it is given the others the next time.
         """
         if now < self.next_look:
             return

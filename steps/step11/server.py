@@ -31,14 +31,16 @@ from steps.step10.workers import WorkerPool
 from steps.step11.connection import Connection, Phase
 from steps.step11.deadlines import NEVER, TICK_S, Deadlines, Timeouts
 
-# Bytes for which a body, or the reading of an answer, is given a second more.
+# In bytes a second. For so many bytes, a body that comes, or an answer that is read, is
+# given a second more: whoever is as quick as that is never late.
 LEAST_RATE = 1000
-# What the kernel takes of an answer before the client has room for it. Without a bound,
-# megabytes go at once, and then it is minutes before a slow client is seen to read.
+# How much of an answer the kernel takes before it can send it. Without a bound it takes
+# megabytes at once, and then nothing for minutes, although a slow client reads all the
+# time: the server would take that client for one that does not read.
 MAX_NOT_SENT_BYTES = 65_536
 # The loop closes no more late connections than this before it serves the others.
 MAX_EXPIRED = 64
-# How long what comes after the last answer is thrown away, in seconds.
+# For so many seconds, what comes after the last answer is read and thrown away.
 LINGER_TIMEOUT_S = 2.0
 
 
@@ -80,7 +82,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._held: deque[Connection] = deque()  # not read until the pool has room
         self._clock = clock
-        self._now = clock()  # in this round
+        self._now = clock()  # when this round began
         self._deadlines = Deadlines[Connection]()
         self._allowed_s = {
             Phase.IDLE: settings.idle_timeout,
@@ -125,9 +127,8 @@ class Server:
             if connection.unsent:
                 connection.flush()
             elif connection.busy:
-                # It would be ready in every round until the handler is done. Most
-                # clients wait for their answer, so nothing was said to the selector
-                # when the handler began.
+                # The client has sent more while a handler has its request. That is not
+                # read yet, so the socket would be ready in every round (see step 10).
                 self._watch(connection, 0)
                 return
             elif not self._pool.is_full:
@@ -141,17 +142,16 @@ class Server:
         """Send what the workers have answered."""
         for connection, request, response in self._pool.results():
             connection.busy = False
-            if connection.state is OPEN:  # else the client is not waiting any more
+            if connection.state is OPEN:  # else it was closed, or the handler was late
                 connection.answer(request, response)
                 self._advance(connection)
         while self._held and not self._pool.is_full:
             connection = self._held.popleft()
-            if connection.state is OPEN:  # else its time was up
+            if connection.state is OPEN:  # else its time was up meanwhile
                 self._resume(connection)
 
     def _resume(self, connection: Connection) -> None:
-        """It was held, and there is room. It is read here, one after another: were the
-        selector asked, all would be ready at once, and all but a few be held again."""
+        """Read a connection that was held: the pool has room again (see step 10)."""
         try:
             connection.receive_next()
         except OSError:
@@ -170,21 +170,23 @@ class Server:
                 request = connection.next_request()
                 if request is None:
                     break
-                connection.phase = None  # what follows is another request's
+                connection.phase = None  # the next one has its own time
                 if self._in_loop:
                     connection.answer(request, answer(self._app, request))
-                    self._now = self._clock()  # what that took is not the client's
+                    self._now = self._clock()  # the handler's time is not the client's
                 else:
                     connection.busy = True
                     pool.submit(connection, request)
-            if connection.unsent <= connection.max_buffered:  # see step 09
+            # With more unsent, a request may wait in the buffer. Were all of it sent
+            # now, no event would remind us of that request (see step 09).
+            if connection.unsent <= connection.max_buffered:
                 connection.flush()
         except OSError:
             self._drop(connection)
             return
         interest, phase = connection.interest, connection.phase_now()
         if phase is Phase.HANDLER:
-            pass  # its answer is what happens next
+            pass  # nothing is to be done before its answer comes
         elif (
             pool.is_full
             and connection.state is OPEN
@@ -193,7 +195,7 @@ class Server:
             self._held.append(connection)
             self.stats.held += 1
             self._watch(connection, 0)
-            phase = Phase.HANDLER
+            phase = Phase.HANDLER  # it waits until the workers have room
         elif interest:
             self._watch(connection, interest)
         else:
@@ -216,22 +218,26 @@ class Server:
 
     # [expire]
     def _set_deadline(self, connection: Connection, phase: Phase) -> None:
-        """When a phase begins; not when there is another byte in the same phase."""
+        """Set it when a phase begins. Another byte in the same phase earns no time."""
         if phase is not connection.phase:
             connection.phase = phase
             connection.moved_before = connection.moved
             self._deadlines.set(connection, self._now + self._allowed_s[phase])
 
     def _expire(self, looked: float) -> None:
-        """Late is whose time was over when the selector was asked, at `looked`, and who
-        was not ready even so. What came in time may have had to wait: for a handler in
-        the loop, or while the process was stopped."""
+        """Deal with those whose time was over at `looked`.
+
+        The selector was asked after that, so whatever came in time has been found by it
+        and served. Measured by the clock of now, a client could be late whose bytes are
+        here: they came while a handler ran in the loop, or while the whole process was
+        stopped, and nobody has looked for them yet.
+        """
         for connection in islice(self._deadlines.pop_expired(looked), MAX_EXPIRED):
             phase = connection.phase
             if phase is Phase.BODY or phase is Phase.WRITE:
                 earned_s = (connection.moved - connection.moved_before) / LEAST_RATE
-                # Not more: a kernel that takes a megabyte for a client that reads
-                # nothing would earn it a quarter of an hour.
+                # At most as long again: for a client that reads nothing, the kernel may
+                # take a megabyte, which would be good for a quarter of an hour.
                 earned_s = min(earned_s, self._allowed_s[phase])
                 if earned_s > TICK_S:
                     connection.moved_before = connection.moved
@@ -242,7 +248,7 @@ class Server:
                 connection.refuse(BadRequest(408, f"the {phase.name.lower()} is late"))
                 self._advance(connection)
             elif phase is Phase.HANDLER:
-                # Its worker goes on; nobody will want the result.
+                # Its worker goes on, and _deliver() will throw the result away.
                 connection.busy = False
                 connection.refuse(BadRequest(503, "the handler is late"))
                 self._advance(connection)

@@ -13,15 +13,16 @@ log = logging.getLogger(__name__)
 
 # What accept() says when the process, or the system, can hold no more connections.
 OVERLOAD = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-# Then it waits so long for descriptors, and does not tell of it again for so long.
+# After that it accepts nobody for so long, unless one of our connections is closed ...
 OVERLOAD_PAUSE_S = 0.5
+# ... and does not write it into the log again for so long.
 LOG_INTERVAL_S = 10.0
 
 
 # [acceptor]
 class Acceptor:
-    """Owns the listener. It is watched only while a connection could be accepted: else
-    it would be ready in each round, and for nothing."""
+    """Owns the listener. It is watched only while a connection could be accepted: at
+    other times it would be ready in every round, and the loop would spin."""
 
     def __init__(
         self, listener: socket.socket, selector: selectors.BaseSelector
@@ -32,7 +33,7 @@ class Acceptor:
             socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_NOT_SENT_BYTES
         )
         self._listener = listener
-        self.paused_until = 0.0  # on the clock
+        self.paused_until = 0.0  # after an overload; on the server's clock
         self._selector = selector
         self._watched = False
         self._next_log = 0.0
@@ -45,7 +46,7 @@ class Acceptor:
         self._watched = wanted
 
     def accept(self, now: float, most: int) -> Iterator[socket.socket]:
-        """Those that wait, and no more than `most`. Pause when there is overload."""
+        """Accept those that wait, at most `most`. When there is overload, pause."""
         for _ in range(min(most, MAX_ACCEPTS)):
             try:
                 sock, _ = self._listener.accept()

@@ -8,13 +8,13 @@ from queue import Full, Queue
 
 from steps.step12.connection import Connection
 
-# Lines that wait to be written. When the disk, or who reads them, is so far behind,
-# further lines are dropped: the log must not stop the server.
+# So many lines may wait to be written. When the disk, or the program that reads them,
+# is that far behind, further lines are dropped: the log must not stop the server.
 MAX_WAITING = 10_000
 
 
 class AccessLog:
-    """Lines are written by a thread of its own, for a write may block, or fail."""
+    """Lines are written by a thread of its own: in the loop, a write could block it."""
 
     def __init__(self) -> None:
         self._lines: Queue[str | None] = Queue(MAX_WAITING)
@@ -22,9 +22,9 @@ class AccessLog:
         self._thread.start()
 
     def count(self, connection: Connection, data: bytes, is_last: bool) -> None:
-        """Bytes of an answer have been handed to the connection."""
+        """The connection has been given bytes of an answer. The last make a line."""
         if connection.status == 0:
-            connection.status = int(data[9:12])
+            connection.status = int(data[9:12])  # behind "HTTP/1.1 "
             connection.size = -(data.index(b"\r\n\r\n") + 4)  # the head is not counted
         connection.size += len(data)
         if is_last:
@@ -35,7 +35,7 @@ class AccessLog:
         request = connection.request
         assert request is not None
         second = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
-        # No control character comes through the parser, so a line is one line.
+        # The parser refuses control characters, so a client cannot begin a second line.
         target = request.target.replace("\\", "\\\\").replace('"', '\\"')
         version = "HTTP/1.1" if request.version == (1, 1) else "HTTP/1.0"
         peer = connection.peer or connection.find_peer()
@@ -47,7 +47,7 @@ class AccessLog:
             self._lines.put_nowait(line)
 
     def close(self) -> None:
-        """Wait a second for what has not been written."""
+        """Wait, for a second at most, until the lines that wait have been written."""
         with contextlib.suppress(Full):
             self._lines.put_nowait(None)
             self._thread.join(1.0)

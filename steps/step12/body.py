@@ -5,14 +5,14 @@ from typing import BinaryIO
 
 from steps.http11 import BadRequest, Gatherer, Limits, Request
 
-# What is kept in memory of the body that is being received.
+# When more of a body than this is in memory, and it goes on, it is put into a file.
 MAX_IN_MEMORY_BYTES = 65_536
 
 
 class SpoolingGatherer(Gatherer):
-    """A request has its body in `body_file` where that is long, else in `body`.
+    """Gives requests whose body, if it is long, is in `body_file`, and else in `body`.
 
-    The file has no name. It is the request's receiver who closes it.
+    The file has no name, and is gone when it is closed. Who gets the request closes it.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -42,6 +42,6 @@ class SpoolingGatherer(Gatherer):
         request.body_file, self._file = self._file, None
 
     def close(self) -> None:
-        """When the rest of a body will not come."""
+        """Throw away what has come of a body whose rest will not come."""
         if self._file is not None:
             self._file.close()

@@ -10,9 +10,11 @@ from steps.step09.connection import MAX_LINGER_BYTES
 from steps.step11 import connection
 from steps.step12.body import SpoolingGatherer
 
-# Where the rest of an answer comes from, and then: whether the connection can be kept.
+# A generator that makes the rest of an answer, piece by piece. What it returns at its
+# end is whether the connection can be kept.
 Pieces = Generator[bytes, None, bool]
-# The first bytes; if they are all, whether the connection can be kept; else the rest.
+# What a handler gives: the first bytes of an answer; if they are all, whether the
+# connection can be kept, else None; and the rest, if there is one.
 Answer = tuple[bytes, bool | None, Pieces | None]
 
 
@@ -41,39 +43,42 @@ class Connection(connection.Connection):
     ) -> None:
         super().__init__(sock)
         self._new_gatherer = new_gatherer
-        self.peer = ""  # not known yet
-        self.taken = 0  # requests
+        self.peer = ""  # the client's address, when it has been asked for
+        self.taken = 0  # how many requests
         self.request: Request | None = None  # the one that is being answered
         self.status = self.size = 0  # of its answer, for the access log
-        self.stream: Pieces | None = None  # where the rest of that comes from
-        # Where a worker makes the stream: locked, while there is enough to send.
+        self.stream: Pieces | None = None  # makes its rest, if handlers run in the loop
+        # Where a worker sends an answer in pieces, it acquires this before each piece,
+        # and the loop releases it when there is room for another: when the client has
+        # read enough. None: no piece has come.
         self.room: threading.Lock | None = None
 
     def _gatherer(self) -> Gatherer:
         return self._new_gatherer()
 
     def find_peer(self) -> str:
-        """The client's address, asked for when it is wanted: few are."""
+        """Ask the kernel for the client's address. It costs a call, and few need it."""
         try:
             self.peer = str(self.sock.getpeername()[0])
         except OSError:
-            self.peer = "-"  # it has gone
+            self.peer = "-"  # the client has gone
         return self.peer
 
     def close_after(self, request: Request) -> None:
         """Let this request be the last, whatever its client has wished."""
         if request.keep_alive:
             request.keep_alive = False
-            # The client does not know, and may have sent another.
+            # The client does not know, and may have sent another request. That is not
+            # answered, but read: unread, it could cost the client this answer.
             self._linger = MAX_LINGER_BYTES
 
     @property
     def begun(self) -> bool:
-        """Some of the answer that is being made has been sent already."""
+        """Whether a part of the answer is sent already: no other can take its place."""
         return self.stream is not None or self.room is not None
 
     def pull(self) -> tuple[bytes, bool | None]:
-        """One more piece, for the client has read those before; or the end, and whether
+        """The next piece of the answer, and None. After the last: no bytes, and whether
         the connection can be kept."""
         assert self.stream is not None
         try:
@@ -82,18 +87,21 @@ class Connection(connection.Connection):
             keep: bool = end.value
         except BaseException:
             log.exception("an answer has broken off")
-            keep = False  # the client sees that more is due
+            keep = False  # the client has to see that it is not whole
         self.stream = None
         return b"", keep
 
     def make_room(self) -> None:
-        """A worker that waits may send another piece."""
+        """Let a worker that waits send another piece.
+
+        Nobody else releases the lock. So if it is locked, it still is in the next line.
+        """
         if self.room is not None and self.room.locked():
             self.room.release()
 
     def close(self) -> None:
         super().close()
-        self.make_room()  # the worker will see that the state is DONE
+        self.make_room()  # a worker that waits goes on, and finds the state DONE
         if isinstance(self.requests, SpoolingGatherer):
             self.requests.close()
         if self.stream is not None:

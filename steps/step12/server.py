@@ -37,10 +37,11 @@ from steps.step12.settings import Settings
 from steps.step12.workers import Gone, WorkerPool
 from steps.step12.wsgi import Gateway, load
 
-# How long a client that is idle when a drain begins may still send a request: it may
-# have sent one already, which has not come.
+# How long a client that is idle when a drain begins is kept: it may have sent a request
+# that is still on its way.
 DRAIN_IDLE_S = 0.5
-# So many answers wait for each other, where handlers run in the loop.
+# Answers are sent together, at the end of a round or when there are so many. Else the
+# first would wait until all are made, where handlers run in the loop.
 MAX_BATCH = 64
 
 
@@ -79,7 +80,7 @@ class Server:
         self.stats = Stats()
         self._settings = settings
         self._clock = clock
-        self._now = clock()  # in this round
+        self._now = clock()  # when this round began
         self._stop = StopEvent()
         self._is_draining = False
         self._drain_ends = NEVER
@@ -90,7 +91,7 @@ class Server:
         self._pool = WorkerPool(workers, QUEUE_CAPACITY, handle)
         self._in_loop = workers == 0
         self._max_requests = settings.max_requests  # on one connection
-        self._advanced: list[Connection] = []  # and not yet settled
+        self._advanced: list[Connection] = []  # for which _settle() has to be called
         self._held: deque[Connection] = deque()  # not read until the pool has room
         self._log = AccessLog() if settings.access_log else None
         self._limits = settings.limits
@@ -158,7 +159,7 @@ class Server:
         """Send what the workers have answered."""
         for connection, data, keep in self._pool.results():
             if connection.state is not OPEN:
-                continue  # its client is not waiting any more
+                continue  # it was closed, or the handler was late
             self._answered(connection, data, keep)
             self._advance(connection)
         while self._held and not self._pool.is_full:
@@ -167,8 +168,7 @@ class Server:
                 self._resume(connection)
 
     def _resume(self, connection: Connection) -> None:
-        """It was held, and there is room. It is read here, one after another: were the
-        selector asked, all would be ready at once, and all but a few be held again."""
+        """Read a connection that was held: the pool has room again (see step 10)."""
         try:
             connection.receive_next()
         except OSError:
@@ -180,7 +180,7 @@ class Server:
 
     # [advance]
     def _advance(self, connection: Connection) -> None:
-        """Take the requests that may be taken. Answers are sent a little later."""
+        """Take the requests that may be taken. `_settle()` sends the answers."""
         try:
             while connection.requests.buffer and not connection.busy:
                 if self._pool.is_full or not (request := connection.next_request()):
@@ -194,10 +194,13 @@ class Server:
             self._advanced.append(connection)
 
     def _settle_all(self) -> None:
-        """Send the answers of this round, one behind the other: the first of them wakes
-        who waits for it, and the others find them awake. That makes a quarter more
-        requests a second where the clients are on the same machine."""
-        self._now = self._clock()  # what handlers took is not their clients'
+        """Send the answers of this round, one right after another.
+
+        A `send()` takes longer if it has to wake a process that waits for it. Where one
+        process on this machine has many of the clients, the first answer wakes it, and
+        the others find it awake. That makes a quarter more requests a second.
+        """
+        self._now = self._clock()  # the handlers' time is not their clients'
         for connection in self._advanced:
             if connection in self._connections:  # it has not been dropped since
                 self._settle(connection)
@@ -206,7 +209,8 @@ class Server:
     def _settle(self, connection: Connection) -> None:
         """Send what can be sent, and decide what to wait for."""
         try:
-            # Else see step 09.
+            # Else a request may wait in the buffer behind too much that is unsent. Were
+            # all of that sent now, no event would remind us of it (see step 09).
             if (
                 not connection.requests.buffer
                 or connection.unsent <= connection.max_buffered
@@ -219,19 +223,19 @@ class Server:
         if phase is WRITE or (phase is HANDLER and connection.stream is not None):
             interest = selectors.EVENT_WRITE
         elif phase is HANDLER:
-            interest = connection.watched  # its answer is what happens next
+            interest = connection.watched  # as it is, until the answer comes
         elif connection.ended or connection.state is DONE:
             self._drop(connection)
             return
         elif self._pool.is_full and phase is not LINGER:
             self._held.append(connection)
             self.stats.held += 1
-            interest, phase = 0, HANDLER
+            interest, phase = 0, HANDLER  # until the workers have room
         else:
             interest = selectors.EVENT_READ
         if interest != connection.watched:
             self._watch(connection, interest)
-        # When a phase begins; not when there is another byte in the same phase.
+        # Set it when a phase begins. Another byte in the same phase earns no time.
         if phase is not connection.phase:
             connection.phase = phase
             connection.moved_before = connection.moved
@@ -255,9 +259,9 @@ class Server:
             self._deadlines.set(connection, self._now + self._allowed_s[HANDLER])
 
     def _answered(self, connection: Connection, data: bytes, keep: bool | None) -> None:
-        """These bytes are to be sent. If they are the last of the answer, `keep` says
-        whether another may follow."""
-        connection.phase = None
+        """Add bytes of an answer to what is to be sent. keep: None if they are not the
+        last of it; else whether the connection can be kept."""
+        connection.phase = None  # what follows has its own time
         if data:
             connection.send(data)
         if self._log is not None:
@@ -271,7 +275,8 @@ class Server:
     # [/advance]
 
     def _send_in_loop(self, connection: Connection, data: bytes) -> None:
-        """What `write()` does where there are no workers."""
+        """What `write()` does where there are no workers. The loop cannot wait for the
+        client, so what the kernel does not take at once is kept in memory."""
         self._answered(connection, data, None)
         try:
             connection.flush()
@@ -292,9 +297,8 @@ class Server:
 
     # [expire]
     def _expire(self, looked: float) -> None:
-        """Late is whose time was over when the selector was asked, at `looked`, and who
-        was not ready even so. What came in time may have had to wait: for a handler in
-        the loop, or while the process was stopped."""
+        """Deal with those whose time was over at `looked`, as in step 11. An answer
+        that has begun cannot become a 503 any more, so it is broken off."""
         for connection in islice(self._deadlines.pop_expired(looked), MAX_EXPIRED):
             phase = connection.phase
             if phase is BODY or phase is WRITE:
@@ -309,7 +313,7 @@ class Server:
                 connection.refuse(BadRequest(408, f"the {phase.name.lower()} is late"))
                 self._settle(connection)
             elif phase is HANDLER and not connection.begun:
-                # Its worker goes on; nobody will want the result.
+                # Its worker goes on, and _deliver() will throw the result away.
                 connection.busy = False
                 connection.refuse(BadRequest(503, "the handler is late"))
                 self._settle(connection)
@@ -320,7 +324,7 @@ class Server:
 
     # [accept]
     def _can_accept(self) -> bool:
-        """One place that decides, asked in each round."""
+        """Whether to watch the listener. Decided here alone, and in each round."""
         return (
             not self._is_draining
             and len(self._connections) < self._settings.max_connections
@@ -363,18 +367,18 @@ class Server:
     def _begin_drain(self) -> None:
         """No new connections; what has begun is finished, and then it is over."""
         self._selector.unregister(self._stop)
-        while self._accept():  # those that the kernel has accepted are ours
+        while self._accept():  # to close the listener would reset those that wait
             pass
         self._acceptor.close()
         self._is_draining = True
-        self._max_requests = 0  # each is the last of its connection
+        self._max_requests = 0  # so each request is the last of its connection
         self._drain_ends = self._now + self._settings.grace
         self._allowed_s[IDLE] = DRAIN_IDLE_S
         for connection in list(self._connections):
             if connection.request is not None:
                 connection.close_after(connection.request)
             if connection.phase is IDLE:
-                connection.phase = None
+                connection.phase = None  # so that it is given the shorter time
                 self._settle(connection)
 
     def _is_drained(self) -> bool:

@@ -13,8 +13,8 @@ from steps.step09.connection import OPEN
 from steps.step10.workers import STOP_WAIT_S
 from steps.step12.connection import Answer, Connection, Pieces
 
-# What a worker has to say of a connection: bytes to send, and then, if they are the
-# last of the answer, whether the connection can be kept.
+# What a worker has for the loop: a connection, bytes to send there, and, if they are
+# the last of the answer, whether the connection can be kept, else None.
 Result = tuple[Connection, bytes, bool | None]
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,9 @@ class Gone(Exception):  # noqa: N818 - not an error: a client may do that
 
 # [pool]
 class WorkerPool:
-    """As in step 10, and a worker may send pieces, for which it waits until there is
-    room: a client that reads slowly occupies a worker, and no memory."""
+    """As in step 10, but a worker may send an answer in pieces. Before each it waits
+    until the client has read enough of those before: so a client that reads slowly
+    occupies a worker, but does not fill the memory."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class WorkerPool:
     ) -> None:
         self.wake_pipe = WakePipe()
         self._handle = handle
-        self._room = capacity  # for requests whose last result has not been collected
+        self._room = capacity  # for requests; each has its place until its last result
         self.is_full = False
         self._submitted: list[tuple[Connection, Request]] = []
         self._jobs: SimpleQueue[tuple[Connection, Request] | None] = SimpleQueue()
@@ -68,16 +69,20 @@ class WorkerPool:
         self._loop_sleeps = False
         while self._results:
             result = self._results.popleft()
-            if result[2] is not None:
+            if result[2] is not None:  # it is the last of its answer
                 self._room += 1
                 self.is_full = False
             yield result
 
     def send(self, connection: Connection, data: bytes) -> None:
-        """In a worker: a piece of an answer. Block while there is no room for it."""
+        """Send a piece of an answer. For workers: it blocks until there is room.
+
+        If the connection is closed meanwhile, close() releases the lock, and this
+        worker must see that: there is nobody to send to.
+        """
         if connection.room is None:
             connection.room = threading.Lock()
-        connection.room.acquire()  # the loop releases it
+        connection.room.acquire()  # the loop releases it, in make_room()
         if connection.state is not OPEN:
             raise Gone
         self._results.append((connection, data, None))
@@ -93,10 +98,10 @@ class WorkerPool:
             self._results.append((connection, data, keep))
             if self._loop_sleeps:
                 self.wake_pipe.wake()
-            del job, connection, request, data, pieces  # free their memory
+            del job, connection, request, data, pieces  # or they stay in memory
 
     def _send_all(self, connection: Connection, piece: bytes, pieces: Pieces) -> bool:
-        """Whether the connection can be kept."""
+        """Send an answer to its end. Return whether the connection can be kept."""
         try:
             while True:
                 self.send(connection, piece)

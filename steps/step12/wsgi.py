@@ -49,19 +49,21 @@ def load(name: str) -> WsgiApplication:
 
 # [environ]
 # Nearly every request of a client repeats the field lines of the one before it, or all
-# but one of them. So what they mean is remembered, all together and one by one; not of
-# longer ones, for a client that sends ever new ones should not fill the memory.
+# but one of them. So what has been made of them is remembered: of all together, and of
+# each line. Not of longer ones: a client that sends new ones each time could fill the
+# memory with them.
 MAX_REMEMBERED_BYTES = 4096
 
 
 @lru_cache(maxsize=512)
 def environ_item(line: str) -> Item:
-    """Key and value for a field line; no key for what is better left out."""
+    """Key and value in the environ for a field line. Key None: it is left out."""
     name, _, value = line.partition(":")
     key = name.upper().replace("-", "_")
-    # With an underscore it would look like one with a hyphen, that a balancer has set;
-    # "Proxy" would be HTTP_PROXY, which libraries mistake for a setting. And of the
-    # transfer coding nothing is left in what the application reads.
+    # `X_User` would have the same key as `X-User`, so a client could counterfeit what a
+    # balancer in front of us sets. `Proxy` would become HTTP_PROXY, and libraries would
+    # send their requests through the proxy that it names. And the application gets the
+    # body decoded, so it must not hear of a transfer coding.
     if "_" in name or key in ("PROXY", "TRANSFER_ENCODING"):
         return None, ""
     if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
@@ -70,7 +72,11 @@ def environ_item(line: str) -> Item:
 
 
 class Gateway:
-    """send: what `write()` calls with bytes that a connection shall send at once."""
+    """A handler: calls the application, and makes an answer of what that gives.
+
+    send: called for an application that sends by `write()`, with the connection and the
+    bytes, before the application has returned.
+    """
 
     def __init__(
         self,
@@ -100,7 +106,7 @@ class Gateway:
     def _fields(
         self, lines: bytes, item: Callable[[str], Item] = environ_item
     ) -> Environ:
-        """What all requests with these field lines have in common."""
+        """The part of the environ that depends on nothing but these field lines."""
         environ = self._environ.copy()
         for line in lines.decode("latin-1").split("\r\n")[:-1]:
             key, value = item(line)
@@ -115,7 +121,7 @@ class Gateway:
         if len(lines) <= MAX_REMEMBERED_BYTES:
             environ = self._remembered_fields(lines).copy()
         else:
-            environ = self._fields(lines, environ_item.__wrapped__)
+            environ = self._fields(lines, environ_item.__wrapped__)  # not cached
         path = request.target
         if "?" in path:
             path, _, environ["QUERY_STRING"] = path.partition("?")
@@ -126,7 +132,7 @@ class Gateway:
         if request.version == (1, 0):
             environ["SERVER_PROTOCOL"] = "HTTP/1.0"
         environ["REMOTE_ADDR"] = connection.peer or connection.find_peer()
-        # A body that came in chunks has a length by now.
+        # All of the body is here, so its length is known, even if it came in chunks.
         if request.body_file is not None:
             environ["wsgi.input"] = request.body_file
             size = os.fstat(request.body_file.fileno()).st_size
@@ -146,11 +152,11 @@ class Gateway:
             environ = self._make_environ(connection, request)
             chunks = self._application(environ, exchange.start_response)
             if (type(chunks) is list or type(chunks) is tuple) and not exchange.begun:
-                # Most answers are like this: spare them the generator.
+                # Most answers are like this, and need no generator.
                 return exchange.whole(b"".join(chunks))
             pieces = exchange.pieces(chunks)
             first = next(pieces, b"")
-            if exchange.left == 0:  # known before the application says so
+            if exchange.left == 0:  # that is all: do not ask for more
                 pieces.close()
                 return first, exchange.keep, None
             return first, None, pieces
@@ -158,7 +164,7 @@ class Gateway:
             exchange.close()
             if not isinstance(error, Gone):
                 log.exception("%s %s failed", request.method, request.target)
-            if exchange.begun:  # what came next would be read as the rest of its body
+            if exchange.begun:  # a 500 would be read as the rest of the body
                 return b"", False, None
             response = Response(500, b"500 the application failed\n")
             keep = request.keep_alive
@@ -172,7 +178,8 @@ class Gateway:
 # [fields]
 STATUS = re.compile(r"([2-9][0-9]{2}) [\t -~\x80-\xff]*+")
 FIELD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++: [\t -~\x80-\xff]*+")
-# Of the connection, which is not the application's (PEP 3333, RFC 9110 §7.6.1).
+# These fields are about the connection. It belongs to the server, so an application may
+# not send them (PEP 3333, RFC 9110 §7.6.1).
 HOP_BY_HOP = {
     *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization"),
     *("proxy-connection", "te", "trailer", "trailers", "transfer-encoding"),
@@ -192,19 +199,20 @@ def field_line(name: str, value: str) -> tuple[bytes, str]:
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What an application has said with `start_response()`, when it is found to be
-    good."""
+    """What an application has given to `start_response()`, and `check()` has found to
+    be good."""
 
     line: bytes
     has_body: bool
     fields: bytes
-    length: int | None  # of the body
+    length: int | None  # of the body, if the application has said it
 
 
-# Answers are like each other: what has been found good, and made of it, is remembered.
+# The next answer is likely to have the same status and fields. So the results of this
+# are remembered: what has been found good once is not checked again.
 @lru_cache(maxsize=256)
 def check(status: str, headers: tuple[tuple[str, str], ...]) -> Start:
-    """ValueError for what must not be sent."""
+    """Check and encode them. ValueError for what must not be sent."""
     if not (match := STATUS.fullmatch(status)):
         raise ValueError(f"not a status: {status!r}")
     lines, length = [], None
@@ -214,7 +222,7 @@ def check(status: str, headers: tuple[tuple[str, str], ...]) -> Start:
             if length is not None or not value.isdecimal():
                 raise ValueError(f"not a Content-Length: {value!r}")
             length = int(value)
-        elif lower_name != "date":  # that is ours
+        elif lower_name != "date":  # the server says that itself
             lines.append(line)
     has_body = int(match[1]) not in WITHOUT_BODY
     return Start(status.encode("latin-1"), has_body, b"".join(lines), length)
@@ -229,8 +237,11 @@ def make_head(
     version: tuple[int, int],
     keep: bool,
 ) -> tuple[bytes, int | None, bool, bool]:
-    """The head, how much of the body is due, whether that comes in chunks, and whether
-    the connection can be kept. length: of the body, if the server knows it."""
+    """The head; how many bytes of body are due, None if nobody knows; whether they come
+    in chunks; and whether the connection can be kept.
+
+    length: of the body, if the server knows it without being told.
+    """
     due, is_chunked, more = length, False, b""
     if start.length is not None:
         due = length = start.length
@@ -289,7 +300,7 @@ class Exchange:
                 if self.begun:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
-                exc_info = None  # it refers to this frame
+                exc_info = None  # it and this frame would keep each other in memory
         elif self._start is not None:
             raise AssertionError("start_response() has been called before")
         self._start = check(status, tuple(headers))
@@ -298,7 +309,8 @@ class Exchange:
     # [/start-response]
 
     def write(self, data: bytes) -> None:
-        """PEP 3333: for applications that cannot be written as an iterable."""
+        """What `start_response()` gives, for an application that cannot return its body
+        as an iterable (PEP 3333)."""
         if data:
             self._send(self._connection, self._encode(data))
 
@@ -307,7 +319,7 @@ class Exchange:
         """The whole response, where nothing of it has been sent."""
         length = len(body)
         head, due, _, keep = self._head(length)
-        if due != length:  # there is no body, or not as long as announced
+        if due != length:  # there must be no body, or it is not as announced
             body = body[:due]
             if due != len(body):
                 raise ValueError(f"a body of {length} bytes, not {due}")
@@ -317,12 +329,12 @@ class Exchange:
         return head, None, rest(body, keep)
 
     def pieces(self, chunks: Iterable[bytes]) -> Pieces:
-        """What to send, as it is made."""
+        """The response, in pieces, as the application makes it."""
         try:
             for data in chunks:
                 is_long = type(data) is bytes and len(data) > MAX_JOINED_BYTES
                 if is_long and not self.begun:
-                    yield self._begin()  # and data is not copied
+                    yield self._begin()  # by itself, so that data is not copied
                 if data:
                     yield self._encode(data)
                 if self.left == 0:
@@ -338,7 +350,7 @@ class Exchange:
             try:
                 if hasattr(chunks, "close"):
                     chunks.close()
-            except BaseException:  # the answer is as good as it was before
+            except BaseException:  # it does not spoil the answer
                 log.exception("close() failed")
             self.close()
 

@@ -1,4 +1,4 @@
-"""A process that serves, seen from both ends of the channel to its supervisor."""
+"""A process that serves: how the supervisor starts it, and what it does itself."""
 
 import contextlib
 import dataclasses
@@ -18,13 +18,15 @@ from steps.command import STOP_WAIT_S
 from steps.step12.server import Server
 from steps.step13.settings import Settings
 
-# To the supervisor: drain, and then end at once; reload; stats; a process has died.
+# What they tell the supervisor: SIGTERM and SIGINT, to drain, and a second of them, to
+# end at once; SIGHUP, to reload; SIGUSR1, to log the stats; SIGCHLD, that a process has
+# died.
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD}
-# What it says to a process, a byte each. That it can say nothing more is an order too.
+# What it says to a process, a byte each. The end of the channel is an order, too.
 DRAIN, STATS = b"d", b"s"
-# What a process says: that it serves, or why it cannot. Then its stats, in JSON.
+# What a process says first, or, if it cannot serve, why. Later: its stats, in JSON.
 READY = b"ready"
-# An import that takes longer is taken for one that never ends.
+# A process that is not ready by then is killed: an import may never end.
 START_TIMEOUT_S = 60.0
 
 log = logging.getLogger(__name__)
@@ -35,13 +37,14 @@ class Closable(Protocol):
 
 
 class Process:
-    """What its supervisor knows of it."""
+    """A process, as its supervisor knows it."""
 
     def __init__(self, pid: int, channel: socket.socket) -> None:
         self.pid = pid
         self.channel = channel
-        self.ready_at = math.inf  # that is, it never was
-        # Put off when it is ready, and set anew when it is told to drain.
+        self.ready_at = math.inf  # that is, it has not been ready yet
+        # If it still runs then, it is killed. While it serves there is no such time; a
+        # new one is set when it is told to drain.
         self.kill_at = time.monotonic() + START_TIMEOUT_S
 
     def order(self, order: bytes) -> None:
@@ -49,7 +52,7 @@ class Process:
             self.channel.send(order)
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)  # the number is its own until waitpid()
+        os.kill(self.pid, signal.SIGKILL)  # its number is not reused before waitpid()
 
 
 # [start]
@@ -60,11 +63,18 @@ def start(
     workers: int,
     settings: Settings,
 ) -> Process:
-    """not_its_own: what is open here, but not for the new process. With a supervisor's
-    end of a channel it would hide the supervisor's death from another process; another
-    listener would go on listening, when nobody accepts from it any more."""
+    """Fork a process that serves the clients of `listener`.
+
+    not_its_own: what else is open here, and what the new process has to close. If it
+    kept the supervisor's end of another process's channel, that process would not be
+    told when the supervisor dies. If it kept another listener, the kernel would go on
+    dealing clients to that one after everybody who accepts from it has gone.
+    """
     ours, its = socket.socketpair()
-    # Until it has let go of where they are written, our signals' numbers are its, too.
+    # The new process inherits the socket into which Python writes signals' numbers. A
+    # signal that came to it before set_wakeup_fd(-1) would be read by the supervisor.
+    # A Ctrl-C, which goes to both, would so count as two, and a second one ends all at
+    # once. So signals are held back until then.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         pid = os.fork()
@@ -76,7 +86,7 @@ def start(
                     each.close()
                 serve(listener, its, app, workers, settings)
             finally:
-                os._exit(1)  # and never back into what is the supervisor's code
+                os._exit(1)  # not return: what called this is the supervisor's code
     finally:
         its.close()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -97,13 +107,15 @@ def serve(
 ) -> NoReturn:
     """In the new process: be the server of step 12, as long as there is a supervisor.
 
-    Signals do nothing here, as in the supervisor: a Ctrl-C goes to all processes of a
-    terminal, but the supervisor says how each of them ends.
+    Signals do nothing here, for the handlers are those of the supervisor, which are
+    empty: a Ctrl-C goes to all processes of a terminal, but the supervisor alone says
+    how each of them ends.
     """
     status = 1
     try:
-        # Only now is there an epoll, and is an application imported. So the one is not
-        # shared, and the other is what is in its files now.
+        # This makes an epoll and imports the application. Had it been done before the
+        # fork, all processes would share the epoll and be told of each other's clients,
+        # and a reload would start the application as it was then, not as it is now.
         server = Server(listener, app, workers, settings)
         obeying = threading.Thread(
             target=obey, args=(channel, server, settings.grace), daemon=True
@@ -120,14 +132,17 @@ def serve(
 
 
 def obey(channel: socket.socket, server: Server, grace_s: float) -> None:
-    """In a thread. If the supervisor dies, even by SIGKILL, the kernel closes its end,
-    and that is read as an order: nobody would replace, reload or stop this process."""
+    """In a thread: give the stats when asked for them, and drain at any other order.
+
+    If the supervisor dies, even by SIGKILL, the kernel closes its end of the channel.
+    That is an order to drain as well, for nobody could stop this process any more.
+    """
     with contextlib.suppress(OSError):
         while channel.recv(1) == STATS:
             channel.send(json.dumps(dataclasses.asdict(server.stats)).encode())
     server.stop()
     time.sleep(grace_s + STOP_WAIT_S)
-    os._exit(0)  # a handler does not let go of the loop
+    os._exit(0)  # run() has not returned: a handler holds up the loop
 
 
 # [/serve]

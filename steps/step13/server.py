@@ -7,8 +7,8 @@ replaced. SIGHUP replaces them one after the other, and no connection is lost by
 
 What it costs: memory, once for each process. They share nothing: no cache, no limit
 (--max-connections is each one's), and no work: a connection stays with the process that
-it was dealt to, be that one busy and the others idle. On macOS the kernel does not deal
-them out: one process gets them all.
+it was dealt to, even if that one is busy and the others are idle. On macOS the kernel
+does not deal them out: one process gets them all.
 
 See it work:
     python -m steps.step13 --processes 2
@@ -34,7 +34,8 @@ from steps.step13.backoff import Backoff
 from steps.step13.process import DRAIN, READY, SIGNALS, STATS, Closable, Process, start
 from steps.step13.settings import Settings
 
-# If there will be no process for so long, clients had better be dealt to the others.
+# When a slot is without a process for so long, its listener is closed, so that the
+# kernel deals new clients to the others.
 CLOSING_PAUSE_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -68,8 +69,9 @@ class Server:
     """Supervise processes that serve `app`, or a WSGI application.
 
     Other steps have a `stop()` and `stats`; here it is signals that stop, and that ask
-    for stats. `run()` is for the main thread, and there must be no other: what a thread
-    holds when a process forks, a lock above all, nobody lets go of in the new one.
+    for stats. `run()` is for the main thread, and there must be no other thread. A lock
+    that one holds during a fork stays locked for ever in the new process, which has the
+    lock, and has not that thread.
     """
 
     def __init__(
@@ -79,8 +81,9 @@ class Server:
         workers: int = 4,
         settings: Settings = Settings(),
     ) -> None:
-        # It could be made, so nobody else has this port. Another server that says
-        # SO_REUSEPORT could be given a share of our clients, and neither would know.
+        # This listener could not be made if anybody else had the port. Those below say
+        # SO_REUSEPORT, and could: another server that says it, too, would be given some
+        # of our clients, and neither would notice.
         self._url = url_of(listener)
         self._address = listener.getsockname()[:2]
         self._family = listener.family
@@ -90,8 +93,8 @@ class Server:
         self._settings = settings
         self._slots = [Slot(self._listen()) for _ in range(settings.processes)]
         self._processes: dict[Process, Slot] = {}
-        self._to_renew: deque[Slot] = deque()
-        self._has_listened = False
+        self._to_renew: deque[Slot] = deque()  # by a reload, one after another
+        self._has_listened = False  # each slot has had a process that was ready
         self._is_stopping = False
         self._status = 0
         self._asked: set[Process] = set()  # for their stats
@@ -106,10 +109,12 @@ class Server:
 
     # [run]
     def run(self) -> int:
-        """Until signals have ended it, and then every process; the exit code."""
+        """Keep processes running until signals say stop, and until the last has ended.
+        Return the exit code."""
         for end in self._signals, self._signal_writer:
             end.setblocking(False)
-        # The handlers do nothing. That a signal has come can be read from a socket.
+        # The handlers do nothing, for one may run between any two lines. Python also
+        # writes each signal's number into a socket, and the loop reads it from there.
         signal.set_wakeup_fd(self._signal_writer.fileno())
         for each in SIGNALS:
             signal.signal(each, lambda *_: None)
@@ -140,10 +145,10 @@ class Server:
         if number == signal.SIGHUP:
             self._to_renew = deque(self._slots)
             for slot in self._slots:
-                slot.due = 0.0  # what it died of may have been mended
+                slot.due = 0.0  # no pause: what it died of may have been mended
         elif number == signal.SIGUSR1:
             self._ask_for_stats()
-        elif number != signal.SIGCHLD:
+        elif number != signal.SIGCHLD:  # which only has to wake the loop
             if self._is_stopping:
                 for process in self._processes:
                     process.kill()
@@ -159,7 +164,8 @@ class Server:
         for slot in self._slots:
             if slot.is_vacant and slot.due <= time.monotonic():
                 self._start(slot)
-        # One at a time: when each slot has its process, and no old one is left.
+        # A reload renews one slot at a time. The next has its turn when each slot has a
+        # process that serves, and when the one that was replaced has ended.
         if self._to_renew and {s.serving for s in self._slots} == {*self._processes}:
             self._start(self._to_renew.popleft())
 
@@ -190,7 +196,7 @@ class Server:
     # [hear]
     def _hear(self, process: Process) -> None:
         try:
-            message = process.channel.recv(4096)  # they are short, and come whole
+            message = process.channel.recv(4096)  # one at a time, and short
         except OSError:
             message = b""
         if message == READY:
@@ -217,13 +223,13 @@ class Server:
             announce("step13", self._url)
 
     def _bury(self) -> None:
-        """Those that have died; and see to what follows from that."""
+        """Ask the kernel which processes have died, and do what follows from that."""
         for process, slot in list(self._processes.items()):
             pid, status = os.waitpid(process.pid, os.WNOHANG)
             if pid == 0:
                 continue
             while process.channel.fileno() != -1:
-                self._hear(process)  # its last words
+                self._hear(process)  # it may have said why
             del self._processes[process]
             self._has_answered(process)
             if process is slot.starting:
@@ -231,7 +237,7 @@ class Server:
             elif process is slot.serving:
                 slot.serving = None
             else:
-                continue  # it was told to
+                continue  # it was told to end
             if not self._is_stopping:
                 self._replace(process, slot, os.waitstatus_to_exitcode(status))
 
@@ -243,7 +249,7 @@ class Server:
         elif not self._has_listened:
             if code < 0:  # a signal: it could not say why itself
                 log.error("step13: %s before it was ready", how)
-            self._status = 1  # it has never worked
+            self._status = 1  # the first start has failed, so nothing is tried again
             self._stop()
         else:
             pause_s = slot.backoff.pause_s(time.monotonic() - process.ready_at)
@@ -258,13 +264,13 @@ class Server:
     def _stop(self) -> None:
         self._is_stopping = True
         for slot in self._slots:
-            slot.listener.close()  # and so does its process, when it drains
+            slot.listener.close()  # here; its process has it, too, and closes it there
         for process in self._processes:
             self._drain(process)
 
     def _drain(self, process: Process) -> None:
         process.order(DRAIN)
-        # If it can do anything at all, it has ended by then.
+        # obey() ends it before that, unless it cannot do anything at all: then kill it.
         end = time.monotonic() + self._settings.grace + STOP_WAIT_S + 1
         process.kill_at = min(process.kill_at, end)
 
@@ -278,7 +284,7 @@ class Server:
             process.order(STATS)
 
     def _has_answered(self, process: Process) -> None:
-        """Or has died. After the last of those that were asked there is a sum."""
+        """It has sent its stats, or has died. After the last, log the sum of all."""
         if process in self._asked:
             self._asked.discard(process)
             if not self._asked:

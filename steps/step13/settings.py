@@ -1,4 +1,4 @@
-"""Those of step 12, each for one process, and how many of them."""
+"""The settings of step 12, which hold for each process; and how many processes."""
 
 import os
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from steps.step12 import settings
 
 
 def usable_cores() -> int:
-    """Those that this process may use: a container may have fewer than the machine."""
+    """How many this process may use: in a container, fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -70,11 +70,11 @@ class Connection(asyncio.Protocol):
         self._request: Request | None = None  # the one that a worker has
         self._taken = 0  # requests
         self._ended = False  # the client has said that it will send no more
-        self._linger = 0  # after the last answer: bytes yet to be thrown away
-        self._write_paused = False  # there is too much to send
-        self._received = self._given = 0  # bytes; those given to the transport, to send
-        self._moved_before = 0  # bytes that had been moved when the phase began
-        self.phase: Phase | None = None  # the one that the deadline is for
+        self._linger = 0  # after the last answer: bytes that may still be thrown away
+        self._write_paused = False  # too much is unsent: take no further request
+        self._received = self._given = 0  # bytes: from the client; to the transport
+        self._moved_before = 0  # what `moved` was when the deadline was set
+        self.phase: Phase | None = None  # whose deadline is set; None: set a new one
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
             return
         self._requests.feed(data)
         if self._is_busy:
-            self._transport.pause_reading()  # it has to wait for its turn
+            self._transport.pause_reading()  # this has to wait for its turn
         else:
             self._advance()
 
@@ -109,7 +109,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        # Not at once: to close a transport that is just telling this breaks it.
+        # Not from here: the transport has not finished what it does, and _advance() may
+        # close it. It would then end itself twice, and fail at the second time.
         if not self._transport.is_closing():
             self._server.loop.call_soon(self._advance)
 
@@ -147,14 +148,14 @@ class Connection(asyncio.Protocol):
                 with contextlib.suppress(OSError):  # the client has gone
                     self._transport.write_eof()
             if self._ended:
-                self._transport.close()  # when all has been sent
+                self._transport.close()  # it sends first what is unsent
             else:
                 self._transport.resume_reading()
         self._set_deadline()
 
     def _take(self, request: Request) -> None:
         server = self._server
-        self.phase = None  # what follows is another request's
+        self.phase = None  # the next one has its own time
         self._taken += 1
         if server.executor is None:
             self._answer(request, answer(server.app, request))
@@ -162,7 +163,7 @@ class Connection(asyncio.Protocol):
             server.with_workers += 1
             self._request = request
             server.executor.submit(self._work, request)
-        else:  # as many, though their clients may have gone
+        else:  # so many are under way, some for clients that have gone
             self._refuse(BadRequest(503, "too many requests wait"))
 
     def _work(self, request: Request) -> None:
@@ -188,7 +189,8 @@ class Connection(asyncio.Protocol):
             self._send(response.encode(request, keep))
         else:
             self._send(response.encode_head(request, keep))
-            # To keep what the kernel does not take, asyncio cuts it: a view costs none.
+            # asyncio cuts off what the kernel has taken. That copies the rest of bytes,
+            # but not of a view.
             self._send(memoryview(response.encode_body(request)))
         if not keep:
             self._finish()
@@ -206,8 +208,9 @@ class Connection(asyncio.Protocol):
         self._finish()
 
     def _finish(self) -> None:
-        """Say that nothing follows, when all is sent; and read on, for to close while
-        input is unread sends a reset, which may overtake the answer."""
+        """Take no further request. When all is sent, `_advance()` says that nothing
+        follows, and reads on: to close while input is unread would send a reset, and
+        the client could lose the answer (see step 09)."""
         self._linger = MAX_LINGER_BYTES
         self._transport.set_write_buffer_limits(high=0)  # to be told when all is sent
 
@@ -223,13 +226,14 @@ class Connection(asyncio.Protocol):
 
     @property
     def moved(self) -> int:
-        """What makes a phase last longer: bytes sent, or bytes that have come."""
+        """The bytes for which the phase is given more time: those that have been sent
+        while the client reads, else those that have come."""
         if self.phase is WRITE:
             return self._given - self._transport.get_write_buffer_size()
         return self._received
 
     def _set_deadline(self) -> None:
-        """When a phase begins; not when there is another byte in the same phase."""
+        """Set it when a phase begins. Another byte in the same phase earns no time."""
         phase = self._phase_now()
         if phase is not self.phase:
             self.phase = phase
@@ -237,7 +241,9 @@ class Connection(asyncio.Protocol):
             self._wait_until(self._server.loop.time() + self._server.allowed_s[phase])
 
     def _wait_until(self, deadline: float) -> None:
-        """A timer is set in O(log n), so one that comes too early is left as it is."""
+        """Have `_expire()` called at the deadline, or before it. To set a timer costs
+        O(log n), so one that comes too early is left as it is; then this is called
+        again."""
         self._deadline = deadline
         if self._timer is not None:
             if self._timer.when() <= deadline:
@@ -247,7 +253,9 @@ class Connection(asyncio.Protocol):
 
     def _expire(self) -> None:
         self._timer = None
-        self._set_deadline()  # what was below the limit has been sent without a word
+        # The answer may have been sent meanwhile, and another phase begun: a transport
+        # that has not said pause_writing() does not say either when all is sent.
+        self._set_deadline()
         phase = self._phase_now()
         if phase is BODY or phase is WRITE:
             moved = self.moved
@@ -260,7 +268,7 @@ class Connection(asyncio.Protocol):
             return
         self._server.stats.expired += 1
         if phase in LATE:
-            self._request = None  # its worker goes on
+            self._request = None  # a worker that has it goes on
             self._refuse(LATE[phase])
             self._advance()
         else:
@@ -269,13 +277,13 @@ class Connection(asyncio.Protocol):
     # [/expire]
 
     def drain(self) -> None:
-        """If the client is idle, it has less time now."""
+        """The server drains: if the client is idle, it has less time from now on."""
         if self.phase is IDLE:
             self.phase = None
             self._set_deadline()
 
     def abort(self) -> None:
-        if self._transport.get_write_buffer_size():  # see step 11
+        if self._transport.get_write_buffer_size():  # with a reset: see step 11
             sock: socket.socket = self._transport.get_extra_info("socket")
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)

@@ -45,7 +45,7 @@ class Server:
         workers: int = 4,
         settings: Settings = Settings(),
     ) -> None:
-        """ValueError for settings that are not to be had here."""
+        """ValueError for settings that this step does not have."""
         if settings.wsgi or settings.access_log:
             raise ValueError("--wsgi and --access-log are to be had in step12")
         listener.setblocking(False)
@@ -60,7 +60,7 @@ class Server:
             for phase in Phase
         }
         self.executor = ThreadPoolExecutor(workers, "worker") if workers else None
-        self.with_workers = 0  # requests, those of clients that have gone among them
+        self.with_workers = 0  # requests, also of clients that have gone meanwhile
         self.is_draining = False
         self.loop = asyncio.new_event_loop()
         self._listener = listener
@@ -86,7 +86,7 @@ class Server:
         await self._drain.wait()
         self.is_draining = True
         self.loop.remove_reader(self._listener)
-        self._accept()  # those that the kernel has accepted are ours
+        self._accept()  # to close the listener would reset those that wait
         self._listener.close()
         self.allowed_s[Phase.IDLE] = DRAIN_IDLE_S
         for connection in self._connections:
@@ -96,10 +96,10 @@ class Server:
             await self._drained.wait()
         for connection in self._connections:
             connection.abort()
-        await asyncio.sleep(0)  # one round, in which they hear of it
+        await asyncio.sleep(0)  # one round, for connection_lost() to be called
 
     def stop(self) -> None:
-        with contextlib.suppress(RuntimeError):  # it is over
+        with contextlib.suppress(RuntimeError):  # the loop has ended
             self.loop.call_soon_threadsafe(self._drain.set)
 
     # [/run]
@@ -136,7 +136,7 @@ class Server:
     async def _connect(self, connection: Connection, sock: socket.socket) -> None:
         try:
             await self.loop.connect_accepted_socket(lambda: connection, sock)
-        except OSError:  # macOS: it has gone already
+        except OSError:  # macOS, when the client has gone
             sock.close()
             self.closed(connection)
 
