@@ -31,10 +31,11 @@ exercises: ## install pytest, and show how far you are with the exercises
 	@echo "The next one, and what there is: docs/exercises.md. First: source .venv/bin/activate"
 
 .PHONY: check
-check: ## run the linter, the formatter's check and the type checker
+check: ## run the linters, the formatter's check and the type checker
 	@tools/bootstrap dev
 	$(run) ruff check
 	$(run) ruff format --check
+	.venv/bin/lint-imports --no-logo --no-cache
 	$(run) mypy
 	@# Chapters use the same file names, so each is checked on its own.
 	@for folder in chapters/[0-9]*/; do \
