@@ -253,10 +253,11 @@ class Server:
             self._stop()
         else:
             pause_s = slot.backoff.pause_s(time.monotonic() - process.ready_at)
-            log.warning("step13: %s: another in %g s", how, pause_s)
             slot.due = time.monotonic() + pause_s
             if pause_s >= CLOSING_PAUSE_S:
                 slot.listener.close()
+            # Last, so that who reads it finds it true.
+            log.warning("step13: %s: another in %g s", how, pause_s)
 
     # [/hear]
 

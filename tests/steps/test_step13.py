@@ -252,6 +252,13 @@ def test_the_pauses_of_a_crash_loop() -> None:
 
 
 LONG_PAUSE = "from steps.step13 import backoff as b; b.FIRST_PAUSE_S = b.STEADY_S = 500"
+# What it has not done when it says something, it does only a while after that.
+SAYS_FIRST = """
+import time
+from steps.step13.server import log
+say = log.warning
+log.warning = lambda *words: (say(*words), time.sleep(0.2))
+"""
 
 
 @on_linux
@@ -259,7 +266,8 @@ def test_while_one_is_not_replaced_clients_are_dealt_to_the_others(
     application: Application,
 ) -> None:
     arguments = [*application.flags, "--processes", "2"]
-    with Supervised(*arguments, patch=LONG_PAUSE) as step, ExitStack() as stack:
+    patch = LONG_PAUSE + SAYS_FIRST
+    with Supervised(*arguments, patch=patch) as step, ExitStack() as stack:
         port = step.listening_port()
         for others in 1, 0:
             connected(port, stack).send(request_bytes("/die"))
