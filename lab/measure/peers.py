@@ -48,6 +48,12 @@ HOW_TO_COMPILE = (
     "it needs a C compiler, Python's headers and libev's (Debian: apt install gcc "
     "python3-dev libev-dev; macOS: brew install libev)"
 )
+#: As tools/bootstrap says it.
+UNTRUSTED = (
+    "Python does not trust the certificate that came in answer. If your network puts "
+    "its own in place of the package index's, name a file that has it: "
+    "PIP_CERT=/path/to/it.pem (from pip 24.2 on, SSL_CERT_FILE does, too)"
+)
 
 
 class PeersError(Exception):
@@ -311,5 +317,7 @@ def _fails(command: tuple[str, ...]) -> str | None:
     done = subprocess.run(command, capture_output=True, text=True)
     if not done.returncode:
         return None
+    if "CERTIFICATE_VERIFY_FAILED" in done.stderr:
+        return UNTRUSTED
     errors = done.stderr.strip().splitlines() or ["no reason given"]
     return errors[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import subprocess
 import sys
@@ -72,7 +73,9 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def commands_that(
-    fail: Callable[[tuple[str, ...]], bool], monkeypatch: pytest.MonkeyPatch
+    fail: Callable[[tuple[str, ...]], bool],
+    monkeypatch: pytest.MonkeyPatch,
+    error: str = "ERROR: ev.h\n",
 ) -> list[tuple[str, ...]]:
     """What is run from now on; nothing is, and those fail."""
     ran: list[tuple[str, ...]] = []
@@ -80,7 +83,7 @@ def commands_that(
     def run(command: tuple[str, ...], **_: object) -> object:
         ran.append(command)
         code = int(fail(command))
-        return subprocess.CompletedProcess(command, code, "", "ERROR: ev.h\n" * code)
+        return subprocess.CompletedProcess(command, code, "", error * code)
 
     monkeypatch.setattr("lab.measure.peers.subprocess.run", run)
     return ran
@@ -111,6 +114,20 @@ def test_what_could_not_be_compiled_is_tried_again_and_nothing_else(
     peers.install()
     assert ran == [peers.COMPILE]
     assert peers.not_compiled() is None
+
+
+def test_a_certificate_that_is_not_trusted_is_named(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only the last line, which says that there is no such package."""
+    error = "confirming the ssl certificate: [SSL: CERTIFICATE_VERIFY_FAILED] ...\n"
+    error += "ERROR: No matching distribution found for granian\n"
+    commands_that(lambda command: "pip" in command, monkeypatch, error)
+    with pytest.raises(peers.PeersError, match="PIP_CERT=.* SSL_CERT_FILE"):
+        peers.install()
+    bootstrap = (peers.ROOT / "tools/bootstrap").read_text()
+    said = re.sub(r'" \\\n *"', " ", bootstrap)
+    assert peers.UNTRUSTED in said
 
 
 def test_every_download_is_held_against_its_hash() -> None:

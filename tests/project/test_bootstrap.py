@@ -5,12 +5,15 @@ long, a stand-in Python takes the place of venv and pip; it reports the version 
 it is told to, and keeps a list of what it was asked for.
 """
 
+import http.server
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +21,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# For 127.0.0.1, signed by itself, and the key to it: openssl req -x509 -newkey ec ...
+CERTIFICATE = ROOT / "tests/project/stranger.pem"
 REAL_PYTHON = getattr(sys, "_base_executable", sys.executable)
 # What the scripts need from the system; a Python is not among it.
 PROGRAMS = ["awk", "cp", "cmp", "dirname", "env", "grep", "ls", "make", "rm", "sed"]
@@ -196,6 +201,42 @@ def test_no_network(machine: Machine, closed_port: int) -> None:
     line = refused(result)
     assert line.startswith("Cannot install the packages: no network")
     assert "Retrying" in (machine.project / ".venv.log").read_text()
+
+
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """The port of a server whose certificate nobody has signed but itself."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    handler = http.server.SimpleHTTPRequestHandler
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_a_certificate_that_is_not_trusted(machine: Machine, stranger: int) -> None:
+    """The real venv and the real pip, and then what the line says mends it."""
+    index = f"https://127.0.0.1:{stranger}/"
+    settings = {"PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull}
+    line = refused(machine.run(PYTHON=REAL_PYTHON, **settings))
+    assert "Python does not trust the certificate" in line
+    assert "no network" not in line
+    assert "PIP_CERT=" in line
+    assert "SSL_CERT_FILE" in line
+    trusted = subprocess.run(
+        [".venv/bin/python", "-m", "pip", "download", "--retries=0", "nothing"],
+        cwd=machine.project,
+        env=machine.environment(PIP_CERT=str(CERTIFICATE), **settings),
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert "No matching distribution" in trusted.stderr
+    assert "CERTIFICATE" not in trusted.stderr
 
 
 def test_an_installed_group_is_not_installed_again(machine: Machine) -> None:
