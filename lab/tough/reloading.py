@@ -19,6 +19,8 @@ from lab.tough.subject import Result, Subject, Tell, connect, soon, tell_nobody
 
 CONFIGURATION = ROOT / "steps" / "step13" / "haproxy.cfg"
 SERVERS = 3
+#: Several checks of the balancer: it has heard of the end of a server by then.
+NOTICE_S = "1"
 #: A server has been found again by then: it has answered clients, and not only checks.
 IN_USE_REQUESTS = 100
 
@@ -91,7 +93,8 @@ def restart(count: int, seconds: float, tell: Tell = tell_nobody) -> Result:
 
 
 def _server(port: int) -> Subject:
-    return Subject("step12", "--workers", "0", "--port", str(port))
+    flags = ("--processes", "1", "--workers", "0", "--notice", NOTICE_S)
+    return Subject("step13", *flags, "--port", str(port))
 
 
 def free_ports(count: int) -> list[int]:

@@ -364,6 +364,10 @@ class Server:
     def stop(self) -> None:
         self._stop.set()
 
+    def say_close(self) -> None:
+        """From now on each answer is the last of its connection. From any thread."""
+        self._max_requests = 0
+
     def _begin_drain(self) -> None:
         """No new connections; what has begun is finished, and then it is over."""
         self._selector.unregister(self._stop)
@@ -371,7 +375,7 @@ class Server:
             pass
         self._acceptor.close()
         self._is_draining = True
-        self._max_requests = 0  # so each request is the last of its connection
+        self.say_close()
         self._drain_ends = self._now + self._settings.grace
         self._allowed_s[IDLE] = DRAIN_IDLE_S
         for connection in list(self._connections):

@@ -23,7 +23,7 @@ from steps.step13.settings import Settings
 # died.
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD}
 # What it says to a process, a byte each. The end of the channel is an order, too.
-DRAIN, STATS = b"d", b"s"
+DRAIN, NOTICE, STATS = b"d", b"n", b"s"
 # What a process says first, or, if it cannot serve, why. Later: its stats, in JSON.
 READY = b"ready"
 # A process that is not ready by then is killed: an import may never end.
@@ -138,8 +138,11 @@ def obey(channel: socket.socket, server: Server, grace_s: float) -> None:
     That is an order to drain as well, for nobody could stop this process any more.
     """
     with contextlib.suppress(OSError):
-        while channel.recv(1) == STATS:
-            channel.send(json.dumps(dataclasses.asdict(server.stats)).encode())
+        while (order := channel.recv(1)) in (NOTICE, STATS):
+            if order == NOTICE:
+                server.say_close()
+            else:
+                channel.send(json.dumps(dataclasses.asdict(server.stats)).encode())
     server.stop()
     time.sleep(grace_s + STOP_WAIT_S)
     os._exit(0)  # run() has not returned: a handler holds up the loop

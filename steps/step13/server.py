@@ -31,7 +31,16 @@ from steps.app import Application
 from steps.command import BACKLOG, STOP_WAIT_S, announce, url_of
 from steps.step12.server import Stats
 from steps.step13.backoff import Backoff
-from steps.step13.process import DRAIN, READY, SIGNALS, STATS, Closable, Process, start
+from steps.step13.process import (
+    DRAIN,
+    NOTICE,
+    READY,
+    SIGNALS,
+    STATS,
+    Closable,
+    Process,
+    start,
+)
 from steps.step13.settings import Settings
 
 # When a slot is without a process for so long, its listener is closed, so that the
@@ -95,6 +104,7 @@ class Server:
         self._processes: dict[Process, Slot] = {}
         self._to_renew: deque[Slot] = deque()  # by a reload, one after another
         self._has_listened = False  # each slot has had a process that was ready
+        self._stops_at = math.inf  # on the clock: when the notice is over
         self._is_stopping = False
         self._status = 0
         self._asked: set[Process] = set()  # for their stats
@@ -129,6 +139,8 @@ class Server:
                 for number in self._signals.recv(4096):
                     self._obey(number)
             self._bury()
+            if self._stops_at <= time.monotonic():
+                self._stop()
             for process in self._processes:
                 if process.kill_at <= time.monotonic():
                     process.kill()
@@ -138,6 +150,7 @@ class Server:
         times = [process.kill_at for process in self._processes]
         if not self._is_stopping:
             times += [slot.due for slot in self._slots if slot.is_vacant]
+            times.append(self._stops_at)
         next_look = min(times, default=math.inf)
         return None if next_look == math.inf else max(0.0, next_look - time.monotonic())
 
@@ -152,7 +165,10 @@ class Server:
             if self._is_stopping:
                 for process in self._processes:
                     process.kill()
-            self._stop()
+            elif self._settings.notice and self._stops_at == math.inf:
+                self._give_notice()
+            else:
+                self._stop()
 
     # [/run]
 
@@ -216,6 +232,8 @@ class Server:
         process.ready_at = time.monotonic()
         if not self._is_stopping:
             process.kill_at = math.inf
+        if self._stops_at < math.inf:  # it replaces one that has been told
+            process.order(NOTICE)
         if old is not None:
             self._drain(old)
         if not self._has_listened and all(slot.serving for slot in self._slots):
@@ -262,7 +280,15 @@ class Server:
     # [/hear]
 
     # [stop]
+    def _give_notice(self) -> None:
+        """Say in each answer that it is the last, and serve all who come until then: a
+        balancer may send some, and has to hear it first."""
+        self._stops_at = time.monotonic() + self._settings.notice
+        for process in self._processes:
+            process.order(NOTICE)
+
     def _stop(self) -> None:
+        self._stops_at = math.inf
         self._is_stopping = True
         for slot in self._slots:
             slot.listener.close()  # here; its process has it, too, and closes it there

@@ -17,3 +17,4 @@ def usable_cores() -> int:
 @dataclass(frozen=True, slots=True)
 class Settings(settings.Settings):
     processes: Annotated[int, "that serve"] = usable_cores()
+    notice: Annotated[float, "seconds to say `close` and accept, before a drain"] = 0.0

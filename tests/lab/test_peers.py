@@ -18,6 +18,7 @@ from lab.measure.machine import Cores
 from lab.measure.peer_wsgi import app
 from lab.measure.points import Timing
 from lab.measure.servers import RunningServer, ServerCommand, ServerError, running
+from lab.paths import ROOT
 from lab.record import names
 from lab.record.matrix import Plan
 from steps.app import DOCUMENT
@@ -123,9 +124,9 @@ def test_a_certificate_that_is_not_trusted_is_named(
     error = "confirming the ssl certificate: [SSL: CERTIFICATE_VERIFY_FAILED] ...\n"
     error += "ERROR: No matching distribution found for granian\n"
     commands_that(lambda command: "pip" in command, monkeypatch, error)
-    with pytest.raises(peers.PeersError, match="PIP_CERT=.* SSL_CERT_FILE"):
+    with pytest.raises(peers.PeersError, match=r"PIP_CERT=.* SSL_CERT_FILE"):
         peers.install()
-    bootstrap = (peers.ROOT / "tools/bootstrap").read_text()
+    bootstrap = (ROOT / "tools/bootstrap").read_text()
     said = re.sub(r'" \\\n *"', " ", bootstrap)
     assert peers.UNTRUSTED in said
 

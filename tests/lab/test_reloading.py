@@ -16,6 +16,6 @@ def test_a_restart_behind_a_balancer_fails_nobody(
     needs_tool: Callable[[str], str],
 ) -> None:
     needs_tool("haproxy")
-    result = restart(20, 5)
+    result = restart(20, 8)
     assert result.complaints == []
     assert result.facts["requests"]

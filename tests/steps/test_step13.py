@@ -549,10 +549,59 @@ def test_a_second_signal_ends_it_at_once(stack: ExitStack) -> None:
         assert step.end() == (0, "")
 
 
+def test_a_notice(stack: ExitStack) -> None:
+    """Everybody is served, and told that it is the last time; those that are killed
+    are replaced. A second signal begins the drain."""
+    arguments = ["--processes", "2", "--notice", "500", "--grace", "20"]
+    with Supervised(*arguments) as step:
+        port = step.listening_port()
+        kept = connected(port, stack)
+        assert kept.ask().headers.get("connection") is None
+        step.signal(signal.SIGTERM)
+
+        def says_close() -> bool:
+            with Client(port) as client:
+                return client.ask().headers.get("connection") == "close"
+
+        def all_say_close() -> bool:
+            return all(says_close() for _ in range(10))
+
+        wait_until(all_say_close, "the notice is given")
+        assert kept.ask().headers["connection"] == "close"
+        kept.expect_end()
+        old = step.pids()
+        for pid in old:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: len(step.pids() - old) == 2, "they are replaced")
+        wait_until(all_say_close, "the new ones have been told")
+        assert step.popen.poll() is None
+        step.signal(signal.SIGTERM)
+        wait_until(lambda: is_refused(port), "nobody listens")
+        assert step.end()[0] == 0
+
+
+def test_a_notice_has_an_end() -> None:
+    with Supervised("--processes", "2", "--notice", "0.1") as step:
+        step.listening_port()
+        step.signal(signal.SIGTERM)
+        assert step.end() == (0, "")
+
+
+def test_a_reload_gives_no_notice() -> None:
+    """Whoever heard it would take the server for one that goes."""
+    with Supervised("--processes", "1", "--notice", "500") as step:
+        port = step.listening_port()
+        old = step.pids()
+        step.signal(signal.SIGHUP)
+        wait_for_reload(step, old)
+        with Client(port) as client:
+            assert client.ask().headers.get("connection") is None
+
+
 # --- Beyond one machine ---------------------------------------------------------------
 
 CONFIGURATION = ROOT / "steps" / "step13" / "haproxy.cfg"
-DRAINS_IN_TIME = ("--grace", "20")
+GIVES_NOTICE = ("--notice", "1", "--grace", "20")
 
 
 def free_ports(count: int) -> list[int]:
@@ -593,8 +642,8 @@ def test_servers_are_restarted_in_turn_behind_haproxy(
     ports = free_ports(4)
 
     def start(port: int) -> Process:
-        step = "step13" if port == ports[1] else "step12"
-        server = Process(step, *DRAINS_IN_TIME, port=port)
+        count = "2" if port == ports[1] else "1"
+        server = Process("step13", *GIVES_NOTICE, "--processes", count, port=port)
         server.listening_port()
         return stack.enter_context(server)
 
@@ -610,6 +659,66 @@ def test_servers_are_restarted_in_turn_behind_haproxy(
             # Of these, HAProxy's own are few.
             wait_until(lambda: again.stats()["requests"] > 50, "it is used again")  # noqa: B023
     assert load.failures == []
+
+
+# Between the last accept() and the close of the listener it waits for the test.
+HELD = """
+from steps.step12.acceptor import Acceptor
+close = Acceptor.close
+def close_late(self):
+    if self._listener.fileno() != -1:
+        open({!r}).read()
+    close(self)
+Acceptor.close = close_late
+"""
+
+
+@pytest.mark.parametrize("notice", [True, False], ids=["notice", "none"])
+def test_what_comes_between_the_last_accept_and_the_close(
+    needs_tool: Callable[[str], str],
+    application: Application,
+    tmp_path: Path,
+    stack: ExitStack,
+    notice: bool,
+) -> None:
+    """The kernel completes it, and resets it. A balancer that has heard the notice
+    sends nothing there any more; and without one, this test sees the reset."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    ports = free_ports(3)
+    arguments = [*application.flags, "--processes", "1", "--grace", "20"]
+    if notice:
+        arguments += ["--notice", "500"]
+    going = Supervised(*arguments, port=ports[1], patch=HELD.format(str(gate)))
+    staying = Supervised(*arguments, port=ports[2])
+    for step in going, staying:
+        stack.enter_context(step).listening_port()
+    program = needs_tool("haproxy")
+    stack.enter_context(haproxy(program, [*ports, 0], tmp_path, with_two_servers))
+    others = {f"first {pid}" for pid in staying.pids()}
+    going.signal(signal.SIGTERM)
+
+    def is_left_alone() -> bool:
+        return {ask(ports[0]) for _ in range(10)} == others
+
+    if notice:
+        wait_until(is_left_alone, "the balancer has heard")
+        going.signal(signal.SIGTERM)  # that was long enough
+    # Returns when the last accept() has been.
+    gates = stack.enter_context(gate.open("w"))
+    clients = [connected(ports[0], stack) for _ in range(12)]
+    for client in clients:
+        client.send(request_bytes(method="POST", body=b"a payment"))
+
+    def waiting() -> int:
+        return sum(client.has_nothing() for client in clients)
+
+    # The balancer gives each server one half of what comes at once.
+    wait_until(lambda: waiting() <= (0 if notice else 8), "the others are answered")
+    gates.close()
+    statuses = {client.receive().status for client in clients}
+    assert statuses == ({200} if notice else {200, 502})
+    assert going.end() == (0, "")
 
 
 class LosesEachRace(socketserver.StreamRequestHandler):
@@ -633,6 +742,10 @@ def racing() -> Iterator[int]:
         yield server.server_address[1]
         server.shutdown()
         thread.join()
+
+
+def with_two_servers(text: str) -> str:
+    return re.sub(r"\n    server c .*", "", text)
 
 
 def with_one_server(text: str) -> str:
