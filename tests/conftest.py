@@ -1,6 +1,7 @@
 """What the whole suite shares."""
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -14,6 +15,13 @@ from tools import optional
 
 # How long what a test has ended may take to be gone.
 GONE_AFTER_S = 5.0
+
+
+# `nohup` and `&` in a script, and so many a CI, start the tests with SIGINT ignored.
+# What the tests start would inherit that. Python and a shell leave it so, and a Ctrl-C
+# that is sent to them does nothing.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
