@@ -1,7 +1,7 @@
 """`python -m lab tough PROOF…`: long runs that try to break the server of step 12.
 
 Each is bounded in number and time, ends by itself, and puts what it saw into a record,
-yours or with --output the book's (lab/proofs/record.py). The suite runs the same
+yours or with --output the book's (lab/tough/record.py). The suite runs the same
 functions, for a second each.
 """
 
