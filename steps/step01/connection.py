@@ -21,6 +21,7 @@ class Connection:
         self.sock = sock
         self.requests = Gatherer()
 
+    # [receive]
     def receive(self) -> Request | None:
         """Block until a whole request has come, and return it; None if the client goes.
 
@@ -32,6 +33,8 @@ class Connection:
                 return None
             self.requests.feed(data)
         return request
+
+    # [/receive]
 
     # [two-writes]
     def send(self, response: Response, request: Request | None, keep: bool) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STEPS = sorted(path.parent.name for path in ROOT.glob("steps/step[0-9][0-9]/server.py"))
+BY_HAND = ["step14.by_hand", "step14.with_await"]  # run by themselves
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.glob("steps/**/*.py"))
 BARE_PYTHON = getattr(sys, "_base_executable", sys.executable)
 
@@ -82,7 +83,7 @@ def test_no_file_is_a_copy() -> None:
     assert [files for files in by_content.values() if len(files) > 1] == []
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", STEPS + BY_HAND)
 def test_every_step_runs_on_a_bare_python(step: str) -> None:
     """No environment, no site-packages: -E, -s and -S."""
     with subprocess.Popen(

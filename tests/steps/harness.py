@@ -38,14 +38,17 @@ STEPS = tuple(
     for name in (f"step{number:02}" for number in (*range(1, 13), 14))
     if (ROOT / "steps" / name / "server.py").exists()
 )
+# Step 14 once more, as coroutines: modules that are run by themselves. They owe what
+# every step owes, and leave out what later ones add.
+BY_HAND = ("step14.by_hand", "step14.with_await")
 # Step 13 makes processes: nothing that could run in a thread of this one.
-AS_PROCESSES = (*STEPS, "step13")
+AS_PROCESSES = (*STEPS, "step13", *BY_HAND)
 # With workers or, as these names say, without: then the loop itself calls the handlers.
 IN_LOOP = tuple(f"{step}-0" for step in STEPS[9:])
-DESIGNS = STEPS + IN_LOOP
+DESIGNS = STEPS + IN_LOOP + BY_HAND
 CLOSING = STEPS[:2]  # close after each response
 KEEPING = DESIGNS[2:]  # keep the connection
-ON_THE_WIRE = DESIGNS[8:]  # never block; the whole checklist holds
+ON_THE_WIRE = STEPS[8:] + IN_LOOP  # never block; the whole checklist holds
 REACTORS = tuple(  # and their loop is their own
     step for step in ON_THE_WIRE if not step.startswith("step14")
 )
@@ -291,7 +294,8 @@ class Running:
 
 
 def server_class(step: str) -> Any:
-    return importlib.import_module(f"steps.{step}.server").Server
+    module = step if step in BY_HAND else f"{step}.server"
+    return importlib.import_module(f"steps.{module}").Server
 
 
 def serving(
