@@ -59,6 +59,10 @@ class Asking:
                 sock = sock or connect(self._port)
             except ConnectionRefusedError:
                 break
+            except ConnectionResetError:
+                # It was in the queue of a listener that went. Who tries again is
+                # refused, or gets to another listener.
+                continue
             turn += 1
             with self._lock:
                 self.begun += 1

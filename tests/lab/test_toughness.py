@@ -10,11 +10,12 @@ import pytest
 from lab.measure.servers import ServerCommand
 from lab.tough import command as toughness
 from lab.tough import fuzzing, record, slow, subject
-from lab.tough.drain import drain, kill
+from lab.tough.drain import CLIENTS, Asking, drain, kill
 from lab.tough.overload import descriptors
 from lab.tough.soak import soak
 from lab.tough.subject import Result
 from steps.http11 import Gatherer
+from tests.steps.harness import wait_until
 
 #: A machine that is busy with other tests makes an honest client wait.
 BUSY_S = 10.0
@@ -62,6 +63,21 @@ def test_kill() -> None:
     result = kill(1, 0.2)
     assert result.complaints == []
     assert result.facts["answered"]
+
+
+def test_who_is_reset_before_it_could_send_has_not_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where the listener closes after the kernel has made the connection."""
+    outcomes = [ConnectionResetError] * CLIENTS + [ConnectionRefusedError] * CLIENTS
+
+    def connect(port: int) -> None:
+        raise outcomes.pop(0)
+
+    monkeypatch.setattr("lab.tough.drain.connect", connect)
+    with Asking(0) as asking:
+        wait_until(lambda: not outcomes, "all are refused")
+    assert (asking.begun, asking.answered, asking.lost) == (0, 0, {})
 
 
 # --- And a server that was spoiled ----------------------------------------------------

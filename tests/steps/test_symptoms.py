@@ -187,6 +187,11 @@ def test_03_05_a_kept_connection_waits_until_somebody_else_connects(
         assert (spy.calls, spy.watching, spy.timeout_s) == (call, nobody, A_MINUTE_S)
         assert client.has_nothing()
 
+        # The answer comes before that; who connects too early wakes nobody for it.
+        wait_until(
+            lambda: threads_in("_serve", f"{step}/server.py") == 0,
+            "the worker puts the connection back",
+        )
         assert server.client().ask().body == DOCUMENT
         assert is_answered(client)
         assert server.stats.timeouts == 0
@@ -553,6 +558,8 @@ def test_02_to_07_select_refuses_descriptor_1024(step: str) -> None:
         ExitStack() as fillers,
     ):
         early = [server.client() for _ in range(3)]
+        # With small descriptors, all of them: none is left when they are filled.
+        wait_until(lambda: server.stats.accepted == 3, "all three are accepted")
         late, later = (server.client(connected=False) for _ in range(2))
         assert early[0].ask().body == DOCUMENT
         fill_descriptors(FD_SETSIZE, fillers)

@@ -936,6 +936,8 @@ def test_close_is_called_once_when_the_client_leaves(serve: Serve, how: str) -> 
         else:
             server.stop()
             server.thread.join(DEADLINE_S)
+            # When the grace is over nobody waits for the worker, which does it.
+            wait_until(lambda: body.closed, "the application hears of it")
     assert body.closed == 1
 
 
