@@ -6,6 +6,10 @@
 export PYTHON
 ARGS =
 run = .venv/bin/python -m
+# Two processes share the tests, which wait more than they work. A file's tests stay in
+# one of them, so what a file makes once is made once; the files come in random order,
+# too. (One process: ARGS="-n 0".)
+tests = $(run) pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: book
 book: ## measure this machine (the first time) and serve the book; plain `make` does too
@@ -22,7 +26,13 @@ tour: ## measure this machine again
 test: ## run the tests
 	@tools/bootstrap test
 	@$(run) tools.optional test
-	@$(run) pytest $(ARGS)
+	@$(tests) -m "not thorough" $(ARGS)
+
+.PHONY: thorough
+thorough: ## run the other tests, which take long and seldom fail where those pass
+	@tools/bootstrap test
+	@$(run) tools.optional test
+	@$(tests) -m thorough $(ARGS)
 
 .PHONY: exercises
 exercises: ## install pytest, and show how far you are with the exercises

@@ -1,6 +1,9 @@
 """One built book for all tests of the pages."""
 
+import fcntl
+import json
 import logging
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,9 +40,23 @@ def _drawing_is_started() -> None:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """The book with a reader's record in it, made up, as the book's is until it is
-    measured."""
-    folder = tmp_path_factory.mktemp("book") / "site"
+    """Built by the first that asks, for all the processes that share the tests."""
+    # Each of them has a folder of its own in one that they all have.
+    mine = tmp_path_factory.getbasetemp()
+    everybodys = mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine
+    site = Site(everybodys / "book", [])
+    told = everybodys / "book-warnings.json"
+    with open(everybodys / "book-lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            told.write_text(json.dumps(build_into(site.folder)))
+    site.warnings.extend(json.loads(told.read_text()))
+    return site
+
+
+def build_into(folder: Path) -> list[str]:
+    """Build the book with a reader's record in it, made up, as the book's is until it
+    is measured. What was warned of."""
     warnings: list[str] = []
     handler = _Collector(warnings)
     log = logging.getLogger("mkdocs")
@@ -50,7 +67,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         build(folder, sources=Sources(book, Measurement(made_up.mine())))
     finally:
         log.removeHandler(handler)
-    return Site(folder, warnings)
+    return warnings
 
 
 class _Collector(logging.Handler):

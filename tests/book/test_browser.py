@@ -6,7 +6,7 @@ is folded opens with the keyboard; the rules of axe-core find nothing serious.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from book.serve import make_server
 from tests.book.conftest import Site
+
+# The first of them builds the book, or waits until another process has.
+pytestmark = pytest.mark.timeout(240)
 
 # Long enough for a busy machine; what is right is seen at once.
 expect.set_options(timeout=20_000)
@@ -109,14 +112,14 @@ WITH_COLOURS = (CHAPTER, "source/steps-step07.html")
 OF_EACH_KIND = (*WITH_COLOURS, "index.html", "question.html", "results.html")
 
 
-def visit_all(
-    browser: Browser, site: Site, base: str, size: dict[str, int], scheme: str
+def visit(
+    browser: Browser, names: Iterable[str], base: str, size: dict[str, int], scheme: str
 ) -> list[str]:
-    """Everything wrong on any page, one line each."""
+    """Everything wrong on any of these pages, one line each."""
     found = []
     with opened(browser, size, scheme) as (page, wrong):
         urls = asked_for(page)
-        for name in site.pages():
+        for name in names:
             page.goto(f"{base}/{name}", wait_until="load")
             page.evaluate(UNFOLD)
             page.wait_for_function(SCROLLS_BY_KEYBOARD)
@@ -134,19 +137,33 @@ def visit_all(
     return found
 
 
-# Half a minute on a quiet machine; a busy one may take its time.
-@pytest.mark.timeout(240)
+def test_a_page_of_each_kind_over_http_on_a_desk_in_light(
+    browser: Browser, address: str
+) -> None:
+    assert visit(browser, OF_EACH_KIND, address, DESK, "light") == []
+
+
+def test_a_page_of_each_kind_from_the_file_system_on_a_phone_in_dark(
+    browser: Browser, site: Site
+) -> None:
+    assert visit(browser, OF_EACH_KIND, site.folder.as_uri(), PHONE, "dark") == []
+
+
+# A minute on a quiet machine; a busy one may take its time.
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
 def test_every_page_over_http_on_a_desk_in_light(
     browser: Browser, site: Site, address: str
 ) -> None:
-    assert visit_all(browser, site, address, DESK, "light") == []
+    assert visit(browser, site.pages(), address, DESK, "light") == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
 def test_every_page_from_the_file_system_on_a_phone_in_dark(
     browser: Browser, site: Site
 ) -> None:
-    assert visit_all(browser, site, site.folder.as_uri(), PHONE, "dark") == []
+    assert visit(browser, site.pages(), site.folder.as_uri(), PHONE, "dark") == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -18,6 +18,9 @@ from book.serve import make_server
 from lab.paths import BOOK, ROOT
 from tests.book.conftest import Site
 
+# The first of them builds the book, or waits until another process has.
+pytestmark = pytest.mark.timeout(240)
+
 
 class Addresses(html.parser.HTMLParser):
     """Where a page leads, what it loads, and what can be pointed at."""

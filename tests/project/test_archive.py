@@ -33,8 +33,11 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if "cannot be fetched" in str(error) and not os.environ.get("CI"):
             pytest.skip(f"there is no network to fetch packages from: {error}")
         raise
+    return unpack(path, tmp_path_factory.mktemp("a room"))
+
+
+def unpack(path: Path, room: Path) -> Path:
     assert path.name.endswith(".tar.gz")
-    room = tmp_path_factory.mktemp("a room")
     with tarfile.open(path) as tar:
         tar.extractall(room, filter="data")
     return room / archive.NAME
@@ -55,10 +58,7 @@ def without_network(
     )
 
 
-@pytest.mark.timeout(300)
-def test_it_has_the_book_the_exercises_and_a_clean_clone(unpacked: Path) -> None:
-    for name in ("READ-ME-FIRST.txt", "site/index.html", "site/teachers.html"):
-        assert (unpacked / name).is_file()
+def assert_it_is_a_clean_clone(unpacked: Path) -> None:
     status = without_network(unpacked, "git", "status", "--porcelain")
     assert (status.returncode, status.stdout) == (0, "")
     # Nothing says on which machine it was made.
@@ -70,6 +70,46 @@ def test_it_has_the_book_the_exercises_and_a_clean_clone(unpacked: Path) -> None
     assert told == []
 
 
+def test_a_clean_clone_is_packed_with_what_is_made_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The packages and the book's pages are stand-ins, which cost nothing to make."""
+    fetched: list[tuple[str, str]] = []
+    run = archive._run
+
+    def fetch_wheels(group: str, folder: Path, target: str = "") -> None:
+        folder.mkdir(exist_ok=True)
+        (folder / f"{group}{target}.whl").touch()
+        fetched.append((group, target))
+
+    def without_the_book(*command: str, problem: str, cwd: Path = ROOT) -> str:
+        if command[1:] != ("-m", "book", "site", "--strict"):
+            return run(*command, problem=problem, cwd=cwd)
+        assert (cwd / "mkdocs.yml").is_file()
+        (cwd / "site").mkdir()
+        (cwd / "site" / "index.html").touch()
+        return ""
+
+    monkeypatch.setattr(archive, "fetch_wheels", fetch_wheels)
+    monkeypatch.setattr(archive, "_run", without_the_book)
+    folder = unpack(archive.make(tmp_path, ["macos-arm64-3.13"]), tmp_path / "a room")
+    assert fetched == [("exercises", ""), ("book", ""), ("book", "macos-arm64-3.13")]
+    wheels = {path.name for path in (folder / "wheels").iterdir()}
+    assert wheels == {f"{group}{target}.whl" for group, target in fetched}
+    for name in ("READ-ME-FIRST.txt", "site/index.html", "Makefile", "tools/bootstrap"):
+        assert (folder / name).is_file()
+    assert_it_is_a_clean_clone(folder)
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(300)
+def test_it_has_the_book_the_exercises_and_a_clean_clone(unpacked: Path) -> None:
+    for name in ("READ-ME-FIRST.txt", "site/index.html", "site/teachers.html"):
+        assert (unpacked / name).is_file()
+    assert_it_is_a_clean_clone(unpacked)
+
+
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_the_exercises_are_installed_and_checked_without_network(
     unpacked: Path,
@@ -81,6 +121,7 @@ def test_the_exercises_are_installed_and_checked_without_network(
     assert len(rows) == 14, done.stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_all_that_make_needs_is_there_for_this_machine(unpacked: Path) -> None:
     done = without_network(

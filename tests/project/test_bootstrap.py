@@ -7,6 +7,7 @@ it is told to, and keeps a list of what it was asked for.
 
 import http.server
 import os
+import re
 import shutil
 import signal
 import socket
@@ -104,7 +105,7 @@ class Machine:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=100,
         )
 
     @property
@@ -191,6 +192,7 @@ def closed_port() -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
+@pytest.mark.timeout(120)
 def test_no_network(machine: Machine, closed_port: int) -> None:
     """The real venv and the real pip."""
     result = machine.run(
@@ -330,7 +332,22 @@ def test_make_passes_arguments_on(machine: Machine) -> None:
     machine.add_python("python3", "3.11")
     result = machine.run("make", "test", "ARGS=-k http11 -x")
     assert result.returncode == 0, result.stderr
-    assert machine.calls[-1] == "pytest -k http11 -x"
+    assert machine.calls[-1].startswith("pytest ")
+    assert machine.calls[-1].endswith(" -k http11 -x")
+
+
+def test_each_test_is_run_by_one_of_two_commands_and_ci_calls_both(
+    machine: Machine,
+) -> None:
+    machine.add_python("python3", "3.11")
+    for command, chosen in (("test", "not thorough"), ("thorough", "thorough")):
+        assert machine.run("make", command).returncode == 0
+        called = machine.calls[-1]
+        assert called.startswith("pytest ")
+        assert called.rpartition(" -m ")[2] == chosen
+        for name in (".ci/run", ".github/workflows/ci.yml"):
+            text = (ROOT / name).read_text(encoding="utf-8")
+            assert re.search(rf"^ *make {command}$", text, re.MULTILINE), name
 
 
 def test_make_stops_where_the_bootstrap_refuses(machine: Machine) -> None:

@@ -22,6 +22,7 @@ from tests.workshop.running import (
     NAMES,
     ROOT,
     WRONG,
+    PreparedPytest,
     checks,
     field,
     run_pytest,
@@ -117,38 +118,52 @@ def test_the_solution_passes_and_quickly(folder: Path) -> None:
 
 
 @each_chapter
-def test_each_check_passes_alone_and_in_any_order(folder: Path) -> None:
+def test_each_check_passes_alone_and_in_any_order(
+    folder: Path, prepared: PreparedPytest
+) -> None:
     names = list(checks(folder))
     random.Random(folder.name).shuffle(names)
     path = f"chapters/{folder.name}/test_exercise.py"
     asked = [f"{path}::{name}" for name in names]
-    done = run_pytest(*asked, "--answer", "solution.py")
+    done = prepared(*asked, "--answer", "solution.py")
     assert done.returncode == 0, done.stdout + done.stderr
-    alone = run_pytest(random.Random(folder.name).choice(asked), "--answer=solution.py")
+    alone = prepared(random.Random(folder.name).choice(asked), "--answer=solution.py")
     assert alone.returncode == 0, alone.stdout + alone.stderr
     assert "1 passed" in alone.stdout
 
 
-REPEAT = ("-p", "pytest_repeat", "--count", "30")
-ALL = ("chapters", "--answer=solution.py", "-W", "error")
+SOLUTIONS = ("--answer=solution.py", "-W", "error")
 
 
-@pytest.mark.timeout(300)
-def test_the_solutions_pass_thirty_times_in_a_row() -> None:
+# Minutes on a busy machine.
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("times", [3, pytest.param(30, marks=pytest.mark.thorough)])
+def test_the_solutions_pass_many_times_in_a_row(times: int) -> None:
     """All of them in one process; a warning, such as of an open socket, is an error."""
-    done = run_pytest(*ALL, *REPEAT, timeout_s=280)
+    repeat = ("-p", "pytest_repeat", "--count", str(times))
+    done = run_pytest("chapters", *SOLUTIONS, *repeat, timeout_s=880)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "14 of 14 done" in done.stdout
 
 
 @pytest.mark.timeout(300)
-def test_the_solutions_pass_beside_others_that_want_the_processor() -> None:
+@pytest.mark.parametrize(
+    "chapters",
+    [
+        "chapters/04-pipe-and-second-thread",
+        pytest.param("chapters", marks=pytest.mark.thorough),
+    ],
+    ids=["one", "all"],
+)
+def test_the_solutions_pass_beside_others_that_want_the_processor(
+    chapters: str,
+) -> None:
     with contextlib.ExitStack() as hogs:
         for _ in range(os.cpu_count() or 1):
             hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
             hogs.callback(hog.wait)
             hogs.callback(hog.kill)
-        done = run_pytest(*ALL, timeout_s=280)
+        done = run_pytest(chapters, *SOLUTIONS, timeout_s=280)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -163,11 +178,13 @@ def test_there_are_at_least_four_wrong_answers(folder: Path) -> None:
 @pytest.mark.parametrize(
     "answer", WRONG, ids=[f"{path.parts[-3][:2]}-{path.stem}" for path in WRONG]
 )
-def test_a_wrong_answer_is_refused_and_its_mistake_named(answer: Path) -> None:
+def test_a_wrong_answer_is_refused_and_its_mistake_named(
+    answer: Path, prepared: PreparedPytest
+) -> None:
     folder = answer.parent.parent
     refusing = field(answer, "Refused by")
     assert refusing in checks(folder)
-    done = run_pytest(f"chapters/{folder.name}", "--answer", f"wrong/{answer.name}")
+    done = prepared(f"chapters/{folder.name}", "--answer", f"wrong/{answer.name}")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     text = said(done.stdout)
     assert f"fails {checks(folder)[refusing]}" in text
