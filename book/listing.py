@@ -12,7 +12,8 @@ from pathlib import Path
 
 from book.drawn import BookError
 
-#: A file that repeats less of an earlier one, which it imports, does not rewrite it.
+#: A file that repeats less of an earlier one, of which it imports something, does not
+#: rewrite it.
 KEPT_BY_A_REWRITE = 0.25
 
 _NO_CODE = {
@@ -63,23 +64,32 @@ def step_files(folder: Path) -> list[Path]:
 def earlier_file(path: Path) -> Path | None:
     """The file of that name in an earlier step which this one rewrites, or adds to.
 
-    The nearest one, unless that only adds to one before it.
+    The one that it imports as a whole; or the nearest one, unless that only adds to one
+    before it.
     """
     step = path.parent
     earlier = [f for f in step.parent.glob(f"step*/{path.name}") if f.parent < step]
     for file in sorted(earlier, reverse=True):
+        if imports_whole(path, file):
+            return file
         before = earlier_file(file)
         if before is None or not adds_to(file, before):
             return file
     return None
 
 
+def imports_whole(path: Path, earlier: Path) -> bool:
+    line = f"from steps.{earlier.parent.name} import {earlier.stem}"
+    return line in read_source(path).splitlines()
+
+
 def adds_to(path: Path, earlier: Path) -> bool:
-    """Whether it imports what the earlier file has, and changes only a part of it."""
+    """Whether it imports the earlier file, or some of what that has and changes only a
+    part of it."""
+    if imports_whole(path, earlier):
+        return True
     new, old = read_source(path), read_source(earlier)
-    package, module = earlier.parent.name, earlier.stem
-    imports = f"from steps.{package}.{module} import", f"from steps.{package} import"
-    if imports[0] not in new and f"{imports[1]} {module}\n" not in new:
+    if f"from steps.{earlier.parent.name}.{earlier.stem} import" not in new:
         return False
     before = without_markers(old).splitlines()
     after = without_markers(new).splitlines()

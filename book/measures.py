@@ -26,8 +26,9 @@ TITLES = {
     "step10": "10 workers again",
     "step11": "11 deadlines",
     "step12": "12 a server to keep",
-    "step13": "13 every core",
-    "step14": "14 it has a name",
+    "step13": "13 any application",
+    "step14": "14 every core",
+    "step15": "15 it has a name",
 }
 STEPS = tuple(TITLES)
 #: The question's server up to its cure.

@@ -9,8 +9,8 @@ Numbers, in a line; from a record, or from the source:
     still_open("step11", 10, silent=900)    how many of the silent ones were, at the end
     silent_bytes("step11"), silent_cpu  memory of one, CPU of all of them together
     constant("steps/step03/server.py", "SELECT_TIMEOUT_S")      also "Class.name"
-    setting("idle_timeout")             the default of a flag of step 12
-    lines("steps/step14", "steps/app.py")   of code, without comments and docstrings
+    setting("idle_timeout")             the default of a flag of step 13
+    lines("steps/step15", "steps/app.py")   of code, without comments and docstrings
     tough("drain", "answered")          what a proof saw (`python -m lab tough --show`)
     percent(rate(…) / rate(…))          arithmetic keeps spread, unit and doubt
     compare.rate("granian", 100)        of the comparison with peers; also latency, cpu,

@@ -25,10 +25,11 @@ digits and widths of columns aside.
 - Other commands run one after another. After one that ends in `&` the next begins as
   soon as it has printed a line; after `probe` and `load`, which have nothing to print
   before they are answered, half a second later. What else it prints stands before what
-  the next one prints.
+  the next one prints; of several, what the one prints that ends first comes first.
 - A section without a command is what the server has printed since.
-- `pgrep` and `kill` concern the server alone, `pgrep -P` and `pkill -P` the processes
-  that it has started. Besides these only `python -m lab …` runs: there is no shell.
+- `pgrep -f`, `kill` and `pkill -f` concern the server alone, `pgrep -P` and `pkill -P`
+  the processes that it has started. Besides these only `python -m lab …` runs: there is
+  no shell.
 """
 
 from __future__ import annotations
@@ -117,6 +118,7 @@ class Process:
         self._lines: list[str] = []
         self._given = 0
         self._ended = False
+        self.ended_at = 0.0  # on the monotonic clock
         self._news = threading.Condition()
         self._process = subprocess.Popen(
             argv,
@@ -187,6 +189,7 @@ class Process:
                 self._lines.append(line.rstrip())
                 self._news.notify_all()
         with self._news:
+            self.ended_at = time.monotonic()
             self._ended = True
             self._news.notify_all()
 
@@ -242,9 +245,10 @@ class Run:
 
     def _rest(self) -> list[str]:
         """What is still to come from the commands in the background."""
-        lines = [line for process in self._background for line in process.last_lines()]
+        lines = {process: process.last_lines() for process in self._background}
         self._background.clear()
-        return self._told(lines)
+        in_order = sorted(lines, key=lambda process: process.ended_at)
+        return self._told([line for process in in_order for line in lines[process]])
 
     def _start_server(self, arguments: Sequence[str]) -> list[str]:
         self._server = self._start([*arguments, "--port", "0"])
@@ -259,7 +263,7 @@ class Run:
     def _kill(self, command: str) -> str:
         """Send the signal to the server; the command as it would be typed."""
         match command.split():
-            case ["kill", name, _] if name in SIGNALS:
+            case ["kill", name, _] | ["pkill", name, "-f", _] if name in SIGNALS:
                 server = self._running_server()
                 os.kill(server.pid, SIGNALS[name])
                 if name != "-HUP":  # to which there is nothing to say

@@ -26,7 +26,7 @@ COMMANDS = {
     "claims": ("record.claims", "check what the chapters claim against a record"),
     "show": ("record.show", "print a record as tables"),
     "tough": ("tough.command", "long runs that try to break step 12"),
-    "compare": ("measure.compare", "measure step 12 beside servers that people use"),
+    "compare": ("measure.compare", "measure step 13 beside servers that people use"),
     "measure": ("measure.run", "measure everything that the book prints"),
     "schema": ("record.model", "print the schema of a record"),
     "calibrate": ("measure.calibrate", "compare the embedded generator with wrk"),

@@ -38,12 +38,25 @@ def answer(app: Application, request: Request) -> Response:
     """Call the application; whatever it raises becomes a 500 and a logged traceback."""
     try:
         response = app(request)
-        if isinstance(response, Response):
-            return response
-        raise TypeError(f"the handler returned no Response but {response!r:.99}")
+        if type(response) is not Response:
+            raise TypeError(f"the handler returned no Response but {response!r:.99}")
+        response.check()
+        return response
     except BaseException:  # sys.exit() in a handler must not end the server
-        log.exception("the handler of %s %s raised", request.method, request.target)
+        report("the handler of %s %s raised", request.method, request.target)
         return Response(500, b"500 the handler failed\n")
+
+
+def report(text: str, *arguments: object) -> None:
+    """Log the exception that is being handled, if that can be done.
+
+    An application may have closed standard error, or may have put something of its own
+    in its place, or into `logging`. What that raises must not end the server.
+    """
+    try:
+        log.exception(text, *arguments)
+    except BaseException:
+        pass
 
 
 def app(request: Request) -> Response:

@@ -1,6 +1,8 @@
 """The command line that every step shares: `python -m steps.step03 --port 8000`."""
 
 import argparse
+import atexit
+import contextlib
 import dataclasses
 import errno
 import logging
@@ -22,7 +24,12 @@ BACKLOG = 1024
 # the thread. A pool of workers waits for a shorter time (`step02/workers.py`), so that
 # the server can still close its sockets.
 STOP_WAIT_S = 3.0
+# How long the exit functions of an application may take after that.
+EXIT_WAIT_S = 3.0
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}
+# In place of a signal's number: no signal has this one.
+NO_SIGNAL = b"\0"
+ENDING = {signal.SIGINT, signal.SIGTERM, 0}
 
 log = logging.getLogger(__name__)
 
@@ -60,38 +67,59 @@ def main(
     least_workers: the smallest number that `--workers` accepts.
     """
     server, url, wait_s = make_server(name, server_class, settings_class, least_workers)
+    signals, signal_writer = hear(SIGNALS)
     status = 0
 
     def run() -> None:
         nonlocal status
         try:
             server.run()
-        except Exception:
+        except BaseException:
             log.exception("%s failed", name)
             status = 1
         finally:
-            wake_main()
+            signal_writer.send(NO_SIGNAL)
 
-    def wait_for_signal() -> None:
-        while signal.sigwait(SIGNALS) == signal.SIGUSR1:
-            pairs = dataclasses.asdict(server.stats).items()
-            log.info("%s stats %s", name, " ".join(f"{k}={v}" for k, v in pairs))
+    def wait_for_signal() -> int:
+        while (number := signals.recv(1)[0]) not in ENDING:
+            if number == signal.SIGUSR1:
+                pairs = dataclasses.asdict(server.stats).items()
+                log.info("%s stats %s", name, " ".join(f"{k}={v}" for k, v in pairs))
+        return number
 
     thread = threading.Thread(target=run, name="server", daemon=True)
     thread.start()
     announce(name, url)
-    wait_for_signal()
-    server.stop()
-    watchdog = threading.Timer(wait_s, wake_main)
-    watchdog.daemon = True
-    watchdog.start()
-    # This second wait ends when the server's thread has left `run()`: it then sends a
-    # signal. If that takes too long, the watchdog sends one. So does another Ctrl-C.
-    wait_for_signal()
-    sys.stdout.flush()
-    # sys.exit() would wait for every thread that is not a daemon, and an application
-    # may have started one that does not end.
-    os._exit(status)
+    if wait_for_signal():  # else run() has raised, and there is nothing to stop
+        server.stop()
+        watchdog = threading.Timer(wait_s, signal_writer.send, [NO_SIGNAL])
+        watchdog.daemon = True
+        watchdog.start()
+        # This second wait ends when the server's thread has left `run()`. If that takes
+        # too long, the watchdog ends it. So does another Ctrl-C.
+        wait_for_signal()
+    finish(status)
+
+
+def finish(status: int) -> NoReturn:
+    """End the process: run what the application has registered with `atexit`, write out
+    what it has printed, and go, after `EXIT_WAIT_S` at the latest.
+
+    sys.exit() would wait for every thread that is not a daemon first, and an
+    application may have started one that does not end.
+    """
+    try:
+        watchdog = threading.Timer(EXIT_WAIT_S, os._exit, [status])
+        watchdog.daemon = True
+        watchdog.start()
+        atexit._run_exitfuncs()
+        for stream in sys.stdout, sys.stderr:
+            # The disk may be full, the reader gone, or the stream closed. Nobody is
+            # left who could be told.
+            with contextlib.suppress(Exception):
+                stream.flush()
+    finally:
+        os._exit(status)
 
 
 def make_server(
@@ -102,6 +130,7 @@ def make_server(
 ) -> tuple[AnyServer, str, float]:
     """Return a server as the command line says, which does not run yet; the URL that it
     listens on; and for how many seconds it may go on after `stop()`."""
+    open_standard_streams()
     parser = make_parser(name, least_workers)
     if settings_class is not None:
         add_flags(parser, settings_class)
@@ -113,12 +142,6 @@ def make_server(
         sys.exit(f"{name}: {explain(error, arguments.host, arguments.port)}")
     url = url_of(listener)
 
-    # From here on these signals are blocked, in this thread and in all that it starts:
-    # they interrupt nothing, and wait until sigwait() fetches them. With a handler a
-    # signal could go unheard: Python runs handlers in the main thread alone, but the
-    # kernel may give the signal to any thread, and then the main thread sleeps on.
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-
     wait_s = STOP_WAIT_S
     options: list[Any] = [arguments.workers]
     if settings_class is not None:
@@ -127,8 +150,20 @@ def make_server(
         wait_s += getattr(settings, "grace", 0)
     try:
         return server_class(listener, app, *options), url, wait_s
-    except ValueError as error:
-        sys.exit(f"{name}: {error}")
+    except (
+        ValueError
+    ) as error:  # its cause is an error of an application, if it has one
+        log.error("%s: %s", name, error, exc_info=error.__cause__)
+        finish(1)
+
+
+def open_standard_streams() -> None:
+    """Open those that are closed (`>&-`). The lowest number that is free is given to
+    what is opened next. Without this it would be a socket, and whatever a library
+    prints to descriptor 1 would be sent there."""
+    for name in "stdin", "stdout", "stderr":
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115
 
 
 def announce(name: str, url: str) -> None:
@@ -136,13 +171,48 @@ def announce(name: str, url: str) -> None:
     try:
         print(f"{name} listening on {url}", flush=True)
     except OSError as error:  # such as a full disk, if it goes to a file
-        print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
-        os._exit(1)  # sys.exit() would try to write the line again
+        log.error("%s: standard output: %s", name, error.strerror)
+        finish(1)
 
 
-def wake_main() -> None:
-    """End the `sigwait()` of the main thread: send this process the signal itself."""
-    os.kill(os.getpid(), signal.SIGTERM)
+def hear(numbers: set[signal.Signals]) -> tuple[socket.socket, socket.socket]:
+    """Return two connected sockets. From now on each of these signals writes its
+    number, one byte, into the second, and it can be read from the first.
+
+    A handler alone would not be enough. Python runs it in the main thread, but the
+    kernel may give the signal to any thread, and then the main thread sleeps on. And to
+    block the signals, and fetch them with sigwait(), would be too much: a program that
+    a thread starts inherits what is blocked there, and only SIGKILL would end it.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    before = {number: signal.signal(number, do_nothing) for number in numbers}
+    masks = threading.local()
+
+    # A program does not inherit a handler, but a child that is a fork of this process
+    # does, and the socket as well: what is sent to the child, we would hear. So the
+    # child gets back what was there before us. Until then its signals are held back, or
+    # one that comes so early would be lost.
+    def hold() -> None:
+        masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+    def release() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.before)
+
+    def give_back() -> None:
+        for number, handler in before.items():
+            if signal.getsignal(number) is do_nothing:  # else it is the child's own
+                signal.set_wakeup_fd(-1)
+                signal.signal(number, handler or signal.SIG_DFL)
+        release()
+
+    os.register_at_fork(before=hold, after_in_parent=release, after_in_child=give_back)
+    return reader, writer
+
+
+def do_nothing(number: int, frame: object) -> None:
+    """A handler. SIG_IGN would not do: a program that we start would inherit that."""
 
 
 def url_of(listener: socket.socket) -> str:
@@ -221,9 +291,29 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     return convert
 
 
-def listen(host: str, port: int) -> socket.socket:
+class Listener(socket.socket):
+    """A listening socket whose `close()` also ends the listening.
+
+    A child that an application has forked has a copy of the descriptor. While it lives,
+    the kernel would go on completing connections that nobody accepts, and nobody else
+    could have the port. (On macOS a listener cannot be shut down, and it is so.)
+    """
+
+    is_shared = False  # others accept from it as well: closing it does not concern them
+
+    def close(self) -> None:
+        if not self.is_shared:
+            with contextlib.suppress(OSError):  # macOS, or it is closed already
+                self.shutdown(socket.SHUT_RDWR)
+        super().close()
+
+
+def listen(host: str, port: int, reuse_port: bool = False) -> Listener:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    sock = socket.create_server(
+        (host, port), family=family, backlog=BACKLOG, reuse_port=reuse_port
+    )
+    return Listener(fileno=sock.detach())
 
 
 def explain(error: OSError, host: str, port: int) -> str:

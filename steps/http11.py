@@ -25,9 +25,13 @@ A server can rely on this:
   back and tries another way, and what has been read is not read again for each new
   piece. Else a client could send little and keep the processor busy. The limits bound
   the memory.
+- A head that has not come whole is looked at part by part, and each look has one of
+  three outcomes: the part is WRONG, it has BEGUN, or it is WHOLE.
 - Where the standard lets a recipient be tolerant, this one is not. If a proxy and the
   server behind it understand the same bytes in two ways, a client can hide in them a
-  request that the proxy does not see.
+  request that the proxy does not see. So also white space around a chunk extension's
+  ";" or "=" is refused, though a recipient "must parse" it (9110 §5.6.3): no client
+  sends it, and those do who smuggle requests.
 
 "§" is RFC 9112, HTTP/1.1; "9110 §" is RFC 9110, HTTP Semantics.
 """
@@ -66,6 +70,13 @@ class BadRequest(Exception):  # noqa: N818 - HTTP's own name for it
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
+
+
+# What is read may be a part of something longer.
+Data = bytes | memoryview
+# A head that has been read: the request; the length of its body, None if it comes in
+# chunks; and whether the client waits to be told to send it.
+Begun = tuple["Request", int | None, bool]
 
 
 class Event(Enum):
@@ -131,11 +142,12 @@ class Request:
 class Parser:
     """Turns the bytes of one connection into events: see the top of this file."""
 
-    def __init__(self, limits: Limits = Limits()) -> None:
+    def __init__(self, limits: Limits = Limits(), begun: Begun | None = None) -> None:
+        """begun: a head that has been read already; what is fed comes after it."""
         self.buffer = bytearray()  # what has been fed, and not become an event yet
-        self._events = _events(self.buffer, limits)
+        self._events = _events(self.buffer, limits, begun)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: Data) -> None:
         self.buffer += data
 
     def next_event(self) -> Request | bytes | Event:
@@ -162,11 +174,16 @@ BETWEEN, IN_HEAD, IN_BODY = Stage
 class Gatherer(Parser):
     """Puts the events together into whole requests."""
 
-    def __init__(self, limits: Limits = Limits()) -> None:
-        super().__init__(limits)
+    def __init__(self, limits: Limits = Limits(), begun: Begun | None = None) -> None:
+        super().__init__(limits, begun)
+        self.fed = 0  # bytes, in all
         self._request: Request | None = None
         self._body = bytearray()
         self.continue_due = False  # the client waits for `CONTINUE`
+
+    def feed(self, data: Data) -> None:
+        self.fed += len(data)
+        super().feed(data)
 
     def stage(self) -> Stage:
         """What the next bytes will belong to, once `next_request()` returned None."""
@@ -197,6 +214,44 @@ class Gatherer(Parser):
     def _attach(self, request: Request) -> None:
         request.body = bytes(self._body)
         self._body.clear()
+
+
+class Reader:
+    """Reads a request straight from the bytes received, where it has come whole.
+
+    That is quicker than a `Gatherer`, and leaves nothing to be kept. One reader serves
+    all connections of a server, for it remembers nothing of them.
+    """
+
+    def __init__(
+        self, limits: Limits = Limits(), gatherer: type[Gatherer] = Gatherer
+    ) -> None:
+        self._limits = limits
+        self._gatherer = gatherer
+        self._small_bytes = _small_bytes(limits)
+
+    def read(self, data: Data) -> tuple[Request, int] | Gatherer:
+        """The request at the beginning of `data`, and how many bytes it has.
+
+        If it has not come whole, or has to be looked at part by part: a gatherer, which
+        has been fed the data and waits for the rest. Raises BadRequest.
+        """
+        begun = None
+        head = ORDINARY_HEAD.match(data)
+        if head is not None and (end := head.end()) <= self._small_bytes:
+            request = Request(head[1].decode(), head[2].decode(), (1, 1), head[4])
+            return request, end
+        head = HEAD.match(data)
+        if head is not None and head.end() <= self._small_bytes:
+            begun = request, length, _ = _understand(head, self._limits)
+            body = data[head.end() :]
+            if length is not None and length <= len(body):
+                request.body = bytes(body[:length])
+                return request, head.end() + length
+            data = body
+        gatherer = self._gatherer(self._limits, begun)
+        gatherer.feed(data)
+        return gatherer
 
 
 # --- A head --------------------------------------------------------------------------
@@ -258,29 +313,30 @@ DIGITS = re.compile(r"[0-9]++")  # 9110 §8.6: no sign, no list, no other digits
 FIELD_PARTS = re.compile(r"([^:]++):[\t ]*+([^\r]*+)\r\n")  # of well-formed lines alone
 
 
-def _events(buffer: bytearray, limits: Limits) -> Iterator[Request | bytes | Event]:
+def _events(
+    buffer: bytearray, limits: Limits, begun: Begun | None
+) -> Iterator[Request | bytes | Event]:
     """The events of a connection. `feed` adds to the buffer, this takes from it."""
-    # A head no longer than this is within all limits, as a field has at least four
-    # bytes: a letter, the colon, and two that end the line.
-    small = min(
-        limits.max_target_bytes, limits.max_header_bytes, 4 * limits.max_header_fields
-    )
+    small = _small_bytes(limits)
     keep_alive = True
     while keep_alive:
-        while not buffer:
-            yield NEED_DATA
-        head = ORDINARY_HEAD.match(buffer) or HEAD.match(buffer)
-        if head is None or (head.end() > small and not _is_within(limits, head)):
-            yield from _walk_head(buffer, limits)
-            head = HEAD.match(buffer)
-            assert head, "what is right part by part is right as a whole"
-        length: int | None
-        if head.re is ORDINARY_HEAD:
-            request = Request(head[1].decode(), head[2].decode(), (1, 1), head[4])
-            length, waits = 0, False
+        if begun is not None:
+            request, length, waits = begun
+            begun = None
         else:
-            request, length, waits = _understand(head, limits)
-        del buffer[: head.end()]
+            while not buffer:
+                yield NEED_DATA
+            head = ORDINARY_HEAD.match(buffer) or HEAD.match(buffer)
+            if head is None or (head.end() > small and not _is_within(limits, head)):
+                yield from _walk_head(buffer, limits)
+                head = HEAD.match(buffer)
+                assert head, "what is right part by part is right as a whole"
+            if head.re is ORDINARY_HEAD:
+                request = Request(head[1].decode(), head[2].decode(), (1, 1), head[4])
+                length, waits = 0, False
+            else:
+                request, length, waits = _understand(head, limits)
+            del buffer[: head.end()]
         keep_alive = request.keep_alive
         yield request
         # A generator that waits keeps its variables: the request, with a body that may
@@ -299,6 +355,14 @@ def _events(buffer: bytearray, limits: Limits) -> Iterator[Request | bytes | Eve
         yield NEED_DATA
 
 
+def _small_bytes(limits: Limits) -> int:
+    """A head no longer than this is within all limits, as a field has at least four
+    bytes: a letter, the colon, and two that end the line."""
+    return min(
+        limits.max_target_bytes, limits.max_header_bytes, 4 * limits.max_header_fields
+    )
+
+
 def _is_within(limits: Limits, head: re.Match[bytes]) -> bool:
     return (
         len(head[2]) <= limits.max_target_bytes
@@ -307,11 +371,8 @@ def _is_within(limits: Limits, head: re.Match[bytes]) -> bool:
     )
 
 
-def _understand(
-    head: re.Match[bytes], limits: Limits
-) -> tuple[Request, int | None, bool]:
-    """What a well-formed head means: the request; its body's length, or None if it
-    comes in chunks; and whether the client waits to be told to send it."""
+def _understand(head: re.Match[bytes], limits: Limits) -> Begun:
+    """What a well-formed head means."""
     method, target, lines = head[1].decode(), head[2].decode(), head[4]
     version = (1, min(int(head[3]), 1))  # 9110 §2.5: 1.2 to 1.9 are as 1.1
     fields: defaultdict[str, list[str]] = defaultdict(list)
@@ -324,6 +385,8 @@ def _understand(
     if hosts and not HOST.fullmatch(hosts[0]):
         raise BadRequest(400, "malformed Host")
     headers: dict[str, str] | bytes = lines
+    if target.startswith("/") and hosts and hosts[0][:1] in ("", ":"):
+        raise BadRequest(400, "empty Host")  # 9110 §4.2.1: an http URI has a host
     if not target.startswith("/") or method == "CONNECT":
         target, host = _other_form(method, target)
         if host is not None:
@@ -413,25 +476,41 @@ def _split(lines: bytes) -> dict[str, str]:
 # more bytes in the middle of a part. Chunks are always read in this way.
 
 
+class Look(Enum):
+    """What a look at a part of a request finds."""
+
+    WRONG = 1  # whatever may follow
+    BEGUN = 2  # it is right so far, and more bytes are needed
+    WHOLE = 3
+
+
+WRONG, BEGUN, WHOLE = Look
+
+
 class Part:
     """A part of a request, of which perhaps only the beginning has come.
 
-    There are three outcomes when its pattern is matched with the bytes that are there:
+    A look at it finds that it is WRONG, BEGUN or WHOLE: see `Look`. If it has begun,
+    the next look begins where this one ended: if it began anew, a part that comes in
+    many small pieces would be read once for each of them. So it may begin in the middle
+    of a part. A pattern that must know what stands before that place looks back, with
+    `(?<=…)` or `(?<!…)`.
 
-        a match with a group     the part is complete
-        no match                 it is wrong, whatever may follow
-        a match without a group  it is right so far, and more bytes are needed
-
-    In the last case the next try begins where this match ended: if it began anew, a
-    part that comes in many small pieces would be read once for each of them. So it may
-    begin in the middle of a part. A pattern that must know what stands before that
-    place looks back, with `(?<=…)` or `(?<!…)`.
+    pattern: matches a part that has begun, or is whole, and has a group if it is whole.
     """
 
     def __init__(self, name: str, status_if_too_long: int, pattern: str) -> None:
         self.name = name
         self.status_if_too_long = status_if_too_long
         self.pattern = _compile(pattern)
+
+    def look(
+        self, buffer: bytearray, begin: int, bound: int
+    ) -> tuple[Look, re.Match[bytes] | None]:
+        match = self.pattern.match(buffer, begin, bound)
+        if match is None:
+            return WRONG, None
+        return WHOLE if match.lastindex else BEGUN, match
 
 
 BEGUN_VERSION = r"H(?:T(?:T(?:P(?:/(?:[0-9](?:\.(?:[0-9]\r?)?)?)?)?)?)?)?\Z"
@@ -461,10 +540,10 @@ def _walk_part(
     """Wait until the part that begins at `begin` has come. It must end by `bound`."""
     while True:
         if begin < len(buffer):
-            match = part.pattern.match(buffer, begin, bound)
-            if match is None:
+            look, match = part.look(buffer, begin, bound)
+            if match is None:  # WRONG
                 raise BadRequest(400, f"malformed {part.name}")
-            if match.lastindex:
+            if look is WHOLE:
                 return match
             if len(buffer) >= bound:
                 raise BadRequest(part.status_if_too_long, f"{part.name} too long")
@@ -568,11 +647,17 @@ class Response:
             if ":" in name or not RESPONSE_FIELD.fullmatch(line):
                 raise ValueError(f"not a header that a handler may send: {line!r}")
             lines += line + "\r\n"
-        if not 100 <= status <= 999 or not isinstance(body, bytes):
-            raise ValueError(f"not an answer: {status!r} and a {type(body).__name__}")
         self.status = status
         self.body = body
         self._lines = lines.encode("latin-1")
+        self.check()
+
+    def check(self) -> None:
+        """Raise ValueError if it cannot be sent: a handler may have changed it."""
+        status, body = self.status, self.body
+        is_sound = type(status) is int and type(body) is type(self._lines) is bytes
+        if not is_sound or not 100 <= status <= 999:
+            raise ValueError(f"not an answer: {status!r} and a {type(body).__name__}")
 
     def encode_head(self, request: Request | None, keep_alive: bool) -> bytes:
         """All that comes before the body. `request` is None in answer to a bad one."""

@@ -26,6 +26,8 @@ KINDS = {
     "held": Kind("held back by the kernel", "var(--chart-5)", 12),
     "works": Kind("works", "var(--chart-7)", 20),
 }
+#: Where a server is told to stop, through all lanes.
+STOP = Key("told to stop", "dash", "var(--chart-ink)")
 _KIND_OF_NAME = {"wait for head": "head", "wait for body": "body", "held back": "held"}
 
 
@@ -65,6 +67,7 @@ def timeline(name: str, trace: dict[str, Any]) -> Figure:
                 f"for {dur:.2f} ms",
             }
         )
+    stops = [e["ts"] / 1000 for e in events if e["name"] == "stop"]
     seen = {value["kind"] for value in values}
     kinds = {kind: how for kind, how in KINDS.items() if kind in seen}
 
@@ -105,6 +108,11 @@ def timeline(name: str, trace: dict[str, Any]) -> Figure:
                 },
             }
         )
+        if stops:
+            at = {"data": {"values": [{"start": ms} for ms in stops]}}
+            whole = {"x": x, "y": {"value": 0}, "y2": {"value": "height"}}
+            rule = {"type": "rule", "strokeDash": [5, 4], "color": STOP.colour}
+            layers.insert(0, {**at, "mark": rule, "encoding": whole})
         if narrow:
             first = {"data": {"values": [{"lane": lane} for lane in lanes.values()]}}
             layers.append(names_within(first, "lane", -30))
@@ -139,7 +147,8 @@ def timeline(name: str, trace: dict[str, Any]) -> Figure:
         title=f"What every thread of {words['step']} did. {words['words']}",
         caption="A lane a thread, on one clock with what the client saw.",
         layout=layout,
-        key=[Key(how.text, "bar", how.colour) for how in kinds.values()],
+        key=[Key(how.text, "bar", how.colour) for how in kinds.values()]
+        + [STOP] * bool(stops),
         header=["at", "lane", "what", "for"],
         rows=rows,
         notes=words["conclusions"],

@@ -1,73 +1,10 @@
-"""What chapter 12 claims. The comparison has a record of its own: `m.compare`."""
+"""What chapter 12 claims."""
 
-from lab.record.claims import Verdict, at_least, at_most, claim, every
+from lab.record.claims import Verdict, at_least, claim
 from lab.record.measurement import Measurement
-from lab.record.names import FOUR_WORKERS, IN_THE_LOOP
-from lab.record.versus import ACTIVE, SILENT
 
 
-@claim(
-    "With a browser's header fields, step 12 in the loop answers at least 1.2 times as "
-    "much as granian and as uvicorn do by themselves."
-)
-def quicker_than_two(m: Measurement) -> Verdict:
-    ours = m.compare.rate(IN_THE_LOOP, ACTIVE, headers="browser")
-    return every(
-        *(
-            at_least(ours / m.compare.rate(peer, ACTIVE, headers="browser"), 1.2)
-            for peer in ("granian", "uvicorn")
-        )
-    )
-
-
-@claim(
-    "With four workers it answers at least three times as much as waitress and as "
-    "gunicorn's threads do."
-)
-def far_ahead_of_two(m: Measurement) -> Verdict:
-    ours = m.compare.rate(FOUR_WORKERS, ACTIVE)
-    return every(
-        *(
-            at_least(ours / m.compare.rate(peer, ACTIVE), 3)
-            for peer in ("waitress", "gunicorn")
-        )
-    )
-
-
-@claim("It makes at most two and a half system calls for a request.")
-def few_calls(m: Measurement) -> Verdict:
-    return at_most(m.compare.syscalls(IN_THE_LOOP, ACTIVE), 2.5)
-
-
-@claim(
-    "Ten thousand silent connections cost a hundred active ones at most a tenth of "
-    "their throughput."
-)
-def silence_is_free(m: Measurement) -> Verdict:
-    rate = m.compare.rate
-    left = rate(IN_THE_LOOP, ACTIVE, silent=SILENT) / rate(IN_THE_LOOP, ACTIVE)
-    return at_least(left, 0.9)
-
-
-@claim("A silent connection costs the process less than a kibibyte.")
-def silence_is_small(m: Measurement) -> Verdict:
-    return at_most(m.compare.silent_bytes(IN_THE_LOOP), 1024)
-
-
-@claim(
-    "Keep-alive is at least two and a half times as fast as closing, with a hundred "
-    "connections."
-)
-def keep_alive_pays(m: Measurement) -> Verdict:
-    rate = m.compare.rate
-    closing = rate(IN_THE_LOOP, ACTIVE, mode="close")
-    return at_least(rate(IN_THE_LOOP, ACTIVE) / closing, 2.5)
-
-
-@claim("With a single client that pays less than with a hundred.")
-def one_client_gains_less(m: Measurement) -> Verdict:
-    rate = m.compare.rate
-    gains = [
-        rate(IN_THE_LOOP, n) / rate(IN_THE_LOOP, n, mode="close") for n in (1, ACTIVE)
-    ]
-    return at_most(gains[0] / gains[1], 1)
+@claim("With its limits, step 12 answers at least 0.8 times as much as step 11 does.")
+def limits_cost_little(m: Measurement) -> Verdict:
+    ours = m.rate("step12 --workers 0", 100)
+    return at_least(ours / m.rate("step11 --workers 0", 100), 0.8)

@@ -109,7 +109,7 @@ class Drain:
         A set of its own, which stays as it is while the server goes through it and
         tells `closed()` of each.
         """
-        # TODO: this waits until the clients close, as step 11 does. Rules 3 to 10 are
+        # TODO: this waits until the clients close, however long. Rules 3 to 10 are
         # missing, or not whole.
         return set()
 

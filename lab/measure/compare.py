@@ -1,9 +1,9 @@
-"""Step 12 beside servers that people use: the same work, in one run.
+"""Step 13 beside servers that people use: the same work, in one run.
 
 Each is one process on one core, keeps connections alive, writes no access log, and
 answers every request with the same 70 bytes. The clients ask as plainly as they can,
 and as a browser does; one of them, a hundred, a thousand, ten thousand; and a hundred
-beside ten thousand that say nothing. Then step 13 with two processes beside one, where
+beside ten thousand that say nothing. Then step 14 with two processes beside one, where
 each request computes for a millisecond.
 
 wrk asks if it is installed, else the embedded generator. A server that cannot do one of
@@ -80,7 +80,7 @@ def _by(generator: Generator, plan: Plan) -> list[Plan]:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m lab compare",
-        description="Measure step 12 beside "
+        description="Measure step 13 beside "
         + ", ".join(dict.fromkeys(p for peer in peers.PEERS for p in peer.packages))
         + f"; they are installed into {peers.ENVIRONMENT.name} if need be.",
     )

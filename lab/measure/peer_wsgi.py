@@ -1,6 +1,6 @@
 """The WSGI application of the comparison: the steps' document, and nothing else.
 
-    python -m steps.step12 --wsgi lab.measure.peer_wsgi:app
+    python -m steps.step13 --wsgi lab.measure.peer_wsgi:app
 
 Every WSGI server serves this one, ours and the peers, each in its own environment; so
 it needs the standard library alone. `lab/measure/peer_asgi.py` is the same for ASGI.
@@ -14,6 +14,7 @@ from steps.app import DOCUMENT
 LENGTH = str(len(DOCUMENT))
 
 
+# [app]
 def app(
     environ: dict[str, Any], start_response: Callable[..., object]
 ) -> Iterable[bytes]:
@@ -23,3 +24,6 @@ def app(
         "200 OK", [("Content-Type", "text/html"), ("Content-Length", LENGTH)]
     )
     return [DOCUMENT]
+
+
+# [/app]

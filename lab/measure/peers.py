@@ -177,9 +177,9 @@ PEERS = (
 )
 
 
-def _step12(workers: int, *arguments: str) -> tuple[str, ...]:
+def _step13(workers: int, *arguments: str) -> tuple[str, ...]:
     return (
-        *("steps.step12", "--port", "0", "--workers", str(workers)),
+        *("steps.step13", "--port", "0", "--workers", str(workers)),
         *("--max-connections", CONNECTIONS),
         *("--header-timeout", PATIENCE_S, "--idle-timeout", PATIENCE_S),
         *arguments,
@@ -191,13 +191,13 @@ OURS = (
         IN_THE_LOOP,
         TITLES[IN_THE_LOOP],
         "WSGI, --workers 0; --max-connections 20000, header and idle timeout 600 s",
-        _step12(0, "--wsgi", WSGI),
+        _step13(0, "--wsgi", WSGI),
     ),
     Peer(
         FOUR_WORKERS,
         TITLES[FOUR_WORKERS],
         "WSGI, --workers 4; otherwise the same",
-        _step12(4, "--wsgi", WSGI),
+        _step13(4, "--wsgi", WSGI),
     ),
 )
 
@@ -207,7 +207,7 @@ BY_PROCESSES = (
         ONE_PROCESS,
         TITLES[ONE_PROCESS],
         "the steps' own application, --workers 0; it may use every core",
-        _step12(0),
+        _step13(0),
         cores=2,
     ),
     Peer(
@@ -215,7 +215,7 @@ BY_PROCESSES = (
         TITLES[TWO_PROCESSES],
         "the steps' own application, --workers 0, --processes 2; they share two cores "
         "with the generator",
-        ("steps.step13", *_step12(0)[1:], "--processes", "2"),
+        ("steps.step14", *_step13(0)[1:], "--processes", "2"),
         has_children=True,
         cores=2,
     ),

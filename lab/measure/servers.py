@@ -31,7 +31,7 @@ import psutil
 
 from lab.measure.machine import pinned
 from lab.paths import ROOT
-from steps.step12.settings import Settings
+from steps.step13.settings import Settings
 
 START_LIMIT_S = 15.0
 STATS_LIMIT_S = 5.0
@@ -57,7 +57,7 @@ STRACE = (
 
 
 #: Steps whose work is done by processes that they start.
-SUPERVISORS = frozenset({"step13"})
+SUPERVISORS = frozenset({"step14"})
 
 
 class ServerError(Exception):
@@ -229,7 +229,7 @@ class RunningServer:
 
 
 def default_setting(name: str) -> float:
-    """What a flag of step 12 is where nobody gives it, such as "idle_timeout"."""
+    """What a flag of step 13 is where nobody gives it, such as "idle_timeout"."""
     value = getattr(Settings(), name)
     assert isinstance(value, int | float)
     return value

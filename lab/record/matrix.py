@@ -219,20 +219,20 @@ def deadlines_plan() -> list[Plan]:
 
 def asyncio_plan() -> list[Plan]:
     """Two loops, ours and asyncio's, where each runs the handlers itself."""
-    return [Plan(f"{step} --workers 0", 100) for step in ("step12", "step14")]
+    return [Plan(f"{step} --workers 0", 100) for step in ("step12", "step15")]
 
 
 def silent_cost_plan() -> list[Plan]:
     """What a silent connection costs in either of them."""
     return [
-        Plan(step, 10, silent=900, silent_cost=True) for step in ("step12", "step14")
+        Plan(step, 10, silent=900, silent_cost=True) for step in ("step12", "step15")
     ]
 
 
 def peer_plan(generator: Generator) -> list[Plan]:
     """Step 08 beside a peer, with plain and with browser-like requests.
 
-    All peers, and step 12: `lab/measure/compare.py`.
+    All peers, and step 13: `lab/measure/compare.py`.
     """
     return [
         Plan(server, 100, headers=headers, generator=generator)

@@ -9,17 +9,17 @@ from __future__ import annotations
 #: Steps that close after each response, so that "keep-alive" is not asked of them.
 CLOSING_STEPS = frozenset({"step01", "step02"})
 
-IN_THE_LOOP = "step12 in the loop"
-FOUR_WORKERS = "step12, four workers"
-ONE_PROCESS = "step12, one process"
-TWO_PROCESSES = "step13, two processes"
+IN_THE_LOOP = "step13 in the loop"
+FOUR_WORKERS = "step13, four workers"
+ONE_PROCESS = "step13, one process"
+TWO_PROCESSES = "step14, two processes"
 
 #: What those are called in a table.
 TITLES = {
-    IN_THE_LOOP: "step 12 in the loop",
-    FOUR_WORKERS: "step 12, four workers",
-    ONE_PROCESS: "step 12, one process",
-    TWO_PROCESSES: "step 13, two processes",
+    IN_THE_LOOP: "step 13 in the loop",
+    FOUR_WORKERS: "step 13, four workers",
+    ONE_PROCESS: "step 13, one process",
+    TWO_PROCESSES: "step 14, two processes",
 }
 
 

@@ -36,8 +36,9 @@ TITLES = {
     "step10": "workers again",
     "step11": "deadlines",
     "step12": "a server to keep",
-    "step13": "every core",
-    "step14": "on asyncio",
+    "step13": "any application",
+    "step14": "every core",
+    "step15": "on asyncio",
 }
 GENERATORS: dict[Generator, str] = {"lab": "embedded generator", "wrk": "wrk"}
 #: A run in which others took more than this share of the server's core.

@@ -23,6 +23,10 @@ MANY = (1, ACTIVE, 1000, 10_000)
 #: With one client, what this one gains by keeping connections is told beside ours.
 IN_C = "bjoern"
 SILENT = 10_000
+#: Stand behind figures of a table, and are told in its title.
+BEST = "★"
+NOT_DIFFERENT = "≈"
+LEGEND = f"{BEST} the best; {NOT_DIFFERENT} its spread overlaps that of the best"
 #: Each request computes for a millisecond.
 SPIN = "/spin/1"
 
@@ -120,7 +124,11 @@ class Versus:
         return asked / work.ask(self.m, BASE) if work.is_rate else asked
 
     def winners(self, work: Work) -> list[str]:
-        """The best at it, and then those whose spread reaches the best one's."""
+        """The best at it, and then those whose spread overlaps that of the best.
+
+        Two results whose spreads overlap are said not to differ, whatever their
+        medians are: another run could have them the other way round.
+        """
         found = {server: work.ask(self.m, server) for server in self.titles}
         found = {server: q for server, q in found.items() if not q.is_missing}
         if not found:
@@ -170,11 +178,12 @@ class Versus:
         for title, work in zip(titles, (*RATES, *COSTS), strict=True):
             if not (best := self.winners(work)):
                 continue
-            who = ", ".join(self.titles[server] for server in best)
+            # Some names have a comma in them.
+            who = "; ".join(self.titles[server] for server in best)
             figures = [self.ratio(work, server) for server in (best[0], *ours)]
             rows.append([title, who, *map(cell, figures)])
         return Sheet(
-            f"Who does it best (throughput: {BASE} = 1)",
+            f"Who does it best, and whose spread overlaps (throughput: {BASE} = 1)",
             ["work", "best", "figure", *(self.titles[server] for server in ours)],
             rows,
             words=2,
@@ -213,7 +222,8 @@ class Versus:
         """What was compared: versions and settings."""
         ours = f"this commit, {(self.m.record.commit or 'unknown')[:10]}"
         return Sheet(
-            "What was compared",
+            "What was compared: each serves with one process on one core, except where "
+            "its settings say otherwise",
             ["server", "version", "settings"],
             [
                 [
@@ -251,15 +261,26 @@ class Versus:
         figure: Callable[[Work, str], Quantity],
     ) -> Sheet:
         rows = []
-        best = {work: self.winners(work) for work in works}
+        marks = {work: self._marks(work) for work in works}
         for server, name in self.titles.items():
             cells = [
-                cell(figure(work, server)) + (" ★" if server in best[work] else "")
+                cell(figure(work, server)) + marks[work].get(server, "")
                 for work in works
             ]
             if any(each != "–" for each in cells):
                 rows.append([name, *cells])
-        return Sheet(title, ["server", *(work.title for work in works)], rows)
+        header = ["server", *(work.title for work in works)]
+        return Sheet(f"{title} ({LEGEND})", header, rows)
+
+    def _marks(self, work: Work) -> dict[str, str]:
+        """What stands behind the figures of those that are the best at it, or do not
+        differ from the best."""
+        found = {server: work.ask(self.m, server) for server in self.winners(work)}
+        best = next(iter(found.values())).median if found else 0.0
+        return {
+            server: f" {BEST if q.median == best else NOT_DIFFERENT}"
+            for server, q in found.items()
+        }
 
 
 SHEETS: dict[str, Callable[[Versus], Sheet]] = {

@@ -64,7 +64,7 @@ def _slowly(count: int, seconds: float) -> float:
 PROOFS = {
     "kill": Proof(
         kill,
-        "one of step 13's processes killed under load, {count} times",
+        "one of step 14's processes killed under load, {count} times",
         *(10, 0.5, lambda count, seconds: 2 * count * seconds),
     ),
     "descriptors": Proof(
@@ -79,7 +79,7 @@ PROOFS = {
     ),
     "reload": Proof(
         reload,
-        "step 13 reloaded again and again for {seconds} s, while {count} clients come "
+        "step 14 reloaded again and again for {seconds} s, while {count} clients come "
         "anew for each request",
         *(200, 30, lambda count, seconds: seconds + 1),
     ),

@@ -128,12 +128,12 @@ def drain(count: int, seconds: float, tell: Tell = tell_nobody) -> Result:
 
 
 def kill(count: int, seconds: float, tell: Tell = tell_nobody) -> Result:
-    """A process of step 13 dies under load: only what it was doing is lost, and there
+    """A process of step 14 dies under load: only what it was doing is lost, and there
     is another in its place. seconds: between two of them."""
     result = Result()
     worst = 0
     with (
-        Subject("step13", "--processes", "2", "--workers", "0") as server,
+        Subject("step14", "--processes", "2", "--workers", "0") as server,
         Asking(server.port) as asking,
     ):
         for number in range(count):

@@ -17,7 +17,7 @@ from lab.paths import ROOT
 from lab.tough.drain import alive
 from lab.tough.subject import Result, Subject, Tell, connect, soon, tell_nobody
 
-CONFIGURATION = ROOT / "steps" / "step13" / "haproxy.cfg"
+CONFIGURATION = ROOT / "steps" / "step14" / "haproxy.cfg"
 SERVERS = 3
 #: Several checks of the balancer: it has heard of the end of a server by then.
 NOTICE_S = "1"
@@ -34,7 +34,7 @@ def reload(count: int, seconds: float, tell: Tell = tell_nobody) -> Result:
     result = Result()
     reloads = 0
     with (
-        Subject("step13", "--processes", "2", "--workers", "0") as server,
+        Subject("step14", "--processes", "2", "--workers", "0") as server,
         ThreadPoolExecutor(1) as pool,
     ):
         spec = LoadSpec("127.0.0.1", server.port, count, seconds, keep_alive=False)
@@ -94,7 +94,7 @@ def restart(count: int, seconds: float, tell: Tell = tell_nobody) -> Result:
 
 def _server(port: int) -> Subject:
     flags = ("--processes", "1", "--workers", "0", "--notice", NOTICE_S)
-    return Subject("step13", *flags, "--port", str(port))
+    return Subject("step14", *flags, "--port", str(port))
 
 
 def free_ports(count: int) -> list[int]:

@@ -40,9 +40,11 @@ def lanes_of(trace: Trace) -> dict[str, list[Event]]:
 
 
 def conclusions(trace: Trace) -> list[str]:
-    """For each request, in the order sent: its longest gap, and what filled it."""
+    """For each request, in the order sent: its longest gap, and what filled it. After
+    a stop, also what became of each client."""
     lanes = lanes_of(trace)
     clients = [lane for lane in lanes if lane.startswith("client")]
+    stops = [e["ts"] for e in lanes.get("operator", ()) if e["name"] == "stop"]
     asked: list[tuple[float, str]] = []
     for client in clients:
         for event in lanes[client]:
@@ -59,6 +61,13 @@ def conclusions(trace: Trace) -> list[str]:
                 told = event["args"]["status"]
                 text = f"{len(sent)} bytes in {took:.0f} ms, and then was told {told}"
                 asked.append((event["ts"], f"{client} sent {text}"))
+            elif event["name"] in ("closed by the server", "refused") and stops:
+                later = (event["ts"] - stops[0]) / 1000
+                text = f"{client}: {event['name']} {later:.0f} ms after the stop"
+                if "told" in event["args"]:
+                    how = "as its answer had said"
+                    text += f", {how if event['args']['told'] else 'without a word'}"
+                asked.append((event["ts"], text))
     return [text for _, text in sorted(asked)]
 
 

@@ -5,15 +5,17 @@ Format of a trace
     events (`"ph": "X"`) with `ts` and `dur` in microseconds since the first client
     began; a `thread_name` and a `thread_sort_index` for each lane. Lanes are the
     clients, the server's send queue towards a client where the kernel held something
-    back, and the server's threads.
+    back, the operator who tells the server to stop while there are clients, and the
+    server's threads.
 
     Names are those of the table in `lab/trace/recorder.py` and, in the clients' lanes,
-    `connect`, `send request`, `wait for head`, `wait for body`, `send half`, `silent`,
-    `pause`, `not reading`, `send a byte`, `told`, `close`. A body that comes together
-    with its head has no `wait for body`. Calls of `select()` in a row, between which
-    the thread did nothing although somebody was ready, are one event `spin` with their
-    number in `args.calls`. `cat` is `wait` or `work`; `args.request` counts a client's
-    requests from 1; `args.client` names a client's lane.
+    `connect`, `refused`, `send request`, `wait for head`, `wait for body`, `send half`,
+    `silent`, `pause`, `not reading`, `send a byte`, `told`, `closed by the server`
+    (`args.told`: whether its last answer had said so), `close`. A body that comes
+    together with its head has no `wait for body`. Calls of `select()` in a row, between
+    which the thread did nothing although somebody was ready, are one event `spin` with
+    their number in `args.calls`. `cat` is `wait` or `work`; `args.request` counts a
+    client's requests from 1; `args.client` names a client's lane.
 
     `otherData`: `step`, `scenario` (its name) and `words` (what happens in it),
     `conclusions` (a line a request, computed from the events), `stats` (the server's
@@ -65,12 +67,19 @@ class Visit:
     port: int
     events: list[tuple[str, int, int, dict[str, Any]]] = field(default_factory=list)
     own_ports: list[int] = field(default_factory=list)
+    may_be_refused: bool = False
     error: Exception | None = None
 
     def run(self, begin: float) -> None:
         try:
             time.sleep(max(0.0, begin + self.client.after_s - time.monotonic()))
             self._visit()
+        except ConnectionRefusedError as error:
+            if not self.may_be_refused:
+                self.error = error
+                return
+            with self._doing("refused"):
+                pass
         except (OSError, TraceError) as error:
             self.error = error
 
@@ -88,15 +97,26 @@ class Visit:
                 with self._doing("silent"):
                     time.sleep(client.stays_s)
                 return
+            kept = True
             for number in range(1, client.requests + 1):
                 if number > 1 and client.pause_s:
                     with self._doing("pause"):
                         time.sleep(client.pause_s)
-                if not self._ask(sock, number) and number < client.requests:
+                kept = self._ask(sock, number)
+                if not kept and number < client.requests:
                     self._close(sock)
                     sock = self._connect()
+            if client.stays:
+                self._stay(sock, told=not kept)
         finally:
             self._close(sock)
+
+    def _stay(self, sock: socket.socket, told: bool) -> None:
+        with self._doing("silent"):
+            if sock.recv(1):
+                raise TraceError(f"{self.name} was sent more than it had asked for")
+        with self._doing("closed by the server", told=told):
+            pass
 
     def _send_bytes(self, sock: socket.socket) -> None:
         sock.settimeout(self.client.pause_s)
@@ -117,7 +137,11 @@ class Visit:
         with self._doing("connect"):
             sock = socket.socket()
             sock.settimeout(CLIENT_LIMIT_S)
-            sock.connect(("127.0.0.1", self.port))
+            try:
+                sock.connect(("127.0.0.1", self.port))
+            except OSError:
+                sock.close()
+                raise
         self.own_ports.append(sock.getsockname()[1])
         return sock
 
@@ -175,7 +199,7 @@ def record(step: str, scenario: Scenario, name: str = "") -> Trace:
         try:
             port = _port_of(process)
             time.sleep(SETTLE_S)
-            visits = _visits(scenario, port)
+            visits = _visits(scenario, port, process)
             time.sleep(5 * AFTERMATH_S)
             output, _ = process.communicate(timeout=STOP_LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -199,18 +223,33 @@ def _port_of(process: subprocess.Popen[str]) -> int:
     return int(json.loads(line)["port"])
 
 
-def _visits(scenario: Scenario, port: int) -> list[Visit]:
+def _visits(
+    scenario: Scenario, port: int, process: subprocess.Popen[str]
+) -> list[Visit]:
+    stops_after_s = scenario.stops_after_s
+    stops = stops_after_s is not None
     visits = [
-        Visit(f"client {number}", client, port)
+        Visit(f"client {number}", client, port, may_be_refused=stops)
         for number, client in enumerate(scenario.clients, start=1)
     ]
     begin = time.monotonic() + SETTLE_S / 5
     threads = [threading.Thread(target=v.run, args=(begin,)) for v in visits]
+    if stops_after_s is not None:
+        stops_at = begin + stops_after_s
+        threads.append(threading.Thread(target=_stop, args=(process, stops_at)))
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     return visits
+
+
+def _stop(process: subprocess.Popen[str], stops_at: float) -> None:
+    assert process.stdin is not None
+    time.sleep(max(0.0, stops_at - time.monotonic()))
+    with contextlib.suppress(BrokenPipeError):  # it has ended: communicate() tells
+        process.stdin.write("stop\n")
+        process.stdin.flush()
 
 
 def _assemble(
@@ -286,7 +325,7 @@ def _assemble(
 
 
 def _lane_order(lane: str) -> tuple[int, int, str]:
-    kinds = ("client", "queue", "acceptor", "loop", "keeper", "worker")
+    kinds = ("client", "queue", "operator", "acceptor", "loop", "keeper", "worker")
     kind = next((n for n, kind in enumerate(kinds) if lane.startswith(kind)), 9)
     number = re.search(r"\d+", lane)
     return kind, int(number[0]) if number else 0, lane

@@ -18,13 +18,15 @@ call in the standard library by something that does the same and notes it.
 | a `threading.Lock` that waits | `lock wait`                                          |
 | the application               | `handler`                                            |
 
+What tells the server to stop while clients are there is noted as `stop`.
+
 On Linux a thread also asks the kernel how many bytes of a `sendall()` it holds back,
 and until when: `held back`. Noting takes some microseconds an event, so a trace shows
 what happens in which order and where milliseconds go, not how fast a server is.
 
 Protocol: `python -m lab.trace.recorder STEP WORKERS SETTINGS` (the latter as JSON)
-prints `{"port": N}` once the server waits for clients, and stops when its standard
-input ends; then it prints
+prints `{"port": N}` once the server waits for clients, and stops it when a line comes
+on its standard input, or this ends; when the server has stopped, it prints
 `{"events": [[thread, name, start_ns, end_ns, details], …], "stats": {…}}`. Times are
 `time.monotonic_ns()`, which all processes of a system share.
 """
@@ -402,7 +404,7 @@ def traced_app(recorder: Recorder, app: Application) -> Application:
 
 
 def serve(step: str, workers: int, settings: dict[str, float]) -> None:
-    """Serve, traced, until standard input ends; see the protocol above."""
+    """Serve, traced, until standard input says so; see the protocol above."""
     recorder = Recorder()
     plain = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
     listener = TracedSocket(recorder, plain)
@@ -413,9 +415,12 @@ def serve(step: str, workers: int, settings: dict[str, float]) -> None:
     def attend() -> None:
         recorder.waiting.wait()
         print(json.dumps({"port": port}), flush=True)
-        sys.stdin.read()
+        told = sys.stdin.readline()
         stats.update(dataclasses.asdict(server.stats))
+        start = now()
         server.stop()
+        if told:
+            recorder.note("stop", start)
 
     watcher = threading.Thread(target=recorder.watch_queues)
     watcher.start()
@@ -427,7 +432,7 @@ def serve(step: str, workers: int, settings: dict[str, float]) -> None:
             usual = inspect.signature(module.Server).parameters["settings"].default
             options.append(dataclasses.replace(usual, **settings))
         server = module.Server(listener, traced_app(recorder, app), *options)
-        threading.Thread(target=attend, daemon=True).start()
+        threading.Thread(target=attend, name="operator", daemon=True).start()
         server.run()
     recorder.stop_watching()
     watcher.join()

@@ -26,6 +26,9 @@ class Client:
     pause_s: float = 0.0
     #: How long after a request it begins to read the answer.
     reads_after_s: float = 0.0
+    #: Whether it keeps its connection after the last answer, and is silent until the
+    #: server closes.
+    stays: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class Scenario:
     settings: Mapping[str, float] = field(default_factory=dict)
     #: Whether to show what the server's kernel holds back. Not before chapter 06.
     send_queue: bool = False
+    #: How long after the first client the server is told to stop, as SIGTERM does. Who
+    #: comes after that may be refused. None: when the last client has left.
+    stops_after_s: float | None = None
 
 
 THREE = (Client(),)
@@ -163,7 +169,22 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
             settings={"header_timeout": 0.5},
         )
     },
-    "step14": {
+    "step12": {
+        "drain": Scenario(
+            "After 100 ms the server is told to stop. Client 1 waits for a page that "
+            "takes 300 ms. Clients 2 and 3 have asked once and keep their connections. "
+            "100 ms after the stop, client 3 asks again; 50 ms later, client 4 comes.",
+            (
+                Client(requests=1, path="/sleep/300", stays=True),
+                Client(requests=1, stays=True),
+                Client(requests=2, pause_s=0.2, stays=True),
+                Client(requests=1, after_s=0.25),
+            ),
+            workers=2,
+            stops_after_s=0.1,
+        )
+    },
+    "step15": {
         "alone": Scenario(
             "One client sends two requests on one connection. Handlers run in the "
             "loop.",

@@ -1,16 +1,22 @@
 """A connection that never waits: it keeps what has come and what is yet to be sent, and
 says what the selector has to watch for."""
 
+import contextlib
 import socket
 from enum import Enum
 from selectors import EVENT_READ, EVENT_WRITE
 
-from steps.http11 import CONTINUE, BadRequest, Gatherer, Request, Response
+from steps.http11 import (
+    CONTINUE,
+    BadRequest,
+    Data,
+    Gatherer,
+    Reader,
+    Request,
+    Response,
+)
 from steps.step01.connection import RECEIVE_BYTES
 
-# With more than this to send, no further request of the connection is taken: else the
-# answers to a client that asks, and never reads, would fill the memory.
-MAX_BUFFERED_BYTES = 65_536
 # A body up to this size is copied behind its head, and the two are sent as one piece. A
 # longer one is not copied, but sent from where it is.
 MAX_JOINED_BYTES = 16_384
@@ -22,10 +28,9 @@ MAX_PIECES = 1000
 MAX_LINGER_BYTES = 4_194_304
 
 Output = list[bytes | memoryview]
-# All connections that have nothing to send share the first, all that have received
-# nothing yet the second, to save memory. So nothing may ever be put into these two.
-NOTHING: Output = []
-NO_REQUESTS = Gatherer()
+# All connections that have nothing to send share this list, to save memory. So nothing
+# may ever be put into it.
+NO_OUTPUT: Output = []
 
 
 # [state]
@@ -43,35 +48,35 @@ OPEN, LAST, LINGERING, DONE = State
 class Connection:
     """One client's socket and everything that is known about it.
 
-    Of what has come, it keeps at most what the parser's limits allow for a request, and
-    RECEIVE_BYTES more; of what is to be sent, at most MAX_BUFFERED_BYTES and an answer.
-    Methods raise OSError when the client has gone.
+    Of what has come, it keeps at most what the reader's limits allow for a request, and
+    RECEIVE_BYTES more; between two requests, nothing. Methods raise OSError when the
+    client has gone.
     """
 
     __slots__ = (
         "_linger",
         "_output",
+        "_reader",
+        "_unread",
         "ended",
-        "max_buffered",
-        "moved",
-        "requests",
+        "gatherer",
+        "has_input",
         "sock",
         "state",
         "unsent",
     )
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, reader: Reader) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.state = OPEN
         self.ended = False  # the client has said that it will send no more
-        # Bytes received, and bytes sent while not all could be sent at once. Where it
-        # grows, a slow client is not stuck: step 11 looks at it.
-        self.moved = 0
+        self._reader = reader
+        self._unread: Data = b""  # what has come, and has not been looked at yet
+        self.gatherer: Gatherer | None = None  # has the beginning of a request
+        self.has_input = False  # one of the two has bytes that no request has
+        self._output = NO_OUTPUT
         self.unsent = 0  # bytes in _output
-        self.max_buffered = MAX_BUFFERED_BYTES  # with more unsent, no request is taken
-        self._output = NOTHING
-        self.requests = NO_REQUESTS
         self._linger = 0  # after the last answer: bytes that may still be thrown away
 
     # [interest]
@@ -91,50 +96,73 @@ class Connection:
 
     # [receive]
     def receive(self) -> None:
-        """Read once, for others wait for their turn."""
+        """Read once, for others wait for their turn. All that came before has been
+        looked at: next_request() has returned None."""
         try:
             data = self.sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
             return
-        self.moved += len(data)
         if not data:
             self.ended = True
         elif self.state is LINGERING:
             self._linger -= len(data)
             if self._linger <= 0:
                 self.state = DONE
+        elif self.gatherer is not None:
+            self.gatherer.feed(data)
+            self.has_input = True
         else:
-            if self.requests is NO_REQUESTS:
-                self.requests = self._gatherer()
-            self.requests.feed(data)
+            self._unread = data
+            self.has_input = True
 
-    def _gatherer(self) -> Gatherer:
-        return Gatherer()
+    # [/receive]
 
+    # [next-request]
     def next_request(self) -> Request | None:
-        """The next request that is whole and may be answered now, or None.
+        """The next request that is whole, or None.
 
         Call it until it gives None. Of a request that came together with the one before
         it, the kernel has nothing any more, so no selector will ever announce it.
         """
-        if self.unsent > self.max_buffered:
-            self.flush()
-            if self.unsent > self.max_buffered:
-                return None
-        requests = self.requests
-        if not requests.buffer or self.state is not OPEN:
+        if self.state is not OPEN:
             return None
         try:
-            request = requests.next_request()
+            if self.gatherer is None:
+                return self._read()
+            return self._gather(self.gatherer)
         except BadRequest as error:
             self.refuse(error)
             return None
-        if request is None and requests.continue_due:
-            requests.continue_due = False
-            self.send(CONTINUE)
+
+    def _read(self) -> Request | None:
+        """Most requests come whole, and are read straight from the bytes that came."""
+        data = self._unread
+        if not data:
+            return None
+        self._unread = b""
+        found = self._reader.read(data)
+        if isinstance(found, Gatherer):
+            return self._gather(found)
+        request, end = found
+        if end < len(data):
+            # A view, so that nothing is copied, however many requests there are.
+            self._unread = memoryview(data)[end:]
+        else:
+            self.has_input = False
         return request
 
-    # [/receive]
+    def _gather(self, gatherer: Gatherer) -> Request | None:
+        """Others are put together by a gatherer, which is kept until it has no more."""
+        request = gatherer.next_request()
+        if request is None and gatherer.continue_due:
+            gatherer.continue_due = False
+            self.send(CONTINUE)
+        self.has_input = bool(gatherer.buffer)
+        over = request is not None and not self.has_input
+        self.gatherer = None if over else gatherer
+        return request
+
+    # [/next-request]
 
     def answer(self, request: Request, response: Response) -> None:
         """Put the response behind those that are not sent yet. `flush()` sends it."""
@@ -178,10 +206,9 @@ class Connection:
                 return
             self.unsent -= sent
             if self.unsent:
-                self.moved += sent
                 self._forget(sent)
                 return
-            self._output = NOTHING
+            self._output = NO_OUTPUT
         if self.state is LAST:
             self._finish()
 
@@ -224,5 +251,12 @@ class Connection:
     # [/finish]
 
     def close(self) -> None:
+        """Tell the client, and free the descriptor.
+
+        A process that a handler has forked may have the socket as well. close() by
+        itself would tell the client nothing as long as that process lives.
+        """
         self.state = DONE
+        with contextlib.suppress(OSError):  # it is not connected any more
+            self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()

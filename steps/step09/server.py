@@ -20,12 +20,16 @@ import socket
 from dataclasses import dataclass
 
 from steps.app import Application, answer
+from steps.http11 import Reader
 from steps.step01.stop_event import StopEvent
 from steps.step09.connection import Connection
 
 # The loop accepts at most so many clients at a time, and then serves those that it has:
 # a flood of new ones must not keep them waiting.
 MAX_ACCEPTS = 64
+# With more than this to send, no further request of a connection is taken: else the
+# answers to a client that asks, and never reads, would fill the memory.
+MAX_BUFFERED_BYTES = 65_536
 
 
 @dataclass
@@ -50,6 +54,7 @@ class Server:
         self.stats = Stats()
         self._listener = listener
         self._app = app
+        self._reader = Reader()
         self._stop = StopEvent()
         self._selector = selectors.DefaultSelector()
 
@@ -70,22 +75,32 @@ class Server:
     def _serve(self, connection: Connection, watched: int) -> None:
         """Do what can be done for a connection that is ready, and not wait."""
         try:
-            if connection.unsent:
-                connection.flush()
-            else:
+            if not connection.unsent:  # else it is ready to be written
                 connection.receive()
-            while (request := connection.next_request()) is not None:
-                connection.answer(request, answer(self._app, request))
-            # With more unsent, next_request() has tried to flush, and may have left a
-            # request in the buffer. If the client read meanwhile, and all were sent
-            # here, no event would ever bring us back to that request.
-            if connection.unsent <= connection.max_buffered:
+            connection.flush()
+            # If the kernel is full, we hear of it when there is room.
+            while connection.has_input and not connection.unsent:
+                self._take(connection)
+                if not connection.unsent:
+                    break  # no request is whole
                 connection.flush()
             interest = connection.interest
         except OSError:
             interest = 0  # the client has gone
         if interest != watched:
             self._watch(connection, interest)
+
+    def _take(self, connection: Connection) -> None:
+        """Answer the requests that have come, until there is enough to send.
+
+        Further ones may wait behind those. No event would remind us of them, as they
+        are here already: so call it again when all has been sent.
+        """
+        while connection.unsent <= MAX_BUFFERED_BYTES:
+            request = connection.next_request()
+            if request is None:
+                break
+            connection.answer(request, answer(self._app, request))
 
     def _watch(self, connection: Connection, interest: int) -> None:
         if interest:
@@ -104,7 +119,7 @@ class Server:
             except OSError:
                 return  # all are accepted, or descriptors have run out
             self.stats.accepted += 1
-            connection = Connection(sock)
+            connection = Connection(sock, self._reader)
             self._selector.register(sock, connection.interest, connection)
 
     def stop(self) -> None:

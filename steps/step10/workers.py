@@ -3,35 +3,41 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from steps.app import Application, answer
-from steps.http11 import Request, Response
+from steps.http11 import Request
 from steps.step04.wake_pipe import WakePipe
 
 # How long `stop()` waits for a handler that is running, in seconds.
 STOP_WAIT_S = 2.0
 
 Owner = TypeVar("Owner")  # whose request it is: for the loop, a connection
+Result = TypeVar("Result")  # what a handler makes of a request: here, a response
 
 
-class WorkerPool(Generic[Owner]):
+class WorkerPool(Generic[Owner, Result]):
     """The loop puts jobs in and takes results out; the threads run handlers between the
     two, and touch no socket. When a result comes while the loop sleeps, `wake_pipe`
     becomes readable, which wakes the loop if it watches it.
+
+    count: of threads; 0: the loop calls `handle` by itself.
     """
 
-    def __init__(self, count: int, capacity: int, app: Application) -> None:
+    def __init__(
+        self, count: int, capacity: int, handle: Callable[[Owner, Request], Result]
+    ) -> None:
         self.wake_pipe = WakePipe()
-        self._app = app
+        self.count = count
+        self.handle = handle
         # How many more jobs may come. A job keeps its place until the loop has
         # collected its result: so the results that wait are bounded as well.
         self._room = capacity
+        self.is_full = False
         self._submitted: list[tuple[Owner, Request]] = []  # of this round
         self._jobs: SimpleQueue[tuple[Owner, Request] | None] = SimpleQueue()
-        self._results: deque[tuple[Owner, Request, Response]] = deque()
+        self._results: deque[tuple[Owner, Request, Result]] = deque()
         self._loop_sleeps = False
         self._threads = [
             # A daemon: the program waits for all other threads before it ends, and a
@@ -42,12 +48,9 @@ class WorkerPool(Generic[Owner]):
         for thread in self._threads:
             thread.start()
 
-    @property
-    def is_full(self) -> bool:
-        return self._room <= 0
-
     def submit(self, owner: Owner, request: Request) -> None:
         self._room -= 1
+        self.is_full = self._room == 0
         self._submitted.append((owner, request))
 
     # [hand-over]
@@ -77,28 +80,32 @@ class WorkerPool(Generic[Owner]):
         self._loop_sleeps = True
         return not self._results
 
-    def results(self) -> Iterator[tuple[Owner, Request, Response]]:
+    def results(self) -> Iterator[tuple[Owner, Request, Result]]:
         """Collect all results, also those that come while the first are dealt with."""
         self._loop_sleeps = False
         while self._results:
             self._room += 1
+            self.is_full = False
             yield self._results.popleft()
+
+    def _put(self, owner: Owner, request: Request, result: Result) -> None:
+        self._results.append((owner, request, result))
+        if self._loop_sleeps:
+            self.wake_pipe.wake()
+
+    # [/wake]
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             owner, request = job
-            self._results.append((owner, request, answer(self._app, request)))
+            self._put(owner, request, self.handle(owner, request))
             del job, owner, request  # or they stay in memory until the next job comes
-            if self._loop_sleeps:
-                self.wake_pipe.wake()
 
-    # [/wake]
-
-    def stop(self) -> None:
-        """End the threads, except one whose handler does not return."""
+    def stop(self, wait_s: float = STOP_WAIT_S) -> None:
+        """End the threads, except those whose handlers do not return by then."""
         for _ in self._threads:
             self._jobs.put(None)
-        deadline = time.monotonic() + STOP_WAIT_S
+        deadline = time.monotonic() + min(wait_s, STOP_WAIT_S)
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self.wake_pipe.close()

@@ -8,6 +8,9 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar
 # A deadline that has passed is noticed so many seconds late, at most.
 TICK_S = 0.25
 NEVER = math.inf
+# No bucket is further ahead than this, so there are about 240 at most, and what has a
+# later deadline is looked at once a minute.
+MAX_AHEAD_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,13 @@ class Deadlines(Generic[T]):
     """Each tick has a bucket, which is looked through when the tick is over.
 
     An item whose deadline moves to a later time stays in its bucket, so that moving it
-    is one assignment. When it is found there too early, it is put into a later one.
+    is one assignment. When it is found there too early, it is put into a later one; and
+    so is one whose deadline is further ahead than there are buckets.
     """
 
     def __init__(self) -> None:
         self._buckets: dict[int, Bucket[T]] = {}
+        self._looked = 0.0  # the time of the last look
         self.next_look = NEVER  # the time of the first tick that has a bucket
 
     def set(self, item: T, deadline: float) -> None:
@@ -56,7 +61,7 @@ class Deadlines(Generic[T]):
             if item.bucket.time < deadline + TICK_S:
                 return  # its bucket is looked through in time
             self.cancel(item)
-        tick = math.ceil(deadline / TICK_S)
+        tick = math.ceil(min(deadline, self._looked + MAX_AHEAD_S) / TICK_S)
         bucket = self._buckets.get(tick)
         if bucket is None:
             bucket = self._buckets[tick] = Bucket(tick)
@@ -74,6 +79,7 @@ class Deadlines(Generic[T]):
 
         The caller may stop before the end: it is given the others the next time.
         """
+        self._looked = now
         if now < self.next_look:
             return
         for tick in [tick for tick in self._buckets if tick * TICK_S <= now]:

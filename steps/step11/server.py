@@ -14,21 +14,27 @@ See it work:
     python -m lab silent http://127.0.0.1:8000 --connections 1           # not a word
 """
 
-import selectors
 import socket
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any, TypeVar
 
-from steps.app import Application, answer
-from steps.http11 import BadRequest
-from steps.step01.stop_event import StopEvent
-from steps.step09.connection import OPEN
-from steps.step10.server import MAX_ACCEPTS, QUEUE_CAPACITY
+from steps.app import Application
+from steps.http11 import BadRequest, Reader, Request
+from steps.step10 import server
+from steps.step10.connection import NOTHING, Wait
 from steps.step10.workers import WorkerPool
-from steps.step11.connection import Connection, Phase
+from steps.step11.connection import (
+    BODY,
+    HANDLER,
+    HEADER,
+    PLACE,
+    WRITE,
+    Connection,
+    Phase,
+)
 from steps.step11.deadlines import NEVER, TICK_S, Deadlines, Timeouts
 
 # In bytes a second. For so many bytes, a body that comes, or an answer that is read, is
@@ -45,185 +51,92 @@ LINGER_TIMEOUT_S = 2.0
 
 
 @dataclass
-class Stats:
-    accepted: int = 0
-    closed: int = 0
-    held: int = 0
+class Stats(server.Stats):
     expired: int = 0
 
 
-class Server:
-    """Serve `app` to the clients of a listening socket until `stop()`.
+AnyConnection = TypeVar("AnyConnection", bound=Connection)
 
-    `run()` closes the listener at its end. workers: threads for handlers; 0: no thread.
+
+class Reactor(server.Reactor[AnyConnection]):
+    """The loop of step 10, with deadlines.
+
     clock: seconds that never go back; a test turns it by hand.
     """
 
     def __init__(
         self,
         listener: socket.socket,
-        app: Application,
-        workers: int = 4,
-        settings: Timeouts = Timeouts(),
-        clock: Callable[[], float] = time.monotonic,
+        pool: WorkerPool[AnyConnection, Any],
+        connect: Callable[[socket.socket, Reader], AnyConnection],
+        reader: Reader,
+        settings: Timeouts,
+        clock: Callable[[], float],
     ) -> None:
-        listener.setblocking(False)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().__init__(listener, pool, connect, reader)
         listener.setsockopt(
             socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_NOT_SENT_BYTES
         )
-        self.stats = Stats()
-        self._listener = listener
-        self._app = app
-        self._stop = StopEvent()
-        self._selector = selectors.DefaultSelector()
-        self._pool = WorkerPool[Connection](workers, QUEUE_CAPACITY, app)
-        self._in_loop = workers == 0
-        self._connections: set[Connection] = set()
-        self._held: deque[Connection] = deque()  # not read until the pool has room
+        self.stats: Stats = Stats()
         self._clock = clock
         self._now = clock()  # when this round began
-        self._deadlines = Deadlines[Connection]()
+        self._deadlines = Deadlines[AnyConnection]()
         self._allowed_s = {
             Phase.IDLE: settings.idle_timeout,
             Phase.HEADER: settings.header_timeout,
             Phase.BODY: settings.body_timeout,
             Phase.HANDLER: settings.handler_timeout,
+            Phase.PLACE: settings.handler_timeout,
             Phase.WRITE: settings.write_timeout,
             Phase.LINGER: LINGER_TIMEOUT_S,
         }
 
     # [loop]
-    def run(self) -> None:
-        for readable in (self._stop, self._listener, self._pool.wake_pipe):
-            self._selector.register(readable, selectors.EVENT_READ)
-        try:
-            while not self._stop.is_set:
-                looked = self._clock()
-                timeout = self._timeout(looked) if self._pool.may_sleep() else 0
-                ready = self._selector.select(timeout)
-                self._now = self._clock()
-                for key, _ in ready:
-                    if key.data is not None:
-                        self._ready(key.data)
-                    elif key.fileobj is self._listener:
-                        self._accept()
-                    elif key.fileobj is self._pool.wake_pipe:
-                        self._pool.wake_pipe.drain()
-                self._deliver()
-                self._expire(looked)
-                self._pool.hand_over()
-        finally:
-            self._close()
+    def _round(self) -> None:
+        looked = self._clock()
+        timeout = self._timeout(looked) if self._pool.may_sleep() else 0
+        ready = self._selector.select(timeout)
+        self._now = self._clock()
+        for key, _ in ready:
+            if key.data is not None:
+                self._ready(key.data)
+            else:
+                self._attend(key.fileobj)
+        self._deliver()
+        self._expire(looked)
+        self._pool.hand_over()
 
     def _timeout(self, now: float) -> float | None:
         """How long to sleep if nothing is ready, in seconds; None: for ever."""
         next_look = self._deadlines.next_look
         return None if next_look == NEVER else max(0, next_look - now)
 
-    def _ready(self, connection: Connection) -> None:
-        """The selector says that its client has sent, or has read."""
-        try:
-            if connection.unsent:
-                connection.flush()
-            elif connection.busy:
-                # The client has sent more while a handler has its request. That is not
-                # read yet, so the socket would be ready in every round (see step 10).
-                self._watch(connection, 0)
-                return
-            elif not self._pool.is_full:
-                connection.receive()
-        except OSError:
-            self._drop(connection)
-        else:
-            self._advance(connection)
-
-    def _deliver(self) -> None:
-        """Send what the workers have answered."""
-        for connection, request, response in self._pool.results():
-            connection.busy = False
-            if connection.state is OPEN:  # else it was closed, or the handler was late
-                connection.answer(request, response)
-                self._advance(connection)
-        while self._held and not self._pool.is_full:
-            connection = self._held.popleft()
-            if connection.state is OPEN:  # else its time was up meanwhile
-                self._resume(connection)
-
-    def _resume(self, connection: Connection) -> None:
-        """Read a connection that was held: the pool has room again (see step 10)."""
-        try:
-            connection.receive_next()
-        except OSError:
-            self._drop(connection)
-        else:
-            self._advance(connection)
-
     # [/loop]
 
     # [advance]
-    def _advance(self, connection: Connection) -> None:
-        """Take the requests that may be taken, and send what can be sent."""
-        pool = self._pool
-        try:
-            while not connection.busy and not pool.is_full:
-                request = connection.next_request()
-                if request is None:
-                    break
-                connection.phase = None  # the next one has its own time
-                if self._in_loop:
-                    connection.answer(request, answer(self._app, request))
-                    self._now = self._clock()  # the handler's time is not the client's
-                else:
-                    connection.busy = True
-                    pool.submit(connection, request)
-            # With more unsent, a request may wait in the buffer. Were all of it sent
-            # now, no event would remind us of that request (see step 09).
-            if connection.unsent <= connection.max_buffered:
-                connection.flush()
-        except OSError:
-            self._drop(connection)
-            return
-        interest, phase = connection.interest, connection.phase_now()
-        if phase is Phase.HANDLER:
-            pass  # nothing is to be done before its answer comes
-        elif (
-            pool.is_full
-            and connection.state is OPEN
-            and interest == selectors.EVENT_READ
-        ):
-            self._held.append(connection)
-            self.stats.held += 1
-            self._watch(connection, 0)
-            phase = Phase.HANDLER  # it waits until the workers have room
-        elif interest:
-            self._watch(connection, interest)
-        else:
-            self._drop(connection)
-            return
-        self._set_deadline(connection, phase)
+    def _answered(
+        self, connection: AnyConnection, request: Request, response: Any
+    ) -> None:
+        super()._answered(connection, request, response)
+        connection.phase = None  # what follows has its own time
+        self._now = self._clock()  # a handler's time in the loop is not the client's
 
-    def _watch(self, connection: Connection, interest: int) -> None:
-        if interest == connection.watched:
-            return
-        if not interest:
-            self._selector.unregister(connection.sock)
-        elif not connection.watched:
-            self._selector.register(connection.sock, interest, connection)
-        else:
-            self._selector.modify(connection.sock, interest, connection)
-        connection.watched = interest
+    def _wait(self, connection: AnyConnection) -> Wait:
+        """As in step 10; and when a new phase begins, set its deadline. Another byte in
+        the same phase earns no time."""
+        wait = super()._wait(connection)
+        if wait is not NOTHING:
+            phase = connection.phase_now(wait)
+            if phase is not connection.phase:
+                connection.phase = phase
+                if phase is BODY or phase is WRITE:
+                    connection.progress_before = connection.progress
+                self._deadlines.set(connection, self._now + self._allowed_s[phase])
+        return wait
 
     # [/advance]
 
     # [expire]
-    def _set_deadline(self, connection: Connection, phase: Phase) -> None:
-        """Set it when a phase begins. Another byte in the same phase earns no time."""
-        if phase is not connection.phase:
-            connection.phase = phase
-            connection.moved_before = connection.moved
-            self._deadlines.set(connection, self._now + self._allowed_s[phase])
-
     def _expire(self, looked: float) -> None:
         """Deal with those whose time was over at `looked`.
 
@@ -234,57 +147,61 @@ class Server:
         """
         for connection in islice(self._deadlines.pop_expired(looked), MAX_EXPIRED):
             phase = connection.phase
-            if phase is Phase.BODY or phase is Phase.WRITE:
-                earned_s = (connection.moved - connection.moved_before) / LEAST_RATE
+            if phase is BODY or phase is WRITE:
+                progress = connection.progress
+                earned_s = (progress - connection.progress_before) / LEAST_RATE
                 # At most as long again: for a client that reads nothing, the kernel may
                 # take a megabyte, which would be good for a quarter of an hour.
                 earned_s = min(earned_s, self._allowed_s[phase])
                 if earned_s > TICK_S:
-                    connection.moved_before = connection.moved
+                    connection.progress_before = progress
                     self._deadlines.set(connection, connection.deadline + earned_s)
                     continue
             self.stats.expired += 1
-            if phase is Phase.HEADER or phase is Phase.BODY:
-                connection.refuse(BadRequest(408, f"the {phase.name.lower()} is late"))
-                self._advance(connection)
-            elif phase is Phase.HANDLER:
-                # Its worker goes on, and _deliver() will throw the result away.
-                connection.busy = False
-                connection.refuse(BadRequest(503, "the handler is late"))
-                self._advance(connection)
-            else:
+            refusal = self._refusal(connection)
+            if refusal is None:
                 self._drop(connection)
+            else:
+                self._held.pop(connection, None)
+                connection.busy = False  # a worker that has its request goes on
+                connection.refuse(refusal)
+                self._advance(connection)
+
+    def _refusal(self, connection: AnyConnection) -> BadRequest | None:
+        """What a client is told whose time is over. None: nothing, for it has asked
+        nothing, or does not read."""
+        phase = connection.phase
+        if phase is HEADER or phase is BODY:
+            return BadRequest(408, f"the {phase.name.lower()} is late")
+        if phase is HANDLER:
+            return BadRequest(503, "the handler is late")
+        if phase is PLACE and connection.has_asked():
+            return BadRequest(503, "the server is full")
+        return None
 
     # [/expire]
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: AnyConnection) -> None:
         self._deadlines.cancel(connection)
-        self._watch(connection, 0)
-        connection.close()
-        self._connections.discard(connection)
-        self.stats.closed += 1
+        super()._drop(connection)
 
-    def _accept(self) -> None:
-        for _ in range(MAX_ACCEPTS):
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return  # all are accepted, or descriptors have run out
-            self.stats.accepted += 1
-            connection = self._connection(sock)
-            self._connections.add(connection)
-            self._advance(connection)
 
-    def _connection(self, sock: socket.socket) -> Connection:
-        return Connection(sock)
+class Server(Reactor[Connection]):
+    """Serve `app` to the clients of a listening socket until `stop()`."""
 
-    def stop(self) -> None:
-        self._stop.set()
-
-    def _close(self) -> None:
-        for connection in self._connections:
-            connection.close()
-        self._selector.close()
-        self._listener.close()
-        self._stop.close()
-        self._pool.stop()
+    def __init__(
+        self,
+        listener: socket.socket,
+        app: Application,
+        workers: int = 4,
+        settings: Timeouts = Timeouts(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(
+            listener,
+            server.native_pool(workers, app),
+            Connection,
+            Reader(),
+            settings,
+            clock,
+        )

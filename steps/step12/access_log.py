@@ -6,11 +6,14 @@ import threading
 import time
 from queue import Full, Queue
 
-from steps.step12.connection import Connection
+from steps.http11 import Request
 
 # So many lines may wait to be written. When the disk, or the program that reads them,
 # is that far behind, further lines are dropped: the log must not stop the server.
 MAX_WAITING = 10_000
+# The status in the line of a client that has left before it was answered. Nothing was
+# sent; the number is nginx's, and programs that read logs know it.
+CLIENT_LEFT = 499
 
 
 class AccessLog:
@@ -21,30 +24,22 @@ class AccessLog:
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
-    def count(self, connection: Connection, data: bytes, is_last: bool) -> None:
-        """The connection has been given bytes of an answer. The last make a line."""
-        if connection.status == 0:
-            connection.status = int(data[9:12])  # behind "HTTP/1.1 "
-            connection.size = -(data.index(b"\r\n\r\n") + 4)  # the head is not counted
-        connection.size += len(data)
-        if is_last:
-            self._add(connection)
-            connection.status = 0
-
-    def _add(self, connection: Connection) -> None:
-        request = connection.request
-        assert request is not None
+    # [line]
+    def add(
+        self, peer: str, request: Request | None, status: int | None, size: int
+    ) -> None:
+        """A request is over. request: None for what could not become one. status: None
+        if the client left before there was any. size: bytes of the answer's body."""
+        asked = "-"
+        if request is not None:
+            with contextlib.suppress(Exception):  # a handler may have spoiled it
+                asked = request_line(request)
         second = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
-        # The parser refuses control characters, so a client cannot begin a second line.
-        target = request.target.replace("\\", "\\\\").replace('"', '\\"')
-        version = "HTTP/1.1" if request.version == (1, 1) else "HTTP/1.0"
-        peer = connection.peer or connection.find_peer()
-        line = (
-            f'{peer} - - [{second}] "{request.method} {target} {version}" '
-            f"{connection.status} {connection.size}\n"
-        )
+        line = f'{peer} - - [{second}] "{asked}" {status or CLIENT_LEFT} {size}\n'
         with contextlib.suppress(Full):
             self._lines.put_nowait(line)
+
+    # [/line]
 
     def close(self) -> None:
         """Wait, for a second at most, until the lines that wait have been written."""
@@ -58,5 +53,13 @@ class AccessLog:
                 sys.stdout.write(line)
                 if self._lines.empty():
                     sys.stdout.flush()
-            except (OSError, ValueError):
-                pass  # a full disk: the lines are lost, and the server goes on
+            except BaseException:
+                # A full disk, or what an application has put in the place of standard
+                # output: the lines are lost, and the log goes on.
+                pass
+
+
+def request_line(request: Request) -> str:
+    # The parser refuses control characters, so a client cannot begin a second line.
+    target = request.target.replace("\\", "\\\\").replace('"', '\\"')
+    return f"{request.method} {target} HTTP/1.{request.version[1]}"

@@ -16,10 +16,8 @@ class Settings(Timeouts):
     max_header_fields: Annotated[int, "of a request"] = LIMITS.max_header_fields
     max_body_bytes: Annotated[int, "of a request"] = LIMITS.max_body_bytes
     max_requests: Annotated[int, "on one connection"] = 1_000_000
-    max_buffered_bytes: Annotated[int, "to send, before a handler waits"] = 65_536
     grace: Annotated[float, "seconds to finish what has begun, at SIGTERM"] = 10.0
     access_log: Annotated[bool, "a line for each request on standard output"] = False
-    wsgi: Annotated[str, "MODULE:CALLABLE, an application to serve (PEP 3333)"] = ""
 
     @property
     def limits(self) -> Limits:

@@ -1,87 +1,37 @@
-"""Every core: processes that share a port, and a supervisor that keeps them.
+"""Any application: a server whose answers may be many pieces, and WSGI on it.
 
-What it does: each process is the server of step 12, with its own epoll, its own GIL and
-its own copy of the application. All listen on one port (SO_REUSEPORT), each on a socket
-of its own, and the kernel deals new connections out among them. One that dies is
-replaced. SIGHUP replaces them one after the other, and no connection is lost by it.
+What it does: it is the server of step 12. Where that one puts an answer behind what is
+to be sent, this one puts its first piece, and asks for another when the client has read
+enough. So an answer may be longer than the memory, and an application may be anybody's.
 
-What it costs: memory, once for each process. They share nothing: no cache, no limit
-(--max-connections is each one's), and no work: a connection stays with the process that
-it was dealt to, even if that one is busy and the others are idle. On macOS the kernel
-does not deal them out: one process gets them all.
+What it costs: an application may do anything, at any time: raise, return nonsense, call
+back when its answer is over. Each place where it is called has to say what follows.
 
 See it work:
-    python -m steps.step13 --processes 2
-    kill -HUP PID                  # two new processes
-    pkill -KILL -P PID --oldest    # and another for the one that dies
+    python -m steps.step13 --wsgi wsgiref.simple_server:demo_app
+    python -m lab probe http://127.0.0.1:8000
 """
 
-import json
-import logging
-import math
-import os
 import selectors
-import signal
 import socket
 import time
-from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
 
-from steps.app import Application
-from steps.command import BACKLOG, STOP_WAIT_S, announce, url_of
-from steps.step12.server import Stats
-from steps.step13.backoff import Backoff
-from steps.step13.process import (
-    DRAIN,
-    NOTICE,
-    READY,
-    SIGNALS,
-    STATS,
-    Closable,
-    Process,
-    start,
-)
+from steps.app import Application, answer
+from steps.http11 import BadRequest, Reader, Request
+from steps.step09.connection import MAX_JOINED_BYTES
+from steps.step10.connection import FOR_ANSWER, NOTHING, Wait
+from steps.step10.server import QUEUE_CAPACITY
+from steps.step12 import server
+from steps.step13.body import SpoolingGatherer
+from steps.step13.connection import Answer, Connection, rest
+from steps.step13.gateway import Gateway, load
 from steps.step13.settings import Settings
-
-# When a slot is without a process for so long, its listener is closed, so that the
-# kernel deals new clients to the others.
-CLOSING_PAUSE_S = 1.0
-
-log = logging.getLogger(__name__)
+from steps.step13.workers import Gone, WorkerPool
 
 
-# [slot]
-@dataclass(eq=False)
-class Slot:
-    """A listening socket, and the processes that accept from it, one after another.
-
-    The supervisor makes the socket and keeps it open, so that its queue outlives the
-    process: the next one accepts what is in it. If the process alone had it, each
-    connection in the queue would be reset when the process ends.
-    """
-
-    listener: socket.socket
-    serving: Process | None = None
-    starting: Process | None = None  # to serve in place of that one; not ready yet
-    backoff: Backoff = field(default_factory=Backoff)
-    due: float = 0.0  # on the clock: when to start one, if there is none
-
-    @property
-    def is_vacant(self) -> bool:
-        return not (self.serving or self.starting)
-
-
-# [/slot]
-
-
-class Server:
-    """Supervise processes that serve `app`, or a WSGI application.
-
-    Other steps have a `stop()` and `stats`; here it is signals that stop, and that ask
-    for stats. `run()` is for the main thread, and there must be no other thread. A lock
-    that one holds during a fork stays locked for ever in the new process, which has the
-    lock, and has not that thread.
-    """
+class Server(server.Reactor[Connection]):
+    """Serve `app`, or a WSGI application, to the clients of a listening socket."""
 
     def __init__(
         self,
@@ -89,233 +39,89 @@ class Server:
         app: Application,
         workers: int = 4,
         settings: Settings = Settings(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        # This listener could not be made if anybody else had the port. Those below say
-        # SO_REUSEPORT, and could: another server that says it, too, would be given some
-        # of our clients, and neither would notice.
-        self._url = url_of(listener)
-        self._address = listener.getsockname()[:2]
-        self._family = listener.family
-        listener.close()
-        self._app = app
-        self._workers = workers
-        self._settings = settings
-        self._slots = [Slot(self._listen()) for _ in range(settings.processes)]
-        self._processes: dict[Process, Slot] = {}
-        self._to_renew: deque[Slot] = deque()  # by a reload, one after another
-        self._has_listened = False  # each slot has had a process that was ready
-        self._stops_at = math.inf  # on the clock: when the notice is over
-        self._is_stopping = False
-        self._status = 0
-        self._asked: set[Process] = set()  # for their stats
-        self._totals: Counter[str] = Counter()
-        self._selector = selectors.DefaultSelector()
-        self._signals, self._signal_writer = socket.socketpair()
+        """ValueError for settings that make no sense."""
+        handle: Callable[[Connection, Request], Answer]
+        reader = Reader(settings.limits)
+        if settings.wsgi:
+            host, port = listener.getsockname()[:2]
+            send = self._send_in_worker if workers else self._send_in_loop
+            concurrency = workers > 1, settings.is_one_of_many
+            handle = Gateway(load(settings.wsgi), (host, port), *concurrency, send)
+            reader = Reader(settings.limits, SpoolingGatherer)
+        else:
+            handle = native(app)
+        self._workers = WorkerPool(workers, QUEUE_CAPACITY, handle)
+        self._max_buffered = settings.max_buffered_bytes
+        super().__init__(listener, self._workers, Connection, reader, settings, clock)
 
-    def _listen(self) -> socket.socket:
-        return socket.create_server(
-            self._address, family=self._family, backlog=BACKLOG, reuse_port=True
-        )
+    # [pieces]
+    def _ready_while_busy(self, connection: Connection) -> None:
+        if connection.stream is None:
+            super()._ready_while_busy(connection)
+        else:  # its client has read all that there was
+            connection.phase = None
+            connection.add(*connection.pull())
+            self._advance(connection)
 
-    # [run]
-    def run(self) -> int:
-        """Keep processes running until signals say stop, and until the last has ended.
-        Return the exit code."""
-        for end in self._signals, self._signal_writer:
-            end.setblocking(False)
-        # The handlers do nothing, for one may run between any two lines. Python also
-        # writes each signal's number into a socket, and the loop reads it from there.
-        signal.set_wakeup_fd(self._signal_writer.fileno())
-        for each in SIGNALS:
-            signal.signal(each, lambda *_: None)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        self._selector.register(self._signals, selectors.EVENT_READ)
-        while self._processes or not self._is_stopping:
-            self._start_what_is_due()
-            for key, _ in self._selector.select(self._timeout()):
-                if key.data is not None:
-                    self._hear(key.data)
-                    continue
-                for number in self._signals.recv(4096):
-                    self._obey(number)
-            self._bury()
-            if self._stops_at <= time.monotonic():
-                self._stop()
-            for process in self._processes:
-                if process.kill_at <= time.monotonic():
-                    process.kill()
-        return self._status
+    def _answered(
+        self, connection: Connection, request: Request, response: Answer
+    ) -> None:
+        data, keep, connection.stream = response
+        connection.phase = None  # what follows has its own time
+        connection.add(data, keep)
 
-    def _timeout(self) -> float | None:
-        times = [process.kill_at for process in self._processes]
-        if not self._is_stopping:
-            times += [slot.due for slot in self._slots if slot.is_vacant]
-            times.append(self._stops_at)
-        next_look = min(times, default=math.inf)
-        return None if next_look == math.inf else max(0.0, next_look - time.monotonic())
+    def _wait(self, connection: Connection) -> Wait:
+        wait = super()._wait(connection)
+        if wait is NOTHING:
+            return wait
+        if wait is FOR_ANSWER and connection.stream is not None:
+            self._watch(connection, selectors.EVENT_WRITE)  # for its next piece
+        if connection.room is not None and connection.unsent <= self._max_buffered:
+            connection.make_room()
+        return wait
 
-    def _obey(self, number: int) -> None:
-        if number == signal.SIGHUP:
-            self._to_renew = deque(self._slots)
-            for slot in self._slots:
-                slot.due = 0.0  # no pause: what it died of may have been mended
-        elif number == signal.SIGUSR1:
-            self._ask_for_stats()
-        elif number != signal.SIGCHLD:  # which only has to wake the loop
-            if self._is_stopping:
-                for process in self._processes:
-                    process.kill()
-            elif self._settings.notice and self._stops_at == math.inf:
-                self._give_notice()
-            else:
-                self._stop()
+    # [/pieces]
 
-    # [/run]
+    def _refusal(self, connection: Connection) -> BadRequest | None:
+        """An answer that has begun cannot become a 503 any more: it is broken off."""
+        return None if connection.begun else super()._refusal(connection)
 
-    # [start]
-    # [due]
-    def _start_what_is_due(self) -> None:
-        if self._is_stopping:
-            return
-        for slot in self._slots:
-            if slot.is_vacant and slot.due <= time.monotonic():
-                self._start(slot)
-        # A reload renews one slot at a time. The next has its turn when each slot has a
-        # process that serves, and when the one that was replaced has ended.
-        if self._to_renew and {s.serving for s in self._slots} == {*self._processes}:
-            self._start(self._to_renew.popleft())
-
-    # [/due]
-
-    def _start(self, slot: Slot) -> None:
-        not_its_own: tuple[Closable, ...] = (
-            *(self._selector, self._signals, self._signal_writer),
-            *(process.channel for process in self._processes),
-            *(each.listener for each in self._slots if each is not slot),
-        )
-        arguments = self._app, self._workers, self._settings
+    # [write]
+    def _send_in_loop(
+        self, connection: Connection, request: Request, data: bytes
+    ) -> None:
+        """What `write()` does where there are no workers. The loop cannot wait for the
+        client, and must not keep for it whatever the application writes."""
         try:
-            if slot.listener.fileno() == -1:
-                slot.listener = self._listen()
-            process = start(slot.listener, not_its_own, *arguments)
-        except OSError as error:  # no memory, or no descriptors
-            pause_s = slot.backoff.pause_s(lived_s=0)
-            log.warning("step13: no process can be made: %s", error.strerror)
-            slot.due = time.monotonic() + pause_s
-            return
-        slot.starting = process
-        self._processes[process] = slot
-        self._selector.register(process.channel, selectors.EVENT_READ, process)
-
-    # [/start]
-
-    # [hear]
-    def _hear(self, process: Process) -> None:
-        try:
-            message = process.channel.recv(4096)  # one at a time, and short
+            connection.flush()
+            if connection.unsent > self._max_buffered:
+                raise RuntimeError(
+                    "write(): the client does not read, and nobody can wait for it: "
+                    "return an iterable, or have --workers"
+                )
+            connection.add(data, None)
+            connection.flush()
         except OSError:
-            message = b""
-        if message == READY:
-            self._is_ready(process)
-        elif message.startswith(b"{"):
-            self._totals.update(json.loads(message))
-            self._has_answered(process)
-        elif message:
-            log.error("step13: %s", message.decode())
-        else:
-            self._selector.unregister(process.channel)
-            process.channel.close()
+            raise Gone from None
 
-    def _is_ready(self, process: Process) -> None:
-        slot = self._processes[process]
-        old, slot.serving, slot.starting = slot.serving, process, None
-        process.ready_at = time.monotonic()
-        if not self._is_stopping:
-            process.kill_at = math.inf
-        if self._stops_at < math.inf:  # it replaces one that has been told
-            process.order(NOTICE)
-        if old is not None:
-            self._drain(old)
-        if not self._has_listened and all(slot.serving for slot in self._slots):
-            self._has_listened = True
-            announce("step13", self._url)
+    def _send_in_worker(
+        self, connection: Connection, request: Request, data: bytes
+    ) -> None:
+        self._workers.send(connection, request, data)
 
-    def _bury(self) -> None:
-        """Ask the kernel which processes have died, and do what follows from that."""
-        for process, slot in list(self._processes.items()):
-            pid, status = os.waitpid(process.pid, os.WNOHANG)
-            if pid == 0:
-                continue
-            while process.channel.fileno() != -1:
-                self._hear(process)  # it may have said why
-            del self._processes[process]
-            self._has_answered(process)
-            if process is slot.starting:
-                slot.starting = None
-            elif process is slot.serving:
-                slot.serving = None
-            else:
-                continue  # it was told to end
-            if not self._is_stopping:
-                self._replace(process, slot, os.waitstatus_to_exitcode(status))
+    # [/write]
 
-    def _replace(self, process: Process, slot: Slot, code: int) -> None:
-        how = f"process {process.pid} has ended with {code}"
-        if slot.serving:
-            log.error("step13: %s before it was ready: no reload", how)
-            self._to_renew.clear()
-        elif not self._has_listened:
-            if code < 0:  # a signal: it could not say why itself
-                log.error("step13: %s before it was ready", how)
-            self._status = 1  # the first start has failed, so nothing is tried again
-            self._stop()
-        else:
-            pause_s = slot.backoff.pause_s(time.monotonic() - process.ready_at)
-            slot.due = time.monotonic() + pause_s
-            if pause_s >= CLOSING_PAUSE_S:
-                slot.listener.close()
-            # Last, so that who reads it finds it true.
-            log.warning("step13: %s: another in %g s", how, pause_s)
 
-    # [/hear]
+def native(app: Application) -> Callable[[Connection, Request], Answer]:
+    """The handler for an application of the kind that the steps before have served."""
 
-    # [stop]
-    def _give_notice(self) -> None:
-        """Say in each answer that it is the last, and serve all who come until then: a
-        balancer may send some, and has to hear it first."""
-        self._stops_at = time.monotonic() + self._settings.notice
-        for process in self._processes:
-            process.order(NOTICE)
+    def handle(_: Connection, request: Request) -> Answer:
+        response, keep = answer(app, request), request.keep_alive
+        if len(response.body) <= MAX_JOINED_BYTES:
+            return response.encode(request, keep), keep, None
+        body = response.encode_body(request)
+        return response.encode_head(request, keep), None, rest(body, keep)
 
-    def _stop(self) -> None:
-        self._stops_at = math.inf
-        self._is_stopping = True
-        for slot in self._slots:
-            slot.listener.close()  # here; its process has it, too, and closes it there
-        for process in self._processes:
-            self._drain(process)
-
-    def _drain(self, process: Process) -> None:
-        process.order(DRAIN)
-        # obey() ends it before that, unless it cannot do anything at all: then kill it.
-        end = time.monotonic() + self._settings.grace + STOP_WAIT_S + 1
-        process.kill_at = min(process.kill_at, end)
-
-    # [/stop]
-
-    # [stats]
-    def _ask_for_stats(self) -> None:
-        self._totals = Counter(asdict(Stats()))
-        self._asked = {slot.serving for slot in self._slots if slot.serving}
-        for process in self._asked:
-            process.order(STATS)
-
-    def _has_answered(self, process: Process) -> None:
-        """It has sent its stats, or has died. After the last, log the sum of all."""
-        if process in self._asked:
-            self._asked.discard(process)
-            if not self._asked:
-                pairs = self._totals.items()
-                log.info("step13 stats %s", " ".join(f"{k}={v}" for k, v in pairs))
-
-    # [/stats]
+    return handle

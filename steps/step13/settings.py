@@ -1,20 +1,17 @@
-"""The settings of step 12, which hold for each process; and how many processes."""
+"""The settings of step 12, and those of an application."""
 
-import os
 from dataclasses import dataclass
 from typing import Annotated
 
 from steps.step12 import settings
 
 
-def usable_cores() -> int:
-    """How many this process may use: in a container, fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @dataclass(frozen=True, slots=True)
 class Settings(settings.Settings):
-    processes: Annotated[int, "that serve"] = usable_cores()
-    notice: Annotated[float, "seconds to say `close` and accept, before a drain"] = 0.0
+    max_buffered_bytes: Annotated[int, "to send, before a handler waits"] = 65_536
+    wsgi: Annotated[str, "MODULE:CALLABLE, an application to serve (PEP 3333)"] = ""
+
+    @property
+    def is_one_of_many(self) -> bool:
+        """Whether other processes may call the same application at the same time."""
+        return False

@@ -1,5 +1,6 @@
-from steps.command import main
-from steps.step12.settings import Settings
+from steps.command import finish, make_server
 from steps.step14.server import Server
+from steps.step14.settings import Settings
 
-main("step14", Server, Settings, least_workers=0)
+server, *_ = make_server("step14", Server, Settings, least_workers=0)
+finish(server.run())

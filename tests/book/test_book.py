@@ -326,6 +326,21 @@ def test_a_file_that_adds_to_an_earlier_one_is_shown_whole(
     assert "-    serve()\n+    poll()\n" in fourth
 
 
+def test_a_file_adds_to_the_one_that_it_imports_as_a_whole(
+    sources: Sources, project: Path
+) -> None:
+    # Both change what step 02 has, the later one as the earlier one has left it.
+    rest = "from steps.step02.server import loop\n\nloop()\n" + STEP_B
+    for step, first in (
+        ("step03", ""),
+        ("step04", "from steps.step03 import server\n"),
+    ):
+        (project / "steps" / step).mkdir()
+        (project / "steps" / step / "server.py").write_text(first + rest)
+    fourth = filled(block('diff("step04")'), sources, project)
+    assert "adds to [`steps/step03/server.py`]" in fourth
+
+
 # -- toughness ----------------------------------------------------------------
 
 

@@ -188,3 +188,19 @@ def test_a_timeline_tells_waiting_from_work() -> None:
     assert "wait for body, 40.0 ms" in drawing.svg(figure, WIDE_PX)
     assert figure.notes == ["request 1: 40 ms"]
     assert len(figure.rows) == 4
+
+
+@pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
+def test_a_timeline_shows_where_the_server_is_told_to_stop(width: int) -> None:
+    def dashes(*names: str) -> int:
+        lanes = [said("thread_name", n, name=n) for n in range(len(names))]
+        events = [event(name, n, 0, 9_000, "work") for n, name in enumerate(names)]
+        words = {"step": "step12", "words": "", "conclusions": []}
+        figure = timeline("t", {"traceEvents": lanes + events, "otherData": words})
+        assert ("told to stop" in [key.text for key in figure.key]) == bool(
+            "stop" in names
+        )
+        return drawing.svg(figure, width).count("stroke-dasharray")
+
+    assert dashes("select", "handler") == 0
+    assert dashes("select", "stop") == 1

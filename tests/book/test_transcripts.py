@@ -102,12 +102,26 @@ def test_output_is_put_in_and_the_rest_kept() -> None:
     assert text.count(":8000") == 4
 
 
+def test_what_ends_first_is_printed_first() -> None:
+    silent = "$ python -m lab silent http://127.0.0.1:8000 --seconds"
+    text = capture(f"{STEP07}# terminal 2\n{silent} 1 &\n{silent} 0 &\n")
+    assert text.index("\n0 s later") < text.index("\n1 s later")
+
+
+def test_a_signal_may_find_its_process_by_name() -> None:
+    told = "$ pkill -USR1 -f steps.step07\n# terminal 1\n"
+    text = capture(f"{STEP07}# terminal 2\n{told}")
+    assert told in text
+    assert "step07 stats accepted=0" in text.partition(told)[2]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("# terminal 1\n$ rm -r .\n", "not a command for a transcript: rm -r ."),
         (f"{STEP07}$ python -c pass\n", "not a command for a transcript"),
         (f"{STEP07}$ kill -9 1\n", "not a command for a transcript"),
+        (f"{STEP07}$ pkill -9 -f 1\n", "not a command for a transcript"),
         ("# terminal 1\n$ kill -USR1 1\n", "there is no server yet"),
         (
             "# terminal 1\n$ python -m steps.step07 --workers 0\n",

@@ -1,8 +1,11 @@
 """How the tests read bytes with http11, and what a reading looks like."""
 
 import itertools
+import re
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from steps.http11 import (
     END,
@@ -11,8 +14,10 @@ from steps.http11 import (
     BadRequest,
     Limits,
     Parser,
+    Reader,
     Request,
 )
+from steps.step09.connection import Connection
 
 STANDARD = Limits()
 
@@ -123,12 +128,70 @@ def _take_events(parser: Parser, reading: Reading) -> None:
             reading.messages[-1].is_over = True
 
 
+class Pieces:
+    """A socket from which these pieces come, and which takes all that is sent."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.has_ended = False
+        self.sent = b""
+
+    def setblocking(self, flag: bool) -> None:
+        assert not flag
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        if flags == socket.MSG_PEEK:
+            raise BlockingIOError
+        piece = next(self._pieces, b"")
+        self.has_ended = not piece
+        return piece
+
+    def send(self, data: bytes) -> int:
+        self.sent += data
+        return len(data)
+
+    def shutdown(self, how: int) -> None:
+        pass
+
+
+def read_in_step09(
+    data: bytes, cuts: Sequence[int] = (), limits: Limits = STANDARD
+) -> Reading:
+    """The same as its connection reads it: straight from the bytes, where it can be."""
+    sock = Pieces(piece for piece in pieces(data, cuts) if piece)
+    connection = Connection(cast("socket.socket", sock), Reader(limits))
+    reading = Reading()
+    while not sock.has_ended:
+        connection.receive()
+        while request := connection.next_request():
+            what = (request.method, request.target, request.version, request.headers)
+            message = Message(*what, request.keep_alive, request.body, is_over=True)
+            reading.messages.append(message)
+            if not request.keep_alive:
+                return reading  # §9.6: the server takes no more
+            assert connection.gatherer is None or connection.gatherer.buffer
+        connection.flush()
+        refused = re.search(rb"HTTP/1.1 ([4-9]..) .*\r\n\r\n(.*)", sock.sent, re.DOTALL)
+        if refused:
+            reading.status, reading.reason = int(refused[1]), refused[2].decode()
+            break
+    return reading
+
+
 def read_both_ways(data: bytes, limits: Limits = STANDARD) -> Reading:
-    """Read it in one piece and byte by byte, which must be the same."""
+    """Read it in one piece, byte by byte, and as step 09 does: it must be the same."""
     whole = read(data, limits=limits)
     cut = read(data, every_byte(data), limits=limits)
     assert essence(whole) == essence(cut)
+    for cuts in (), every_byte(data):
+        assert requests_in(read_in_step09(data, cuts, limits)) == requests_in(whole)
     return cut
+
+
+def requests_in(reading: Reading) -> tuple[object, ...]:
+    """The same of whole requests alone."""
+    whole = [message for message in reading.messages if message.is_over]
+    return whole, reading.status, reading.reason
 
 
 def essence(reading: Reading) -> tuple[object, ...]:

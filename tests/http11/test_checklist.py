@@ -601,7 +601,7 @@ def test_malformed_host(version: bytes, host: bytes) -> None:
             b"[::1]",
             b"[::ffff:1.2.3.4]:80",
         ),
-        *(b"a%C3%A9", b"a_b~c!$&'()*+,;=", b""),
+        *(b"a%C3%A9", b"a_b~c!$&'()*+,;="),
     ],
 )
 def test_host(host: bytes) -> None:
@@ -609,6 +609,24 @@ def test_host(host: bytes) -> None:
     assert request.headers == {"host": host.decode()}
     request = only_request(b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
     assert request.headers == {"host": host.decode()}
+
+
+@pytest.mark.parametrize("host", [b"", b" ", b":", b":80"])
+def test_an_empty_host(host: bytes) -> None:
+    """Which host a path belongs to, nobody knows then (RFC 9110 §4.2.1)."""
+    for version in b"1.1", b"1.0":
+        text = b"GET / HTTP/%b\r\nHost:%b\r\n\r\n" % (version, host)
+        assert refusal(text) == 400
+    # Where the target has a host, or is no path, that is no matter.
+    text = b"GET http://a/ HTTP/1.1\r\nHost:%b\r\n\r\n" % host
+    assert only_request(text).headers == {"host": "a"}
+    assert only_request(b"OPTIONS * HTTP/1.1\r\nHost:\r\n\r\n").target == "*"
+
+
+@pytest.mark.parametrize("extension", [b" ;a", b"; a", b";a =b", b";a= b", b";a ;b"])
+def test_white_space_in_a_chunk_extension(extension: bytes) -> None:
+    """A recipient must parse it (RFC 9110 §5.6.3); this one refuses it on purpose."""
+    assert refusal(CHUNKED + b"3" + extension + b"\r\nabc\r\n0\r\n\r\n") == 400
 
 
 # --- Versions ------------------------------------------------------------------------

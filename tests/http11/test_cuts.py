@@ -13,6 +13,8 @@ from tests.http11.reading import (
     every_byte,
     get,
     read,
+    read_in_step09,
+    requests_in,
 )
 
 # Limits that small messages come up against.
@@ -42,6 +44,9 @@ def test_any_cut_gives_the_same(case: tuple[bytes, list[int]]) -> None:
         whole = essence(read(data, limits=limits))
         assert essence(read(data, cuts, limits)) == whole
         assert essence(read(data, every_byte(data), limits)) == whole
+        wanted = requests_in(read(data, limits=limits))
+        for some in (), cuts, every_byte(data):
+            assert requests_in(read_in_step09(data, some, limits)) == wanted
 
 
 @settings(max_examples=200, deadline=None)

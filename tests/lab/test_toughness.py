@@ -14,7 +14,7 @@ from lab.tough.drain import CLIENTS, Asking, drain, kill
 from lab.tough.overload import descriptors
 from lab.tough.soak import soak
 from lab.tough.subject import Result
-from steps.http11 import Gatherer
+from steps.http11 import Data, Gatherer
 from tests.steps.harness import wait_until
 
 #: A machine that is busy with other tests makes an honest client wait.
@@ -27,7 +27,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "HONEST_LIMIT_S", BUSY_S)
 
 
-# --- Step 12 --------------------------------------------------------------------------
+# --- Steps 12 and 14 -----------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("patient")
@@ -179,7 +179,7 @@ class Spoiled(Gatherer):
     kept: list[bytes] = []  # noqa: RUF012 - for all of them
     fault: Callable[[], Any]
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: Data) -> None:
         super().feed(data)
         type(self).fault()
 

@@ -7,6 +7,7 @@ import queue
 import re
 import select
 import selectors
+import socket
 import sys
 import threading
 from dataclasses import replace
@@ -201,6 +202,47 @@ def test_step10_hands_requests_over_and_no_sockets() -> None:
     assert len(named(lanes["loop"], "drain")) >= REQUESTS  # it slept each time
 
 
+def test_step12_finishes_what_has_begun_when_it_is_told_to_stop() -> None:
+    scenario = SCENARIOS["step12"]["drain"]
+    # Not a stopwatch: whatever the machine does, the page takes longer than that.
+    busy = replace(scenario.clients[0], path="/sleep/600")
+    clients = (busy, *scenario.clients[1:3], replace(scenario.clients[3], after_s=0.4))
+    recorded = trace.record("step12", replace(scenario, clients=clients))
+    lanes = lanes_of(recorded)
+    (stop,) = named(lanes["operator"], "stop")
+
+    # The one that was busy, and the one whose request came later, had their answers.
+    for client in ("client 1", "client 3"):
+        *_, head = named(lanes[client], "wait for head")
+        (closed,) = named(lanes[client], "closed by the server")
+        assert start(stop) < end(head) <= start(closed)
+        assert closed["args"] == {"told": True}
+    # An idle one cannot be told, and is given time.
+    (idle,) = named(lanes["client 2"], "closed by the server")
+    assert start(idle) - start(stop) > 500_000
+    assert idle["args"] == {"told": False}
+    # Nobody listens any more.
+    assert [e["name"] for e in lanes["client 4"]] == ["connect", "refused"]
+    (shut,) = (
+        e for e in named(lanes["loop"], "close") if e["args"]["client"] == "listener"
+    )
+    assert start(stop) < start(shut) < start(idle)
+
+    told = "\n".join(recorded["otherData"]["conclusions"])
+    assert re.search(r"client 1: closed by the server \d+ ms after the stop, as", told)
+    assert re.search(r"client 2: closed by the server \d+ ms .*, without a word", told)
+    assert re.search(r"client 4: refused \d+ ms after the stop", told)
+
+
+def test_a_client_is_refused_after_a_stop_only() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    for may_be_refused in (False, True):
+        visit = trace.Visit("", Client(), port, may_be_refused=may_be_refused)
+        visit.run(0.0)
+        assert isinstance(visit.error, ConnectionRefusedError) != may_be_refused
+
+
 @pytest.mark.parametrize(("step", "name"), IN_BOOK)
 def test_server_and_clients_agree(step: str, name: str) -> None:
     scenario = SCENARIOS[step][name]
@@ -215,11 +257,15 @@ def test_server_and_clients_agree(step: str, name: str) -> None:
         for one, next_one in itertools.pairwise(sorted(events, key=start)):
             assert end(one) <= start(next_one) + 0.2  # rounding
 
-    asked = 0
+    asked = ends = 0
     for number, client in enumerate(scenario.clients, start=1):
         lane = lanes[f"client {number}"]
         requests = named(lane, "send request")
-        assert len(requests) == (client.requests if client.sends == "requests" else 0)
+        refused = named(lane, "refused")
+        asks = client.sends == "requests" and not refused
+        assert len(requests) == (client.requests if asks else 0)
+        assert len(named(lane, "closed by the server")) == client.stays
+        ends += len(refused) + client.stays
         told = named(lane, "told")
         assert len(told) == (client.sends == "bytes")
         asked += len(requests)
@@ -238,7 +284,7 @@ def test_server_and_clients_agree(step: str, name: str) -> None:
             assert 1 < len(came) <= len(named(lane, "send a byte"))
     assert len(named(server, "handler")) == asked
     said = [c for c in scenario.clients if c.sends == "bytes"]
-    assert len(recorded["otherData"]["conclusions"]) == asked + len(said)
+    assert len(recorded["otherData"]["conclusions"]) == asked + len(said) + ends
 
 
 def test_every_name_is_documented() -> None:

@@ -43,7 +43,7 @@ def test_ratios_are_to_granian() -> None:
 
 def test_the_winner_of_a_work_is_marked_also_if_it_is_a_peer() -> None:
     assert row(sample_comparison(), "rates", "bjoern")[2].endswith(" ★")
-    assert "★" not in "".join(row(sample_comparison(), "rates", "step 12 in the loop"))
+    assert "★" not in "".join(row(sample_comparison(), "rates", "step 13 in the loop"))
     [plain] = [
         r
         for r in SHEETS["winners"](versus(sample_comparison())).rows
@@ -58,11 +58,34 @@ def test_those_that_do_not_differ_win_together() -> None:
     assert versus(sample_comparison()).winners(PLAIN_100) == ["bjoern"]
 
 
+def test_the_best_and_those_that_do_not_differ_from_it_have_a_mark_each() -> None:
+    record = sample_comparison(bjoern=75_500)
+    figures = {
+        str(r[0]): r[2].split()[-1][-1] for r in SHEETS["ratios"](versus(record)).rows
+    }
+    assert figures["bjoern"] == "★"
+    assert figures["step 13 in the loop"] == "≈"
+    assert figures["granian"].isdigit()
+    assert "★ the best; ≈ its spread overlaps" in SHEETS["ratios"](versus(record)).title
+
+
+def test_names_with_commas_are_told_apart() -> None:
+    record = sample_comparison(bjoern=55_200)
+    points = [p for p in record.points if p.server != IN_THE_LOOP]
+    record = record.model_copy(update={"points": points})
+    [plain] = [
+        r
+        for r in SHEETS["winners"](versus(record)).rows
+        if r[0].endswith("headers, 100")
+    ]
+    assert plain[1] == "bjoern; step 13, four workers"
+
+
 def test_less_memory_wins() -> None:
     memory = next(work for work in COSTS if work.title == "bytes each")
     found = versus(sample_comparison())
     assert found.winners(memory) == [IN_THE_LOOP]
-    assert row(sample_comparison(), "costs", "step 12 in the loop")[2] == "650 ★"
+    assert row(sample_comparison(), "costs", "step 13 in the loop")[2] == "650 ★"
     # Of those that it had accepted.
     assert (
         row(sample_comparison(), "costs", "granian")[2].replace("\u202f", "") == "3000"
@@ -89,7 +112,7 @@ def test_what_a_server_could_not_do_is_a_row() -> None:
 
 
 def test_versions_and_settings_are_told() -> None:
-    found = row(sample_comparison(), "servers", "step 12, four workers")
+    found = row(sample_comparison(), "servers", "step 13, four workers")
     assert found[1] == "this commit, 0000000000"
     assert "--workers 4" in found[2]
 
@@ -118,7 +141,7 @@ def test_a_claim_asks_the_comparison_beside_the_record(tmp_path: Path) -> None:
 def test_a_page_quotes_the_sample_comparison() -> None:
     from book.pages import functions_for
 
-    page = Path(__file__).parents[2] / "chapters" / "12-x" / "README.md"
+    page = Path(__file__).parents[2] / "chapters" / "13-x" / "README.md"
     m = Measurement(sample_record(), sample_comparison())
     mine = Measurement(
         sample_record(), sample_comparison(bjoern=90_000, uvicorn=30_000)

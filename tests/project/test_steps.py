@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STEPS = sorted(path.parent.name for path in ROOT.glob("steps/step[0-9][0-9]/server.py"))
-BY_HAND = ["step14.by_hand", "step14.with_await"]  # run by themselves
+BY_HAND = ["step15.by_hand", "step15.with_await"]  # run by themselves
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.glob("steps/**/*.py"))
 BARE_PYTHON = getattr(sys, "_base_executable", sys.executable)
 

@@ -31,18 +31,19 @@ from steps.app import Application, app
 from steps.command import listen
 from steps.http11 import Request, Response
 from steps.step12.settings import Settings
+from steps.step13.settings import Settings as Wsgi
 
 ROOT = Path(__file__).parents[2]
 STEPS = tuple(
     name
-    for name in (f"step{number:02}" for number in (*range(1, 13), 14))
+    for name in (f"step{number:02}" for number in (*range(1, 14), 15))
     if (ROOT / "steps" / name / "server.py").exists()
 )
-# Step 14 once more, as coroutines: modules that are run by themselves. They owe what
+# Step 15 once more, as coroutines: modules that are run by themselves. They owe what
 # every step owes, and leave out what later ones add.
-BY_HAND = ("step14.by_hand", "step14.with_await")
-# Step 13 makes processes: nothing that could run in a thread of this one.
-AS_PROCESSES = (*STEPS, "step13", *BY_HAND)
+BY_HAND = ("step15.by_hand", "step15.with_await")
+# Step 14 makes processes: nothing that could run in a thread of this one.
+AS_PROCESSES = (*STEPS, "step14", *BY_HAND)
 # With workers or, as these names say, without: then the loop itself calls the handlers.
 IN_LOOP = tuple(f"{step}-0" for step in STEPS[9:])
 DESIGNS = STEPS + IN_LOOP + BY_HAND
@@ -50,7 +51,7 @@ CLOSING = STEPS[:2]  # close after each response
 KEEPING = DESIGNS[2:]  # keep the connection
 ON_THE_WIRE = STEPS[8:] + IN_LOOP  # never block; the whole checklist holds
 REACTORS = tuple(  # and their loop is their own
-    step for step in ON_THE_WIRE if not step.startswith("step14")
+    step for step in ON_THE_WIRE if not step.startswith("step15")
 )
 DRAINING = STEPS[11:]  # finish what has begun, and wait for it
 TIMED = ("step03", "step05")  # a kept connection waits for a timeout of select()
@@ -59,7 +60,7 @@ TIMED = ("step03", "step05")  # a kept connection waits for a timeout of select(
 DEADLINE_S = 20.0
 # Kept connections wait this long in steps 03 and 05, where the wait is not the subject.
 SHORT_TIMEOUT_S = 0.001
-# Step 12 gives its clients so long when it stops, where that is not the subject.
+# From step 12 on, clients have so long when it stops, where that is not the subject.
 SHORT_GRACE_S = 0.05
 # Linux: acknowledge at once what has come. Elsewhere nobody can ask for that.
 QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
@@ -298,6 +299,11 @@ def server_class(step: str) -> Any:
     return importlib.import_module(f"steps.{module}").Server
 
 
+def settings_of(step: str) -> type[Settings]:
+    """The class of a step's settings, of those that drain."""
+    return Wsgi if step.startswith("step13") else Settings
+
+
 def serving(
     step: str,
     application: Application = app,
@@ -316,7 +322,7 @@ def serving(
         options["select_timeout_s"] = select_timeout_s
     name, _, in_loop = step.partition("-")
     if name in DRAINING:  # it would wait for clients that stop half way
-        options.setdefault("settings", Settings(grace=SHORT_GRACE_S))
+        options.setdefault("settings", settings_of(name)(grace=SHORT_GRACE_S))
     workers = 0 if in_loop else workers
     server = server_class(name)(listener, application, workers, **options)
     return Running(step, server, listener)
@@ -440,16 +446,26 @@ def spy_on_select(step: str, monkeypatch: pytest.MonkeyPatch) -> SelectSpy:
 
 
 class Process:
-    """`python -m steps.stepNN` as its users run it."""
+    """`python -m steps.stepNN` as its users run it, in a process group of its own.
 
-    def __init__(self, step: str, *arguments: str, port: int = 0) -> None:
+    patch: code that runs before it, in the same process.
+    """
+
+    def __init__(
+        self, step: str, *arguments: str, port: int = 0, patch: str = ""
+    ) -> None:
         self.step = step
-        if step in (*DRAINING, "step13") and "--grace" not in arguments:
+        program = ("-m", f"steps.{step}")
+        if patch:
+            name = f"'steps.{step}', run_name='__main__', alter_sys=True"
+            run = f"import runpy; runpy.run_module({name})"
+            program = ("-c", f"{patch}\n{run}")
+        if step in (*DRAINING, "step14") and "--grace" not in arguments:
             arguments = (*arguments, "--grace", str(SHORT_GRACE_S))
         # Unbuffered, so that select() knows what has been read.
         self.popen = subprocess.Popen(
             [
-                *(sys.executable, "-X", "faulthandler", "-m", f"steps.{step}"),
+                *(sys.executable, "-X", "faulthandler", *program),
                 *("--port", str(port), *arguments),
             ],
             cwd=ROOT,
@@ -458,11 +474,12 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            process_group=0,
         )
 
     def listening_port(self) -> int:
         """Wait until it listens, and return where."""
-        line = self._line_of(self.popen.stdout)
+        line = self.output_line()
         start = f"{self.step} listening on http://127.0.0.1:"
         assert line.startswith(start), (line, self._line_of(self.popen.stderr))
         return int(line.removeprefix(start))
@@ -475,6 +492,15 @@ class Process:
         assert line.startswith(start), line
         pairs = (pair.split("=") for pair in line.removeprefix(start).split())
         return {name: float(number) for name, number in pairs}
+
+    def output_line(self) -> str:
+        return self._line_of(self.popen.stdout)
+
+    def log_line(self) -> str:
+        return self._line_of(self.popen.stderr)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.popen.send_signal(number)
 
     def _line_of(self, pipe: Any) -> str:
         line = b""

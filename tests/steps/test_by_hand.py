@@ -1,4 +1,4 @@
-"""Step 14's coroutines by hand: when they stop, and what lets them go on.
+"""Step 15's coroutines by hand: when they stop, and what lets them go on.
 
 What every step owes is tested in test_contract.py. As there, no test measures time:
 each brings the server into a state, and shows what can and what cannot happen in it.
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from steps.app import DOCUMENT
-from steps.step14.by_hand import Future, Task
+from steps.step15.by_hand import Future, Task
 from tests.steps.harness import (
     BY_HAND,
     ROOT,
@@ -317,7 +317,7 @@ def test_await_does_what_yield_from_does() -> None:
 
 def test_the_two_files_differ_in_the_words_alone() -> None:
     def coroutines(file: str) -> str:
-        source = (ROOT / "steps" / "step14" / file).read_text(encoding="utf-8")
+        source = (ROOT / "steps" / "step15" / file).read_text(encoding="utf-8")
         return source.partition("# [coroutines]")[2].partition("# [/coroutines]")[0]
 
     by_hand = coroutines("by_hand.py")

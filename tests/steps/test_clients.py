@@ -1,6 +1,6 @@
-"""Step 12 and clients that others wrote, as their users run them.
+"""Steps 12 and 13, and clients that others wrote, as their users run them.
 
-HAProxy is in front of several servers of step 13, and stands in test_step13.py.
+HAProxy is in front of several servers of step 14, and stands in test_step14.py.
 """
 
 import os
@@ -20,9 +20,14 @@ from tests.steps.harness import DEADLINE_S, Process
 
 
 @pytest.fixture(params=["4", "0"], ids=["4 workers", "in the loop"])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
+def workers(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["step12", "step13"])
+def url(request: pytest.FixtureRequest, workers: str) -> Iterator[str]:
     """Whatever the client does, the server ends in order and has nothing to say."""
-    with Process("step12", "--workers", request.param) as process:
+    with Process(request.param, "--workers", workers) as process:
         yield f"http://127.0.0.1:{process.listening_port()}"
         process.popen.send_signal(signal.SIGTERM)
         assert process.end() == (0, "")

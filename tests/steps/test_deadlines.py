@@ -1,10 +1,9 @@
-"""Steps 11 and 12: whatever a connection waits for has to happen in time.
+"""Steps 11 to 13: whatever a connection waits for has to happen in time.
 
 The tests turn the clock, so nobody waits: a minute passes when a test says so, and the
 server looks at its clock when somebody wakes it.
 """
 
-import importlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,9 +18,15 @@ from hypothesis import strategies as st
 from steps.app import DOCUMENT
 from steps.http11 import Request, Response
 from steps.step11.connection import Phase
-from steps.step11.deadlines import NEVER, TICK_S, Bucket, Deadlines, Timeouts
+from steps.step11.deadlines import (
+    MAX_AHEAD_S,
+    NEVER,
+    TICK_S,
+    Bucket,
+    Deadlines,
+    Timeouts,
+)
 from steps.step11.server import LEAST_RATE, LINGER_TIMEOUT_S
-from steps.step12.settings import Settings
 from tests.steps.harness import (
     REACTORS,
     Client,
@@ -29,10 +34,11 @@ from tests.steps.harness import (
     Running,
     request_bytes,
     serving,
+    settings_of,
     wait_until,
 )
 
-TIMED = [step for step in REACTORS if step[:6] in ("step11", "step12")]
+TIMED = [step for step in REACTORS if step[:6] in ("step11", "step12", "step13")]
 POOLED = [step for step in TIMED if not step.endswith("-0")]
 timed = pytest.mark.parametrize("step", TIMED)
 pooled = pytest.mark.parametrize("step", POOLED)
@@ -95,8 +101,8 @@ def turning(step: str, application: Any = None, **more: Any) -> Iterator[Turning
         "handler_timeout": HANDLER_S,
     }
     settings: Timeouts = Timeouts(**timeouts)
-    if step.startswith("step12"):
-        settings = Settings(**timeouts, grace=0.01)
+    if step.startswith(("step12", "step13")):
+        settings = settings_of(step)(**timeouts, grace=0.01)
     arguments = () if application is None else (application,)
     running = serving(step, *arguments, clock=clock, settings=settings, **more)
     with running as server:
@@ -104,7 +110,7 @@ def turning(step: str, application: Any = None, **more: Any) -> Iterator[Turning
             yield Turning(server, clock)
         finally:
             server.stop()
-            if step.startswith("step12"):
+            if step.startswith(("step12", "step13")):
                 wait_until(lambda: server._server._is_draining, "the drain begins")
             clock.now += 3600  # all that it might wait for
 
@@ -199,8 +205,11 @@ def test_a_body_that_is_late(step: str) -> None:
         client.expect_end()
 
 
-def moved(time: Turning) -> int:
-    return max(int(each.moved) for each in list(time.server._server._connections))
+def come(time: Turning) -> int:
+    """Bytes that have come of the only body."""
+    connections = list(time.server._server._connections)
+    (each,) = (each for each in connections if each.phase is Phase.BODY)
+    return int(each.moved if hasattr(each, "moved") else each.gatherer.fed)
 
 
 @timed
@@ -210,9 +219,9 @@ def test_a_body_earns_time_at_the_least_rate(step: str) -> None:
     head = request_bytes("/echo", f"Content-Length: {size + 1}", method="POST")
     with turning(step) as time:
         client = time.client(Phase.BODY, head)
-        before = moved(time)
+        before = come(time)
         client.send(b"x" * size)
-        wait_until(lambda: moved(time) == before + size, "it has been received")
+        wait_until(lambda: come(time) == before + size, "it has been received")
         time.turn(BODY_S + A_LITTLE_S)
         time.turn(seconds - 1 - A_LITTLE_S)
         assert client.has_nothing()
@@ -231,7 +240,7 @@ def test_a_slow_body_in_time_is_answered(step: str) -> None:
         for second in range(1, 30):
             client.send(b"x" * LEAST_RATE)
             due = second * LEAST_RATE
-            wait_until(lambda: moved(time) >= due, "it is received")  # noqa: B023
+            wait_until(lambda: come(time) >= due, "it is received")  # noqa: B023
             time.turn(1)
         client.send(b"x" * LEAST_RATE)
         assert client.receive().body == b"x" * size
@@ -298,8 +307,8 @@ def test_held_connections_that_are_late(
     step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The queue stays full; each is told so once, lingers, and is closed once."""
-    module = importlib.import_module(f"steps.{step}.server")
-    monkeypatch.setattr(module, "QUEUE_CAPACITY", 2)
+    for package in ("steps.step10", "steps.step13"):
+        monkeypatch.setattr(f"{package}.server.QUEUE_CAPACITY", 2)
     with Held() as held, turning(step, held, workers=1) as time, held:
         filling = [time.client(Phase.HANDLER, request_bytes("/held")) for _ in range(2)]
         late = [time.server.client() for _ in range(3)]
@@ -385,12 +394,12 @@ class Item:
 
 
 ITEMS = 40
-times = st.floats(0, 40, allow_nan=False)
+times = st.one_of(st.floats(0, 40), st.floats(0, 1000))
 numbers = st.integers(0, ITEMS - 1)
 moves = st.one_of(
     st.tuples(st.just("set"), numbers, times),
     st.tuples(st.just("cancel"), numbers, times),
-    st.tuples(st.just("look"), numbers, st.floats(0, 6, allow_nan=False)),
+    st.tuples(st.just("look"), numbers, st.one_of(st.floats(0, 6), st.floats(0, 300))),
 )
 
 
@@ -414,7 +423,7 @@ def test_deadlines_against_a_model(todo: list[tuple[str, int, float]]) -> None:
             assert all(at > now - TICK_S for at in model.values())  # nor too late
         soonest = min(model.values(), default=NEVER)
         assert deadlines.next_look <= soonest + TICK_S
-    for item in deadlines.pop_expired(math.inf if not model else now + 100):
+    for item in deadlines.pop_expired(math.inf if not model else now + 1100):
         del model[item.number]
     assert model == {}
 
@@ -458,8 +467,7 @@ def test_many_that_are_late_do_not_keep_the_others_waiting(
     step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are closed a few in a round."""
-    module = importlib.import_module(f"steps.{step[:6]}.server")
-    monkeypatch.setattr(module, "MAX_EXPIRED", 2)
+    monkeypatch.setattr("steps.step11.server.MAX_EXPIRED", 2)
     with turning(step) as time:
         late = [time.server.client() for _ in range(9)]
         wait_until(lambda: time.phases() == [Phase.IDLE] * 9, "all are idle")
@@ -496,3 +504,59 @@ def test_a_deadline_that_moves_costs_nothing() -> None:
     assert len(list(deadlines.pop_expired(29 + 60.0))) == len(items) // 2
     assert deadlines._buckets == {}
     assert deadlines.next_look == NEVER
+
+
+def test_there_are_few_buckets_whatever_the_timeout() -> None:
+    """A deadline of a day, set and cancelled in each tick, leaves no bucket a tick."""
+    deadlines = Deadlines[Item]()
+    staying = Item(0)
+    deadlines.set(staying, 86_400.0)
+    looks = 0
+    for tick in range(10_000):
+        now = tick * TICK_S
+        item = Item(1)
+        deadlines.set(item, now + 86_400.0)
+        deadlines.cancel(item)
+        looks += deadlines.next_look <= now
+        assert list(deadlines.pop_expired(now)) == []
+    assert len(deadlines._buckets) <= MAX_AHEAD_S / TICK_S + 1
+    assert list(deadlines.pop_expired(86_400.0)) == [staying]
+
+
+@pooled
+def test_who_is_held_and_has_sent_nothing_is_told_nothing(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("steps.step10", "steps.step13"):
+        monkeypatch.setattr(f"{package}.server.QUEUE_CAPACITY", 1)
+    with Held() as held, turning(step, held, workers=1) as time, held:
+        filling = time.client(Phase.HANDLER, request_bytes("/held"))
+        silent = time.server.client()
+        wait_until(lambda: Phase.PLACE in time.phases(), "it is held")
+        time._clock.now += HANDLER_S + A_LITTLE_S
+        with Client(time.server.port):  # wakes the loop
+            assert filling.receive().status == 503
+            silent.expect_end()
+
+
+@pooled
+def test_who_is_held_and_dropped_is_forgotten(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else they would pile up as long as the pool is full."""
+    for package in ("steps.step10", "steps.step13"):
+        monkeypatch.setattr(f"{package}.server.QUEUE_CAPACITY", 1)
+    with Held() as held, turning(step, held, workers=1) as time, held:
+        time.client(Phase.HANDLER, request_bytes("/held"))
+        for _ in range(3):
+            before = time.server.stats.held
+            silent = [time.server.client() for _ in range(5)]
+            wait_until(
+                lambda: time.server.stats.held == before + 5,  # noqa: B023
+                "they are held",
+            )
+            time._clock.now += HANDLER_S + A_LITTLE_S
+            with Client(time.server.port):
+                for client in silent:
+                    client.expect_end()
+            assert len(time.server._server._held) <= len(time.phases()) + 1

@@ -20,7 +20,7 @@ import pytest
 
 from steps.app import DOCUMENT
 from steps.step12 import acceptor
-from steps.step12.settings import Settings
+from steps.step13.settings import Settings as Wsgi
 from tests.steps.harness import (
     ON_THE_WIRE,
     REACTORS,
@@ -32,11 +32,14 @@ from tests.steps.harness import (
     Running,
     request_bytes,
     serving,
+    settings_of,
     wait_until,
 )
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has that")
-WITH_SETTINGS = [step for step in ON_THE_WIRE if step[:6] in ("step12", "step14")]
+WITH_SETTINGS = [
+    step for step in ON_THE_WIRE if step[:6] in ("step12", "step13", "step15")
+]
 BIG = request_bytes("/bytes/30000000")
 #: A request in all its parts, and the beginning of another.
 REQUEST = (
@@ -82,7 +85,8 @@ def test_half_open_peers(step: str, caplog: pytest.LogCaptureFixture) -> None:
         ("idle_timeout", "header_timeout", "body_timeout", "write_timeout"), 0.3
     )
     body = request_bytes("/echo", method="POST", body=b"hello")
-    with serving(step, settings=Settings(**soon, grace=0.05)) as server:  # type: ignore[arg-type]
+    settings = settings_of(step)(**soon, grace=0.05)  # type: ignore[arg-type]
+    with serving(step, settings=settings) as server:
         for data in (b"", request_bytes()[:-2], body[:-2], body + b"\r\n", BIG):
             client = server.client()
             client.send(data)
@@ -120,7 +124,7 @@ def descriptors(process: Process) -> int:
 
 
 @pytest.mark.parametrize("workers", ["4", "0"])
-@pytest.mark.parametrize("step", ["step12", "step13", "step14"])
+@pytest.mark.parametrize("step", ["step12", "step13", "step14", "step15"])
 def test_reset_at_every_point(step: str, workers: str) -> None:
     """As users run it: nothing is kept open, and not a word is said."""
     with Process(step, "--workers", workers) as process:
@@ -164,11 +168,13 @@ class Failing(Listener):
         return super().accept()
 
 
+# EBADF is nothing that the steps know of.
+OVERLOAD = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EBADF)
 CLIENT_HAS_GONE = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)
 
 
 @pytest.mark.parametrize("step", REACTORS)
-@pytest.mark.parametrize("number", [*sorted(acceptor.OVERLOAD), *CLIENT_HAS_GONE])
+@pytest.mark.parametrize("number", [*OVERLOAD, *CLIENT_HAS_GONE])
 def test_accept_fails_and_works_again(
     step: str,
     number: int,
@@ -181,16 +187,48 @@ def test_accept_fails_and_works_again(
         assert server.client().ask().body == DOCUMENT
     assert listener.left == 0
     said = [record.getMessage() for record in caplog.records]
-    is_overload = step.startswith("step12") and number in acceptor.OVERLOAD
+    is_overload = step[:6] in ("step12", "step13") and number in OVERLOAD
     assert len(said) == is_overload  # once, and not each time
 
 
-@pytest.mark.parametrize("step", ["step12", "step12-0"])
+@pytest.mark.parametrize("step", ["step12", "step12-0", "step13", "step13-0"])
 def test_it_ends_while_it_cannot_accept(step: str) -> None:
     listener = Failing(errno.EMFILE, times=sys.maxsize)
     with serving(step, listener=listener) as server:
         server.client().send(request_bytes())
         wait_until(lambda: listener.left < sys.maxsize, "it has tried")
+
+
+@pytest.mark.parametrize("step", ["step12", "step12-0", "step13", "step13-0"])
+def test_the_selector_can_watch_no_more(
+    step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Linux limits how many descriptors a user may have in all selectors together."""
+    monkeypatch.setattr(acceptor, "OVERLOAD_PAUSE_S", 600)
+    with serving(step) as server:
+        early = server.client()
+        early.ask()
+        selector = server._server._selector
+        register = selector.register
+
+        def full(sock: Any, events: int, data: Any = None) -> Any:
+            if data is not None and is_full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return register(sock, events, data)
+
+        is_full = True
+        monkeypatch.setattr(selector, "register", full)
+        server.client().expect_end()  # for it there was no room
+        late = server.client()
+        late.send(request_bytes())
+        assert early.ask().body == DOCUMENT  # others are served
+        assert server.stats.accepted == 2
+        assert late.has_nothing()
+        is_full = False
+        early.close()  # and so there is room
+        assert late.receive().body == DOCUMENT
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["no room for another connection: No space left on device"]
 
 
 # --- A full disk ----------------------------------------------------------------------
@@ -201,7 +239,7 @@ def test_it_ends_while_it_cannot_accept(step: str) -> None:
 def test_a_full_disk_for_what_is_logged(workers: str) -> None:
     """An application that fails, and whose failures cannot be told to anybody."""
     command = [
-        *(sys.executable, "-m", "steps.step12", "--port", "0", "--workers", workers),
+        *(sys.executable, "-m", "steps.step13", "--port", "0", "--workers", workers),
         *("--wsgi", "tests.steps.flask_app:app", "--grace", "1"),
     ]
     with (
@@ -223,7 +261,7 @@ def test_a_full_disk_for_what_is_logged(workers: str) -> None:
 
 
 @on_linux
-@pytest.mark.parametrize("step", ["step12", "step12-0"])
+@pytest.mark.parametrize("step", ["step13", "step13-0"])
 def test_a_full_disk_for_a_body(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """507, and the connection is closed; others, whose bodies are short, notice
     nothing."""
@@ -233,10 +271,10 @@ def test_a_full_disk_for_a_body(step: str, monkeypatch: pytest.MonkeyPatch) -> N
         def TemporaryFile() -> Any:  # noqa: N802 - in place of the module's
             return open("/dev/full", "r+b", buffering=0)
 
-    wsgi = Settings(wsgi="tests.steps.flask_app:app", grace=0.05)
+    wsgi = Wsgi(wsgi="tests.steps.flask_app:app", grace=0.05)
     with serving(step, settings=wsgi) as server:
         short = server.client()
-        monkeypatch.setattr("steps.step12.body.tempfile", Full)
+        monkeypatch.setattr("steps.step13.body.tempfile", Full)
         long = server.client()
         long.send(request_bytes("/body", method="POST", body=b"x" * 300_000))
         answer = long.receive()

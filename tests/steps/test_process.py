@@ -108,7 +108,7 @@ def test_a_port_in_use(step: str) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
-@pytest.mark.parametrize("step", ["step01", "step12", "step13"])
+@pytest.mark.parametrize("step", ["step01", "step12", "step13", "step14"])
 def test_a_full_disk_for_the_first_line(step: str) -> None:
     with open("/dev/full", "w") as full:
         result = subprocess.run(

@@ -5,7 +5,6 @@ shows what can and what cannot happen in it.
 """
 
 import contextlib
-import importlib
 import logging
 import os
 import select
@@ -23,7 +22,8 @@ import pytest
 from steps.app import DOCUMENT, app
 from steps.http11 import Limits, Request, Response
 from steps.step01.connection import RECEIVE_BYTES
-from steps.step09.connection import MAX_BUFFERED_BYTES
+from steps.step09.connection import Connection
+from steps.step09.server import MAX_BUFFERED_BYTES
 from steps.step10 import workers
 from steps.step10.workers import WorkerPool
 from tests.steps.harness import (
@@ -439,9 +439,8 @@ def test_a_client_that_sends_while_its_handler_runs_does_not_make_the_loop_spin(
 
 @pytest.fixture
 def queue_of_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    for step in {step[:6] for step in POOLED}:
-        module = importlib.import_module(f"steps.{step}.server")
-        monkeypatch.setattr(module, "QUEUE_CAPACITY", 3)
+    for package in ("steps.step10", "steps.step13"):
+        monkeypatch.setattr(f"{package}.server.QUEUE_CAPACITY", 3)
 
 
 @pooled
@@ -460,7 +459,7 @@ def test_a_full_queue(step: str, caplog: pytest.LogCaptureFixture) -> None:
         for client in filling:
             client.send(request_bytes("/held"))
         wait_until(lambda: held.entered, "the first handler is called")
-        if step == "step12":  # a big answer is in the queue until its end
+        if step == "step13":  # a big answer is in the queue until its end
             assert len(reader.receive().body) == 20_000_000
 
         late = [early, *(server.client() for _ in range(5))]
@@ -475,7 +474,7 @@ def test_a_full_queue(step: str, caplog: pytest.LogCaptureFixture) -> None:
         assert all(client.has_nothing() for client in late)
         # It polls, though: answers are sent, clients accepted, and those that are held
         # may go.
-        if step != "step12":
+        if step != "step13":
             assert len(reader.receive().body) == 20_000_000
         accepted = server.stats.accepted
         late[-1].reset()
@@ -519,22 +518,24 @@ def test_who_is_held_is_not_held_again_and_again(step: str) -> None:
 
 
 @pytest.fixture
-def pool() -> Iterator[WorkerPool[str]]:
-    pool = WorkerPool[str](1, 10, app)
+def pool() -> Iterator[WorkerPool[str, Response]]:
+    pool = WorkerPool[str, Response](1, 10, lambda _, request: app(request))
     yield pool
     pool.stop()
 
 
-def is_woken(pool: WorkerPool[str]) -> bool:
+def is_woken(pool: WorkerPool[str, Response]) -> bool:
     return unread_bytes(pool.wake_pipe.fileno()) > 0
 
 
-def submit(pool: WorkerPool[str], owner: str) -> None:
+def submit(pool: WorkerPool[str, Response], owner: str) -> None:
     pool.submit(owner, Request("GET", "/"))
     pool.hand_over()
 
 
-def test_10_wakes_a_loop_that_sleeps_and_no_other(pool: WorkerPool[str]) -> None:
+def test_10_wakes_a_loop_that_sleeps_and_no_other(
+    pool: WorkerPool[str, Response],
+) -> None:
     submit(pool, "awake")
     wait_until(lambda: pool._results, "the worker has answered")
     submit(pool, "too")  # when this has been taken, the worker has been through wake()
@@ -560,7 +561,9 @@ class Meeting(deque[Any]):
         self._then()
 
 
-def test_10_no_wake_is_lost_when_the_loop_goes_to_sleep(pool: WorkerPool[str]) -> None:
+def test_10_no_wake_is_lost_when_the_loop_goes_to_sleep(
+    pool: WorkerPool[str, Response],
+) -> None:
     """The loop asks whether it may sleep between a worker's two steps: between the
     result's arrival and the look whether the loop sleeps."""
     said: list[bool] = []
@@ -570,7 +573,9 @@ def test_10_no_wake_is_lost_when_the_loop_goes_to_sleep(pool: WorkerPool[str]) -
     assert said == [False]  # so it does not sleep
 
 
-def test_10_collects_what_comes_while_it_collects(pool: WorkerPool[str]) -> None:
+def test_10_collects_what_comes_while_it_collects(
+    pool: WorkerPool[str, Response],
+) -> None:
     submit(pool, "first")
     wait_until(lambda: pool._results, "the worker has answered")
     found = []
@@ -593,7 +598,7 @@ def test_10_stop_waits_once_for_all_workers(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(workers, "STOP_WAIT_S", 0.05)
     with Held() as held:
-        pool = WorkerPool[int](4, 10, held)
+        pool = WorkerPool[int, Response](4, 10, lambda _, request: held(request))
         for number in range(4):
             pool.submit(number, Request("GET", "/held"))
         pool.hand_over()
@@ -609,8 +614,7 @@ def test_10_stop_waits_once_for_all_workers(monkeypatch: pytest.MonkeyPatch) -> 
 def test_stop_closes_what_is_with_a_handler_and_not_watched(
     step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (workers, importlib.import_module("steps.step12.workers")):
-        monkeypatch.setattr(module, "STOP_WAIT_S", 0.05)
+    monkeypatch.setattr(workers, "STOP_WAIT_S", 0.05)
     with Held() as held, contextlib.ExitStack() as stack:
         server = stack.enter_context(serving(step, held, workers=2))
         clients = [server.client() for _ in range(2)]
@@ -651,3 +655,82 @@ def test_nothing_is_left_open(step: str) -> None:
         wait_until(lambda: open_count(server) == 1, "the others are closed")
         assert threads_in("_work", "step02/workers.py") == 0
         assert len(os.listdir("/dev/fd")) < 100
+
+
+@every_reactor
+def test_between_two_requests_nothing_is_kept(step: str) -> None:
+    """Neither a parser nor bytes: that is what makes a kept connection cheap."""
+    chunked = request_bytes("/echo", "Transfer-Encoding: chunked", method="POST")
+    body = request_bytes("/echo", "Content-Length: 3", method="POST")
+    with serving(step) as server:
+        client = server.client()
+        for parts in (
+            [request_bytes()],
+            [request_bytes()[:9], request_bytes()[9:]],
+            [request_bytes() * 3 + body + b"abc"],
+            [
+                request_bytes() + body + b"abc" + request_bytes()[:5],
+                request_bytes()[5:],
+            ],
+            [body, b"abc"],
+            [chunked, b"3\r\nabc\r\n", b"0\r\n\r\n"],
+        ):
+            sent = b""
+            for part in parts:
+                client.send(part)
+                sent += part
+                if part is not parts[-1]:
+                    wait_until(
+                        lambda: any(each.gatherer for each in connections(server)),
+                        "a part of a request waits",
+                    )
+            for _ in range(sent.count(b" HTTP/1.1\r\n")):
+                assert client.receive().status == 200
+            wait_until(
+                lambda: all(
+                    each.gatherer is None and not each._unread
+                    for each in connections(server)
+                ),
+                "nothing is kept",
+            )
+
+
+@every_reactor
+def test_one_send_for_each_writable_event(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 20_000_000
+    found: list[bool] = []  # for each call that sends: whether the kernel had room
+    flush = Connection.flush
+
+    def flushing(self: Connection) -> None:
+        before = self.unsent
+        flush(self)
+        if before:
+            found.append(self.unsent < before)
+
+    monkeypatch.setattr(Connection, "flush", flushing)
+    with serving(step) as server:
+        client = server.client()
+        client.send(request_bytes(f"/bytes/{size}"))
+        assert len(client.receive().body) == size
+    assert len(found) > 2
+    # In step 13 a worker says at the end that there is no more, and that is one look.
+    assert found.count(False) <= (step == "step13")
+
+
+@every_reactor
+def test_a_client_hears_of_the_end_though_somebody_has_the_socket_too(
+    step: str,
+) -> None:
+    """As a process has that a handler has forked."""
+    with serving(step) as server:
+        client = server.client()
+        client.ask()
+        also = os.dup(server.descriptor_of(client))
+        try:
+            client.send(request_bytes("/", "Connection: close"))
+            assert client.receive().status == 200
+            client.expect_end()
+        finally:
+            os.close(also)

@@ -1,4 +1,4 @@
-"""Step 12 as its users run it: limits, overload, drain, log, signals."""
+"""Steps 12 and 13 as users run them: limits, overload, drain, log, signals."""
 
 import json
 import os
@@ -15,7 +15,6 @@ import pytest
 
 from steps.app import DOCUMENT, app
 from steps.http11 import Request, Response
-from steps.step12.settings import Settings
 from tests.steps.harness import (
     Client,
     Held,
@@ -24,16 +23,22 @@ from tests.steps.harness import (
     is_refused,
     request_bytes,
     serving,
+    settings_of,
     wait_until,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="never ran there")
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-DESIGNS = ["step12", "step12-0"]
-both = pytest.mark.parametrize("step", DESIGNS)
+DESIGNS = ["step12", "step12-0", "step13", "step13-0"]
+each_design = pytest.mark.parametrize("step", DESIGNS)
 # What asyncio's server does as well.
-with_asyncio = pytest.mark.parametrize("step", [*DESIGNS, "step14", "step14-0"])
+with_asyncio = pytest.mark.parametrize("step", [*DESIGNS, "step15", "step15-0"])
+
+
+@pytest.fixture(params=["step12", "step13"])
+def step(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(params=["4", "0"], ids=["4 workers", "in the loop"])
@@ -74,9 +79,9 @@ def connected(port: int, stack: ExitStack) -> Client:
     ],
 )
 def test_limits_of_a_request(
-    flag: str, fits: bytes, too_much: bytes, status: int
+    step: str, flag: str, fits: bytes, too_much: bytes, status: int
 ) -> None:
-    with Process("step12", flag) as process, ExitStack() as stack:
+    with Process(step, flag) as process, ExitStack() as stack:
         client = connected(process.listening_port(), stack)
         for data, expected in (fits, 200), (fits, 200), (too_much, status):
             client.send(data)
@@ -85,9 +90,9 @@ def test_limits_of_a_request(
         client.expect_end()
 
 
-def test_requests_on_a_connection(workers: str) -> None:
+def test_requests_on_a_connection(step: str, workers: str) -> None:
     arguments = ["--max-requests", "3", "--workers", workers]
-    with Process("step12", *arguments) as process, ExitStack() as stack:
+    with Process(step, *arguments) as process, ExitStack() as stack:
         client = connected(process.listening_port(), stack)
         client.send(request_bytes() * 4)
         for number in range(3):
@@ -99,7 +104,8 @@ def test_requests_on_a_connection(workers: str) -> None:
 
 @with_asyncio
 def test_connections_over_the_limit_wait(step: str) -> None:
-    with serving(step, settings=Settings(max_connections=2, grace=0.05)) as server:
+    settings = settings_of(step)(max_connections=2, grace=0.05)
+    with serving(step, settings=settings) as server:
         inside = [server.client() for _ in range(2)]
         for client in inside:
             assert client.ask().body == DOCUMENT
@@ -126,12 +132,12 @@ def test_connections_over_the_limit_wait(step: str) -> None:
         (["--idle-timeout", "-1"], "'-1' is not a positive number"),
         (["--idle-timeout", "nan"], "'nan' is not a positive number"),
         (["--grace", "0"], "'0' is not a positive number"),
-        (["--wsgi", "nothing"], "nothing"),
-        (["--wsgi", "no_such_module:app"], "no_such_module"),
     ],
 )
-def test_settings_that_make_no_sense(arguments: list[str], complaint: str) -> None:
-    with Process("step12", *arguments) as process:
+def test_settings_that_make_no_sense(
+    step: str, arguments: list[str], complaint: str
+) -> None:
+    with Process(step, *arguments) as process:
         code, said = process.end()
     assert code in (1, 2)
     assert complaint in said.splitlines()[-1]
@@ -141,9 +147,9 @@ def test_settings_that_make_no_sense(arguments: list[str], complaint: str) -> No
 # --- Drain ----------------------------------------------------------------------------
 
 
-def test_a_drain_finishes_what_has_begun(workers: str) -> None:
+def test_a_drain_finishes_what_has_begun(step: str, workers: str) -> None:
     arguments = ["--grace", "15", "--workers", workers]
-    with Process("step12", *arguments) as process, ExitStack() as stack:
+    with Process(step, *arguments) as process, ExitStack() as stack:
         port = process.listening_port()
         idle = connected(port, stack)
         idle.ask()
@@ -173,10 +179,10 @@ def test_a_drain_finishes_what_has_begun(workers: str) -> None:
         assert process.end() == (0, "")
 
 
-@both
+@each_design
 def test_a_request_that_was_under_way_when_the_drain_began(step: str) -> None:
     """A client may send on an idle connection just then: it is answered, and told."""
-    with serving(step, settings=Settings(grace=20)) as server:
+    with serving(step, settings=settings_of(step)(grace=20)) as server:
         clients = [server.client() for _ in range(5)]
         for client in clients:
             client.ask()
@@ -193,7 +199,8 @@ def test_a_request_that_was_under_way_when_the_drain_began(step: str) -> None:
 @with_asyncio
 def test_connections_in_the_backlog_when_the_drain_begins(step: str) -> None:
     """The kernel has accepted them, so their clients count on an answer."""
-    with Held() as held, serving(step, held, settings=Settings(grace=20)) as server:
+    settings = settings_of(step)(grace=20)
+    with Held() as held, serving(step, held, settings=settings) as server:
         if step.endswith("-0"):  # the loop is in a handler
             blocking = server.client()
             blocking.send(request_bytes("/held"))
@@ -207,10 +214,10 @@ def test_connections_in_the_backlog_when_the_drain_begins(step: str) -> None:
             assert client.receive().body == DOCUMENT
 
 
-def test_a_drain_has_an_end(workers: str) -> None:
+def test_a_drain_has_an_end(step: str, workers: str) -> None:
     """Half a request, and an answer that nobody reads: exit 0 within the grace."""
     arguments = ["--grace", "0.3", "--workers", workers]
-    with Process("step12", *arguments) as process, ExitStack() as stack:
+    with Process(step, *arguments) as process, ExitStack() as stack:
         port = process.listening_port()
         connected(port, stack).send(request_bytes()[:-1])
         deaf = connected(port, stack)
@@ -220,9 +227,9 @@ def test_a_drain_has_an_end(workers: str) -> None:
         assert process.end() == (0, "")
 
 
-def test_a_second_signal_ends_it_at_once() -> None:
+def test_a_second_signal_ends_it_at_once(step: str) -> None:
     arguments = ["--grace", "500", "--header-timeout", "500"]
-    with Process("step12", *arguments) as process, ExitStack() as stack:
+    with Process(step, *arguments) as process, ExitStack() as stack:
         port = process.listening_port()
         client = connected(port, stack)
         client.send(request_bytes()[:-1])
@@ -243,9 +250,9 @@ LINE = re.compile(
 )
 
 
-def test_access_log(workers: str) -> None:
+def test_access_log(step: str, workers: str) -> None:
     arguments = ["--access-log", "--workers", workers]
-    with Process("step12", *arguments) as process, ExitStack() as stack:
+    with Process(step, *arguments) as process, ExitStack() as stack:
         client = connected(process.listening_port(), stack)
         client.send(
             request_bytes("/?q=a%20b")
@@ -279,22 +286,22 @@ def test_access_log(workers: str) -> None:
     assert seen[4][0].endswith("HTTP/1.0")
 
 
-def test_no_log_unless_it_is_asked_for() -> None:
-    with Process("step12") as process, ExitStack() as stack:
+def test_no_log_unless_it_is_asked_for(step: str) -> None:
+    with Process(step) as process, ExitStack() as stack:
         connected(process.listening_port(), stack).ask()
         process.popen.send_signal(signal.SIGTERM)
         assert process.end() == (0, "")
 
 
 @on_linux
-def test_a_full_disk_for_the_log(tmp_path: Path) -> None:
+def test_a_full_disk_for_the_log(step: str, tmp_path: Path) -> None:
     """The log grows no further than a file may here; then every write fails."""
     log = tmp_path / "access.log"
     code = (
         "import resource, runpy, sys;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000));"
         "sys.argv[1:] = ['--port', '0', '--access-log', '--grace', '1'];"
-        "runpy.run_module('steps.step12', run_name='__main__')"
+        f"runpy.run_module('steps.{step}', run_name='__main__')"
     )
     with log.open("wb") as output:
         popen = subprocess.Popen(
@@ -320,10 +327,10 @@ def test_a_full_disk_for_the_log(tmp_path: Path) -> None:
         popen.communicate()
 
 
-def test_a_log_that_nobody_reads(workers: str) -> None:
+def test_a_log_that_nobody_reads(step: str, workers: str) -> None:
     """A full pipe blocks the thread that writes the log, and nobody else."""
     arguments = ["--access-log", "--workers", workers]
-    with Process("step12", *arguments) as process, ExitStack() as stack:
+    with Process(step, *arguments) as process, ExitStack() as stack:
         client = connected(process.listening_port(), stack)
         target = "/" + "x" * 4000
         for _ in range(40):  # 160 kB; a pipe holds 64
@@ -338,7 +345,7 @@ def test_a_log_that_nobody_reads(workers: str) -> None:
 # --- The machine, and its clocks ------------------------------------------------------
 
 
-@both
+@each_design
 def test_the_clock_is_stepped_back(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the dates that are sent know of it."""
     with serving(step) as server:
@@ -359,12 +366,12 @@ def test_the_clock_is_stepped_back(step: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @on_linux
-def test_stopped_and_continued(workers: str) -> None:
+def test_stopped_and_continued(step: str, workers: str) -> None:
     """Longer than every deadline: who has sent meanwhile is answered."""
     arguments = ["--workers", workers]
     for name in ("header", "body", "idle", "write"):
         arguments += [f"--{name}-timeout", "0.3"]
-    with Process("step12", *arguments) as process, ExitStack() as stack:
+    with Process(step, *arguments) as process, ExitStack() as stack:
         port = process.listening_port()
         clients = [connected(port, stack) for _ in range(10)]
         for client in clients:
@@ -383,7 +390,7 @@ def test_stopped_and_continued(workers: str) -> None:
         assert process.stats()["expired"] == 0
 
 
-@both
+@each_design
 def test_fork_while_serving(step: str) -> None:
     """A handler starts programs, and forks: its children have nothing to do with the
     connections, and the server goes on."""
@@ -421,13 +428,13 @@ def test_fork_while_serving(step: str) -> None:
 
 
 @on_linux
-def test_out_of_descriptors() -> None:
+def test_out_of_descriptors(step: str) -> None:
     """Here quickly; the lab has the long run: python -m lab tough descriptors."""
     code = (
         "import resource, runpy, sys;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32));"
         "sys.argv[1:] = ['--port', '0'];"
-        "runpy.run_module('steps.step12', run_name='__main__')"
+        f"runpy.run_module('steps.{step}', run_name='__main__')"
     )
     with ExitStack() as stack:
         popen = subprocess.Popen(

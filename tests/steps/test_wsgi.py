@@ -1,13 +1,17 @@
-"""Step 12 serves any WSGI application, as PEP 3333 says, in the loop and in workers."""
+"""Step 13 serves any WSGI application, as PEP 3333 says, in the loop and in workers."""
 
+import errno
 import io
+import itertools
 import logging
 import os
 import socket
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 from wsgiref.validate import validator
 
@@ -16,8 +20,11 @@ import psutil
 import pytest
 import requests
 
-from steps.step12.settings import Settings
-from steps.step12.wsgi import load
+from steps.http11 import BadRequest, Limits, Request
+from steps.step13.body import SpoolingGatherer
+from steps.step13.gateway import Gateway, load
+from steps.step13.head import framing, remembered_head, remembered_line
+from steps.step13.settings import Settings
 from tests.steps.harness import (
     DEADLINE_S,
     Answer,
@@ -38,7 +45,7 @@ TEXT = [("Content-Type", "text/plain")]
 MEGABYTE = 1_000_000
 
 
-@pytest.fixture(params=["step12", "step12-0"])
+@pytest.fixture(params=["step13", "step13-0"])
 def step(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -49,7 +56,7 @@ def serve(step: str, monkeypatch: pytest.MonkeyPatch) -> Serve:
 
     @contextmanager
     def start(application: Application, **options: Any) -> Iterator[Running]:
-        monkeypatch.setattr("steps.step12.server.load", lambda name: application)
+        monkeypatch.setattr("steps.step13.server.load", lambda name: application)
         settings = Settings(wsgi="the:application", access_log=True, **options)
         with serving(step, settings=settings) as server:
             yield server
@@ -248,7 +255,7 @@ def test_whether_there_are_threads(serve: Serve, step: str) -> None:
     with serve(keeping) as server:
         reader = Reader(server.client())
         assert [reader.ask().body, reader.ask().body] == [b"", b""]
-    assert [environ["wsgi.multithread"] for environ in seen] == [step == "step12"] * 2
+    assert [environ["wsgi.multithread"] for environ in seen] == [step == "step13"] * 2
     assert seen[0] is not seen[1]
     for environ in seen:
         assert environ["wsgi.version"] == (1, 0)
@@ -322,7 +329,7 @@ def test_an_upload_of_200_megabytes_takes_no_memory(
     size = 200 * MEGABYTE
     flags = ["--workers", workers, "--max-body-bytes", str(size)]
     wsgi = ["--wsgi", "tests.steps.test_wsgi:large_uploads"]
-    with Process("step12", *wsgi, *flags) as process, Client() as client:
+    with Process("step13", *wsgi, *flags) as process, Client() as client:
         client.connect(process.listening_port())
         reader = Reader(client)
         assert reader.ask("/", method="POST", body=b"a").body == b"1 1"
@@ -344,6 +351,74 @@ def test_an_upload_of_200_megabytes_takes_no_memory(
         most = max(most, memory().rss)
         assert most - before < 10 * MEGABYTE
         assert reader.ask("/", method="POST", body=b"a").body == b"1 1"
+
+
+class SmallDisk(io.FileIO):
+    """A file on a disk that has room for so many bytes. As on a real one, a write()
+    that finds room for a part of its bytes takes that part."""
+
+    ROOM = 100_000
+
+    def write(self, data: Any) -> int:
+        room = self.ROOM - self.tell()
+        if room <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(bytes(data)[:room])
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Disk:
+        @staticmethod
+        def TemporaryFile() -> Any:  # noqa: N802 - in place of the module's
+            return io.BufferedRandom(SmallDisk(tmp_path / "body", "w+"))
+
+    monkeypatch.setattr("steps.step13.body.tempfile", Disk)
+
+
+DISK_FILLING = [98_000, 100_000, 100_001, 104_000, 108_000, 131_000, 165_000, 300_000]
+
+
+@pytest.mark.usefixtures("small_disk")
+@pytest.mark.parametrize("size", DISK_FILLING)
+def test_a_file_on_a_full_disk(size: int) -> None:
+    """A file keeps the end of what it is given in a buffer, which is written later: by
+    seek(), or by close(). So that may be where the disk is full."""
+    gatherer = SpoolingGatherer(Limits())
+    gatherer.feed(request_bytes("/", f"Content-Length: {size}"))
+    data = bytes(10_000)
+    status = 200
+    try:
+        for at in range(0, size, len(data)):
+            assert gatherer.next_request() is None
+            gatherer.feed(data[: size - at])
+        request = gatherer.next_request()
+        assert request is not None
+        assert request.body_file is not None
+        with request.body_file:
+            assert request.body_file.read() == bytes(size)
+    except BadRequest as error:
+        status = error.status
+    assert status == (200 if size <= SmallDisk.ROOM else 507)
+    gatherer.close()
+
+
+@pytest.mark.usefixtures("small_disk")
+@pytest.mark.parametrize("size", DISK_FILLING)
+def test_a_body_that_fills_the_disk(serve: Serve, size: int) -> None:
+    with serve(with_ok(large_uploads)) as server:
+        for _ in range(2):
+            reader = Reader(server.client())
+            reader.client.send(request_bytes("/", body=bytes(size)))
+            answer = reader.receive()
+            if answer.status == 200:  # it has fitted, or was all in memory
+                assert answer.body == b"%d %d" % (size, size)
+            else:
+                assert size > SmallDisk.ROOM
+                assert (answer.status, answer.headers["connection"]) == (507, "close")
+                reader.client.send_end()
+                reader.expect_end()
+            assert answers(server)
 
 
 # --- An answer in pieces -------------------------------------------------------------
@@ -468,6 +543,225 @@ def test_write_and_then_an_iterable(serve: Serve, length: Any) -> None:
             answer = reader.ask(target)
             assert answer.body == b"firstsecndthird"
             assert answer.headers.get("content-length") == length
+
+
+@pytest.mark.parametrize("fields", [(), ("Connection: keep-alive",)])
+def test_write_and_an_empty_iterable_for_http_1_0(
+    serve: Serve, fields: tuple[str, ...]
+) -> None:
+    """The end of the connection is the end of the body: it has to come."""
+
+    def writing(environ: Environ, start_response: Any) -> Any:
+        write = start_response("200 OK", TEXT)
+        write(b"hel")
+        write(b"lo")
+        return []
+
+    with serve(writing) as server:
+        reader = Reader(server.client())
+        assert reader.ask("/", *fields, version="1.0").body == b"hello"
+        reader.expect_end()
+
+
+# --- The end of an answer is its end -------------------------------------------------
+
+
+def ends_as_list(start_response: Any) -> Any:
+    start_response("200 OK", TEXT)
+    return [b"whole"]
+
+
+def ends_as_long_list(start_response: Any) -> Any:
+    start_response("200 OK", TEXT)
+    return [b"whole" * 10_000]
+
+
+def ends_in_chunks(start_response: Any) -> Any:
+    start_response("200 OK", TEXT)
+    return iter([b"in", b"chunks"])
+
+
+def ends_after_its_length(start_response: Any) -> Any:
+    start_response("200 OK", [("Content-Length", "4")])
+    return iter([b"le", b"ng", b"th"])
+
+
+def ends_empty(start_response: Any) -> Any:
+    start_response("204 No Content", [])
+    return iter([])
+
+
+def ends_in_write(start_response: Any) -> Any:
+    start_response("200 OK", TEXT)(b"by write()")
+    return []
+
+
+def ends_as_500(start_response: Any) -> Any:
+    start_response("200 OK", TEXT)
+    raise RuntimeError("the application's own bug")
+
+
+def ends_without_a_start(start_response: Any) -> Any:
+    return []
+
+
+ENDS: list[Callable[[Any], Any]] = [
+    ends_as_list,
+    ends_as_long_list,
+    ends_in_chunks,
+    ends_after_its_length,
+    ends_empty,
+    ends_in_write,
+    ends_as_500,
+    ends_without_a_start,
+]
+
+
+def call_late(start_response: Any, write: Any) -> list[str]:
+    """What an application may still call; what that raises."""
+    try:
+        raise LookupError("the application's")
+    except LookupError:
+        exc_info = sys.exc_info()
+    raised = []
+    calls: list[Callable[[], Any]] = [
+        lambda: write(b"LATE") if write else start_response("200 OK", TEXT),
+        lambda: write(b"") if write else start_response("200 OK", TEXT),
+        lambda: start_response("200 OK", TEXT),
+        lambda: start_response("200 LATE", TEXT, exc_info),
+    ]
+    for call in calls:
+        try:
+            call()
+            raised.append("nothing")
+        except BaseException as error:
+            raised.append(repr(error))
+    return raised
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["", "in another thread"])
+def test_what_comes_after_the_end_is_refused_where_it_is_called(
+    serve: Serve, end: Callable[[Any], Any], elsewhere: bool
+) -> None:
+    """It sends nothing and ends nothing, whoever the next client is, and whether it has
+    been answered, or waits for its answer."""
+    kept: list[tuple[Any, Any]] = []
+    raised: list[str] = []
+
+    def keeping(environ: Environ, start_response: Any) -> Any:
+        if environ["PATH_INFO"] == "/keep":
+            kept.append((start_response, None))
+
+            def catching(*arguments: Any) -> Any:
+                write = start_response(*arguments)
+                kept[-1] = (start_response, write)
+                return write
+
+            return end(catching)
+
+        def late() -> None:
+            raised.extend(call_late(*kept[-1]))
+
+        if elsewhere:
+            thread = threading.Thread(target=late)
+            thread.start()
+            thread.join()
+        else:
+            late()
+        start_response("200 OK", TEXT)
+        return iter([b"next"])
+
+    with serve(with_ok(keeping)) as server:
+        reader, other = Reader(server.client()), Reader(server.client())
+        for _ in range(2):
+            reader.ask("/keep")
+            assert reader.ask("/late").body == b"next"
+            assert other.ask("/late").body == b"next"
+            assert reader.ask("/ok").body == b"ok"
+        assert answers(server)
+    assert len(raised) == 16
+    assert all("is over" in each for each in raised), raised
+
+
+@pytest.mark.parametrize("length", [[], [("Content-Length", "4")]])
+def test_the_iterable_is_closed_after_the_end(serve: Serve, length: Any) -> None:
+    """What it writes in close() would come behind the last chunk."""
+    raised: list[str] = []
+
+    def closing(environ: Environ, start_response: Any) -> Any:
+        write = start_response("200 OK", length)
+        return Body(
+            [b"fo", b"ur"], lambda: raised.extend(call_late(start_response, write))
+        )
+
+    with serve(with_ok(closing)) as server:
+        reader = Reader(server.client())
+        for _ in range(3):
+            assert reader.ask().body == b"four"
+            assert reader.ask("/ok").body == b"ok"
+    assert len(raised) == 12
+    assert all("is over" in each for each in raised), raised
+
+
+def test_while_the_last_chunk_waits_to_be_sent() -> None:
+    """In the loop others are served between an answer's last piece and its close()."""
+    saved: list[Any] = []
+    raised: list[str] = []
+
+    def keeping(environ: Environ, start_response: Any) -> Any:
+        if environ["PATH_INFO"] == "/last":
+            saved.append((start_response, start_response("200 OK", TEXT)))
+            return iter([b"x"])
+        raised.extend(call_late(*saved[-1]))
+        start_response("200 OK", TEXT)
+        return [b"between"]
+
+    class Connection:
+        peer = "here"
+
+    sent: list[bytes] = []
+    gateway = Gateway(
+        keeping, ("here", 1), False, False, lambda *each: sent.append(each[2])
+    )
+    _, keep, pieces = gateway(Connection(), Request("GET", "/last"))  # type: ignore[arg-type]
+    assert keep is None
+    assert pieces is not None
+    assert next(pieces) == b"0\r\n\r\n"
+    gateway(Connection(), Request("GET", "/"))  # type: ignore[arg-type]
+    assert len(raised) == 4
+    assert all("is over" in each for each in raised), raised
+    assert sent == []
+    with pytest.raises(StopIteration) as end:
+        next(pieces)
+    assert end.value.value is True
+
+
+def test_write_in_another_thread(serve: Serve) -> None:
+    """It could come at the very moment when the answer ends: it is refused."""
+    raised: list[str] = []
+
+    def writing(environ: Environ, start_response: Any) -> Any:
+        write = start_response("200 OK", TEXT)
+
+        def elsewhere() -> None:
+            try:
+                write(b"from elsewhere")
+            except RuntimeError as error:
+                raised.append(str(error))
+
+        write(b"wri")
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        return [b"tten"]
+
+    with serve(with_ok(writing)) as server:
+        reader = Reader(server.client())
+        for _ in range(3):
+            assert reader.ask().body == b"written"
+        assert reader.ask("/ok").body == b"ok"
+    assert raised == ["write(): this is not the thread of the application"] * 3
 
 
 # --- start_response() ----------------------------------------------------------------
@@ -728,7 +1022,7 @@ def test_what_fails_before_anything_was_sent_is_a_500(
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("step", ["step12-0"])
+@pytest.mark.parametrize("step", ["step13-0"])
 def test_a_head_that_must_not_be_sent(
     serve: Serve, status: Any, headers: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -769,8 +1063,216 @@ def test_a_head_that_is_unusual_and_may_be_sent(serve: Serve) -> None:
         ):
             assert line in lines
         dates = [line for line in lines if line.lower().startswith(b"date:")]
-        assert len(dates) == 1
-        assert b" 1970 " not in dates[0]
+        assert dates == [b"Date: Thu, 01 Jan 1970 00:00:00 GMT"]  # it is the answer's
+
+
+class Letters(str):
+    """A subclass of str: all that it says of itself, its letters aside, is wrong."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("compared")
+
+    __hash__ = str.__hash__
+
+    def __format__(self, specification: str) -> str:
+        return "X\r\nformatted: "
+
+    def __str__(self) -> str:
+        return "as a str"
+
+    def lower(self) -> str:
+        return "in lower case"
+
+    def encode(self, *_: Any) -> bytes:
+        return b"encoded"
+
+    def isdecimal(self) -> bool:
+        return True
+
+
+def test_a_subclass_of_str_is_a_str(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And its letters are sent, whatever has been answered before, or comes next."""
+    kinds: list[Any] = [str, Letters, str, Letters, Letters, str]
+
+    def lettered(environ: Environ, start_response: Any) -> Any:
+        kind = kinds[int(environ["QUERY_STRING"])]
+        if environ["PATH_INFO"] == "/bad":
+            start_response("200 OK", [("X", kind("a\r\nb"))])
+        headers = [(kind("X-Name"), kind("value")), ("Content-Length", kind("4"))]
+        start_response(kind("200 Fine"), headers)
+        return [b"four"]
+
+    with serve(with_ok(lettered)) as server:
+        for _ in range(2):
+            client = server.client()
+            for number in range(len(kinds)):
+                client.send(request_bytes(f"/?{number}"))
+                head, body = client.receive_some().split(b"\r\n\r\n")
+                lines = head.split(b"\r\n")
+                assert (lines[0], body) == (b"HTTP/1.1 200 Fine", b"four")
+                assert b"X-Name: value" in lines
+                assert b"Content-Length: 4" in lines
+                reader = Reader(server.client())
+                assert reader.ask(f"/bad?{number}").status == 500
+                assert reader.ask("/ok").body == b"ok"
+            kinds.reverse()
+    assert errors_in(caplog) == [f"GET /bad?{n} failed" for n in range(6)] * 2
+
+
+class Liar(tuple[str, str]):
+    """A field that says it is equal to any other."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return hash(("X", "plain"))
+
+
+def test_a_subclass_of_tuple_is_not_taken_for_another_field(serve: Serve) -> None:
+    def fielded(environ: Environ, start_response: Any) -> Any:
+        liar = Liar(("X", "of a liar"))
+        start_response("200 OK", [("X", "plain") if environ["QUERY_STRING"] else liar])
+        return []
+
+    with serve(fielded) as server:
+        reader = Reader(server.client())
+        assert reader.ask("/").headers["x"] == "of a liar"
+        assert reader.ask("/?plain").headers["x"] == "plain"
+
+
+def test_a_refused_start_response_has_been_called(serve: Serve) -> None:
+    """PEP 3333: "This includes the case where the first call raised an error." """
+    second: list[str] = []
+
+    def starting(environ: Environ, start_response: Any) -> Any:
+        try:
+            start_response("200 OK", [("X", "a\nb")])
+        except ValueError:
+            exc_info = sys.exc_info()
+        if environ["PATH_INFO"] == "/again":
+            try:
+                start_response("200 OK", TEXT)
+            except AssertionError as error:
+                second.append(str(error))
+        elif environ["PATH_INFO"] == "/with":
+            start_response("503 Sorry", TEXT, exc_info)
+        elif environ["PATH_INFO"] == "/replace":
+            start_response("503 Sorry", TEXT, exc_info)
+            try:
+                start_response("200 OK", [("X", "a\nb")], exc_info)
+            except ValueError:
+                pass
+        return [b"body"]
+
+    with serve(starting) as server:
+        reader = Reader(server.client())
+        assert a_500(reader, "/again")
+        assert second == ["start_response() has been called before"] * 2
+        assert a_500(reader, "/replace")
+        assert a_500(reader, "/")
+        assert reader.ask("/with").status == 503
+
+
+# --- What is remembered of answers ---------------------------------------------------
+
+
+def remembered_by(answers: Iterable[tuple[str, list[tuple[str, str]], int]]) -> int:
+    """How many bytes a gateway holds when it has given these answers; what was held
+    before, or is held by the application, is not counted."""
+
+    class Connection:
+        peer = "here"
+
+    def application(environ: Environ, start_response: Any) -> Any:
+        status, headers, size = next(iterator)
+        start_response(status, headers)
+        return [b"x" * size]
+
+    iterator = iter(answers)
+    gateway = Gateway(application, ("here", 1), False, False, lambda *_: None)
+    tracemalloc.start()
+    try:
+        for _ in range(600):
+            gateway(Connection(), Request("GET", "/"))  # type: ignore[arg-type]
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+        for cache in remembered_line, remembered_head:
+            cache.cache_clear()
+
+
+ANSWERS: dict[str, Callable[[int], tuple[str, list[tuple[str, str]], int]]] = {
+    "long values": lambda n: ("200 OK", [("X", f"{n}" + "x" * 20_000)], 1),
+    "long names": lambda n: ("200 OK", [(f"X-{n}" + "x" * 20_000, "a")], 1),
+    "long reasons": lambda n: (f"200 {n}" + "x" * 20_000, [], 1),
+    "many fields": lambda n: ("200 OK", [(f"X-{n}-{i}", "") for i in range(300)], 1),
+    "long dates": lambda n: ("200 OK", [("Date", f"{n}" + "x" * 20_000)], 1),
+    "long lengths": lambda n: (
+        "200 OK",
+        [("Content-Length", "0" * 4000 + f"{n}")],
+        n,
+    ),
+    "all as long as may be": lambda n: (
+        "200 OK",
+        [(f"X-{n}-{i}", "x" * 40) for i in range(32)],
+        1,
+    ),
+    "all lengths": lambda n: ("200 OK", TEXT, n),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_what_is_remembered_of_answers_is_bounded(kind: str) -> None:
+    """600 different ones: without a bound, the long ones alone would be 12 MB."""
+    assert remembered_by(map(ANSWERS[kind], range(10**6))) < 5 * MEGABYTE
+
+
+# --- Framing -------------------------------------------------------------------------
+
+
+def test_the_framing_of_every_answer_is_as_the_table_says() -> None:
+    """The table in the docstring: each combination of the four facts is in one row."""
+    assert framing.__doc__ is not None
+    lines = [line.strip() for line in framing.__doc__.splitlines()]
+    rows = [line.strip("|").split("|") for line in lines if line.startswith("|")]
+    table = [[cell.strip() for cell in row] for row in rows[2:]]
+    statuses = {"204, 304": False, "any other": True}
+    methods = {"HEAD": True, "other": False}
+    lengths = {"said": (7, 5), "counted": (None, 5), "unknown": (None, None)}
+    versions = {"1.1": True, "1.0": False}
+    seen = 0
+    for facts in itertools.product(statuses, methods, lengths, versions):
+        rows = [
+            row
+            for row in table
+            if all(x in ("any", fact) for x, fact in zip(row, facts, strict=False))
+        ]
+        assert len(rows) == 1, facts
+        told, body = rows[0][4:]
+        status, method, length, version = facts
+        said, counted = lengths[length]
+        found = framing(
+            statuses[status], methods[method], said, counted, versions[version]
+        )
+        names = []
+        if found.length is not None:
+            assert found.length == (7 if length == "said" else 5)
+            names.append("Content-Length")
+        if found.is_chunked:
+            names.append("Transfer-Encoding: chunked")
+        if found.closes:
+            names.append("Connection: close")
+        assert (names or ["nothing"]) == [told], facts
+        assert found.due == {"0": 0, "said": said, "all": counted}[body], facts
+        seen += 1
+    assert seen == 24
 
 
 # --- Content-Length ------------------------------------------------------------------
@@ -781,8 +1283,10 @@ def test_a_head_that_is_unusual_and_may_be_sent(serve: Serve) -> None:
 def test_a_body_longer_than_announced_is_cut(
     serve: Serve, kind: Any, size: int
 ) -> None:
-    """What came after it would be taken for the next answer."""
+    """What came after it would be taken for the next answer. Who gives it by write() is
+    told (PEP 3333, Handling the Content-Length Header)."""
     asked = 0
+    refused: list[str] = []
 
     def longer(environ: Environ, start_response: Any) -> Any:
         nonlocal asked
@@ -796,7 +1300,10 @@ def test_a_body_longer_than_announced_is_cut(
 
         if kind == "write":
             for piece in pieces():
-                write(piece)
+                try:
+                    write(piece)
+                except ValueError as error:
+                    refused.append(str(error))
             return []
         return kind(pieces())
 
@@ -808,6 +1315,31 @@ def test_a_body_longer_than_announced_is_cut(
         assert reader.receive().body == b"ok"
     if kind in (iter, Body):  # no more is asked for than is needed
         assert asked == 4
+    assert len(refused) == (8 if kind == "write" else 0)
+
+
+@pytest.mark.parametrize("kind", [list, iter, "write"])
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_no_body_where_one_was_announced(
+    serve: Serve, kind: Any, version: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing has been sent, so it is a 500. A head that announces five bytes, and none
+    behind it, would make the client take them from its next answer."""
+
+    def promising(environ: Environ, start_response: Any) -> Any:
+        write = start_response("200 OK", [("Content-Length", "5")])
+        if kind == "write":
+            write(b"")
+            return []
+        return kind([b""])
+
+    with serve(with_ok(promising)) as server:
+        reader = Reader(server.client())
+        for _ in range(2):
+            answer = reader.ask("/", "Connection: keep-alive", version=version)
+            assert answer.status == 500
+        assert reader.ask("/ok").body == b"ok"
+    assert errors_in(caplog) == ["GET / failed"] * 2
 
 
 @pytest.mark.parametrize("size", [1, 50_000])
@@ -991,8 +1523,8 @@ def deaf_client(server: Running) -> Client:
 def test_a_slow_reader_is_waited_for(serve: Serve, step: str, by_write: bool) -> None:
     """In the kernel's buffers and in ours is so much of an endless answer; no more is
     made. Others are served, and who leaves is not waited for."""
-    if by_write and step == "step12-0":
-        pytest.skip("write() cannot wait in the loop: what it is given is kept")
+    if by_write and step == "step13-0":
+        pytest.skip("write() cannot wait in the loop: the next test")
     made = closed = 0
 
     def counted(step_: int = 10_000) -> Iterator[bytes]:
@@ -1014,8 +1546,8 @@ def test_a_slow_reader_is_waited_for(serve: Serve, step: str, by_write: bool) ->
     with serve(with_ok(flood)) as server:
         clients = [deaf_client(server) for _ in range(3)]
         wait_until(lambda: not any(c.has_nothing() for c in clients), "they begin")
-        if step == "step12":
-            wait_until(lambda: threads_in("send", "step12/workers.py") == 3, "all wait")
+        if step == "step13":
+            wait_until(lambda: threads_in("send", "step13/workers.py") == 3, "all wait")
         before = -1
         while made > before:  # until 20 others have been served, and nothing was made
             before = made
@@ -1031,6 +1563,73 @@ def test_a_slow_reader_is_waited_for(serve: Serve, step: str, by_write: bool) ->
         wait_until(lambda: closed == 3, "the answers are given up")
         for _ in range(8):
             assert answers(server)
+
+
+@pytest.mark.parametrize("catches", [False, True], ids=["", "and goes on"])
+@pytest.mark.parametrize("step", ["step13-0"])
+def test_write_in_the_loop_does_not_fill_the_memory(
+    serve: Serve, catches: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The loop cannot wait until the client reads. So write() is refused, and a reason
+    given, when it has not read so much. Then the answer has a hole: it is broken off,
+    even if the application takes no notice."""
+    taken: list[int] = []
+    refused: list[str] = []
+
+    def flood(environ: Environ, start_response: Any) -> Any:
+        write = start_response("200 OK", TEXT)
+        for _ in range(3000):
+            try:
+                write(b"x" * 100_000)
+                taken.append(100_000)
+            except RuntimeError as error:
+                refused.append(str(error))
+                if not catches:
+                    raise
+        return [b"the end"]
+
+    with serve(with_ok(flood)) as server:
+        client = deaf_client(server)
+        tracemalloc.start()
+        wait_until(lambda: errors_in(caplog), "it is refused")
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert answers(server)
+        assert most < MEGABYTE
+        assert sum(taken) < 20 * MEGABYTE  # the kernel's share
+        assert "--workers" in refused[0]
+        assert len(refused) == (3000 - len(taken) if catches else 1)
+        client.sock.settimeout(DEADLINE_S)
+        reader = Reader(client)
+        reader.begin()
+        got: list[bytes] = []
+        with pytest.raises(h11.RemoteProtocolError, match="without sending complete"):
+            got.extend(iter(reader.piece, None))
+        assert sum(map(len, got)) <= sum(taken)
+    assert len(errors_in(caplog)) == 1
+
+
+@pytest.mark.parametrize("step", ["step13-0"])
+def test_write_in_the_loop_to_a_client_that_reads(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it reads makes room for more."""
+    written = threading.Event()
+
+    def writing(environ: Environ, start_response: Any) -> Any:
+        write = start_response("200 OK", TEXT)
+        for _ in range(1000):
+            write(b"x" * 10_000)
+            client.sock.recv(1 << 20)
+        written.set()
+        return []
+
+    with serve(writing) as server:
+        client = server.client()
+        client.send(request_bytes("/", "Connection: close"))
+        assert written.wait(DEADLINE_S)
+        client.receive_some()
+    assert errors_in(caplog) == []
 
 
 def test_who_writes_to_a_client_that_has_left_is_told(
@@ -1090,8 +1689,8 @@ def test_an_application_that_blocks_harms_nobody(
         assert released.wait(DEADLINE_S)
         yield b"released"
 
-    monkeypatch.setattr("steps.step12.server.load", lambda name: with_ok(blocking))
-    with serving("step12", settings=Settings(wsgi="a:b")) as server:
+    monkeypatch.setattr("steps.step13.server.load", lambda name: with_ok(blocking))
+    with serving("step13", settings=Settings(wsgi="a:b")) as server:
         readers = [Reader(server.client()) for _ in range(3)]
         for reader, target in zip(readers, ("/", "/?begun", "/?gone"), strict=True):
             reader.client.send(request_bytes(target) + request_bytes("/ok"))
@@ -1141,7 +1740,7 @@ def test_a_drain_waits_for_an_answer_in_pieces(serve: Serve) -> None:
 @pytest.mark.parametrize("name", ["flask_app:app", "django_app:application"])
 def test_an_unmodified(name: str, workers: str) -> None:
     flags = ["--workers", workers, "--wsgi", f"tests.steps.{name}", "--access-log"]
-    with Process("step12", *flags, "--max-body-bytes", "5000000") as process:
+    with Process("step13", *flags, "--max-body-bytes", "5000000") as process:
         url = f"http://127.0.0.1:{process.listening_port()}"
         with requests.Session() as session:
             session.trust_env = False
@@ -1177,7 +1776,7 @@ def test_an_unmodified(name: str, workers: str) -> None:
 
 def test_the_example_of_the_docstring() -> None:
     flags = ["--wsgi", "wsgiref.simple_server:demo_app", "--workers", "0"]
-    with Process("step12", *flags) as process, Client() as client:
+    with Process("step13", *flags) as process, Client() as client:
         client.connect(process.listening_port())
         assert Reader(client).ask().body.startswith(b"Hello world!")
 
@@ -1189,10 +1788,10 @@ def test_names_of_no_application(name: str) -> None:
     with pytest.raises(ValueError, match="--wsgi"):
         load(name)
     if name == "json":
-        with Process("step12", "--wsgi", name) as process:
+        with Process("step13", "--wsgi", name) as process:
             assert process.end() == (
                 1,
-                "step12: --wsgi 'json': write it as MODULE:CALLABLE\n",
+                "step13: --wsgi 'json': write it as MODULE:CALLABLE\n",
             )
 
 

@@ -43,8 +43,8 @@ FILES = {
 each_chapter = pytest.mark.parametrize("folder", FOLDERS, ids=NAMES)
 
 
-def test_there_are_fourteen() -> None:
-    assert len(FOLDERS) == 14
+def test_there_are_fifteen() -> None:
+    assert len(FOLDERS) == 15
 
 
 @each_chapter
@@ -143,7 +143,7 @@ def test_the_solutions_pass_many_times_in_a_row(times: int) -> None:
     repeat = ("-p", "pytest_repeat", "--count", str(times))
     done = run_pytest("chapters", *SOLUTIONS, *repeat, timeout_s=880)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "14 of 14 done" in done.stdout
+    assert "15 of 15 done" in done.stdout
 
 
 @pytest.mark.timeout(300)
@@ -300,4 +300,4 @@ def test_a_reader_without_the_projects_packages_can_do_them(tmp_path: Path) -> N
         environment={"PYTHONPATH": str(tmp_path)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "14 of 14 done" in done.stdout
+    assert "15 of 15 done" in done.stdout

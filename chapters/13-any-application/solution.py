@@ -1,0 +1,52 @@
+"""Frame the body of an answer: an answer."""
+
+from collections.abc import Callable, Iterable
+
+
+def send_body(
+    send: Callable[[bytes], None],
+    body: Iterable[bytes],
+    *,
+    method: str,
+    status: int,
+    version: tuple[int, int],
+    length: int | None,
+) -> bool:
+    """Send it, and say whether the connection can be kept; see exercise.py."""
+    try:
+        if method == "HEAD" or status in (204, 304):
+            return True
+        if length is not None:
+            return _send_counted(send, body, length)
+        if version == (1, 1):
+            return _send_chunks(send, body)
+        for piece in body:
+            send(piece)
+        return False  # its end is the end of the body
+    finally:
+        # Also for an exception, which goes on to the caller from here.
+        if hasattr(body, "close"):
+            body.close()
+
+
+def _send_counted(
+    send: Callable[[bytes], None], body: Iterable[bytes], left: int
+) -> bool:
+    pieces = iter(body)
+    while left:  # asked before each piece, so none is made that nobody needs
+        piece = next(pieces, None)
+        if piece is None:
+            return False
+        piece = piece[:left]
+        send(piece)
+        left -= len(piece)
+    return True
+
+
+def _send_chunks(send: Callable[[bytes], None], body: Iterable[bytes]) -> bool:
+    for piece in body:
+        if piece:
+            send(b"%x\r\n%b\r\n" % (len(piece), piece))
+    # Not in a `finally`: it says that the body is whole.
+    send(b"0\r\n\r\n")
+    return True
