@@ -90,6 +90,7 @@ class Beside(NamedTuple):
 
 BESIDE: dict[Manner, Beside] = {
     "silent": Beside("silent", "silent connections"),
+    "kept": Beside("kept", "connections that were served and are kept"),
     "half": Beside("half requests", "connections with half a request"),
     "unread": Beside("not reading", "clients that do not read"),
 }

@@ -44,6 +44,7 @@ def numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
         "memory": beside(Measurement.memory),
         "syscalls": beside(Measurement.syscalls),
         "silent_bytes": beside(Measurement.silent_bytes),
+        "kept_bytes": beside(Measurement.kept_bytes),
         "silent_cpu": beside(Measurement.silent_cpu),
     }
     return {
@@ -55,6 +56,7 @@ def numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
         "switches": asked(Measurement.switches),
         "still_open": asked(Measurement.still_open),
         "silent_bytes": asked(Measurement.silent_bytes),
+        "kept_bytes": asked(Measurement.kept_bytes),
         "silent_cpu": asked(Measurement.silent_cpu),
         "syscalls": asked(Measurement.syscalls),
         "stat": asked(Measurement.stat),

@@ -8,13 +8,15 @@ Numbers, in a line; from a record, or from the source:
     stat("step03", 100, "ebadf")        what the step counted (per_request: a request)
     still_open("step11", 10, silent=900)    how many of the silent ones were, at the end
     silent_bytes("step11"), silent_cpu  memory of one, CPU of all of them together
+    kept_bytes("step12")                memory of one that was served and is kept
     constant("steps/step03/server.py", "SELECT_TIMEOUT_S")      also "Class.name"
     setting("idle_timeout")             the default of a flag of step 13
     lines("steps/step15", "steps/app.py")   of code, without comments and docstrings
     tough("drain", "answered")          what a proof saw (`python -m lab tough --show`)
     percent(rate(…) / rate(…))          arithmetic keeps spread, unit and doubt
     compare.rate("granian", 100)        of the comparison with peers; also latency, cpu,
-                                        memory, syscalls, silent_bytes, silent_cpu
+                                        memory, syscalls, silent_bytes, kept_bytes,
+                                        silent_cpu
 
 All of a server with so many connections take mode=, silent=, manner=, headers=, path=
 and generator= (see lab/record/measurement.py). A step's flags stand in its name:

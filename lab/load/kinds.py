@@ -6,7 +6,8 @@ from typing import Literal
 
 #: plain: Host alone. browser: thirteen fields like a browser's.
 Headers = Literal["plain", "browser"]
-#: What those do that only hold a connection: say nothing, send half a request and no
-#: more, or ask for `UNREAD_BYTES` and read none of them.
-Manner = Literal["silent", "half", "unread"]
+#: What those do that only hold a connection: say nothing; ask once, read the answer and
+#: say nothing more; send half a request and no more; or ask for `UNREAD_BYTES` and read
+#: none of them.
+Manner = Literal["silent", "kept", "half", "unread"]
 UNREAD_BYTES = 100_000_000

@@ -1,6 +1,7 @@
 """Clients that hold connections and are no help to anybody.
 
     python -m lab silent URL --connections 4 --seconds 10              say nothing
+    python -m lab silent URL --connections 4 --seconds 10 --kept       after one request
     python -m lab silent URL --connections 4 --seconds 10 --half       half a request
     python -m lab silent URL --connections 1 --seconds 10 --unread     read no answer
 
@@ -103,8 +104,8 @@ def open_connections(host: str, port: int, count: int) -> list[socket.socket]:
 def first_words(manner: Manner, host: str, port: int, path: str) -> bytes:
     """What such a client sends, and all that it sends."""
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
-    sent = {"silent": 0, "half": len(request) // 2, "unread": len(request)}
-    return request[: sent[manner]]
+    sent = {"silent": 0, "half": len(request) // 2}
+    return request[: sent.get(manner, len(request))]
 
 
 def _is_open(connection: socket.socket, reads: bool = True) -> bool:
@@ -137,6 +138,8 @@ def _hold() -> None:
     for connection in connections:
         with contextlib.suppress(OSError):  # closed already: the count will tell
             connection.sendall(first_words(manner, host, port, path))
+            if manner == "kept":  # it is, from the answer on
+                connection.recv(65536)
     write_line({"ready": True})
     reads = manner != "unread"
     while True:
@@ -155,6 +158,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=10.0)
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
+        "--kept", action="store_true", help="send one request, and then nothing"
+    )
+    what.add_argument(
         "--half", action="store_true", help="send half a request, and no more"
     )
     what.add_argument(
@@ -163,10 +169,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         host, port, path = parse_url(options.url)
-        manner: Manner = (
-            "half" if options.half else "unread" if options.unread else "silent"
-        )
-        told = {"silent": "nothing", "half": "half a request", "unread": "a request"}
+        manners: tuple[Manner, ...] = ("kept", "half", "unread")
+        [manner] = [m for m in manners if getattr(options, m)] or ["silent"]
+        told = {"silent": "nothing", "half": "half a request"}
         sent = first_words(manner, host, port, path)
         connections = open_connections(host, port, options.connections)
         for connection in connections:
@@ -175,7 +180,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     count = f"{len(connections)} connection{'s' if len(connections) > 1 else ''}"
-    print(f"{count} to http://{host}:{port} open, {told[manner]} sent.", flush=True)
+    print(
+        f"{count} to http://{host}:{port} open, {told.get(manner, 'a request')} sent.",
+        flush=True,
+    )
     began = time.monotonic()
     try:
         still_open = _watch(connections, options.seconds, reads=not options.unread)

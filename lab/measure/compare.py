@@ -26,7 +26,7 @@ from lab.measure.machine import choose_cores
 from lab.measure.points import Timing
 from lab.measure.run import exit_code, measure
 from lab.paths import COMPARISON, READER, short_path
-from lab.record.matrix import Plan
+from lab.record.matrix import MEMORY_MANNERS, Plan
 from lab.record.model import Generator
 from lab.record.names import IN_THE_LOOP
 from lab.record.show import print_tables, tables
@@ -42,10 +42,18 @@ def compare_plan(generator: Generator) -> list[Plan]:
     for peer in (*peers.OURS, *peers.PEERS):
         plans += [Plan(peer.name, n) for n in MANY]
         plans.append(Plan(peer.name, ACTIVE, headers="browser"))
-        silent = Plan(peer.name, ACTIVE, silent=SILENT, silent_cost=True)
-        if peer.accepting_s:
-            silent = replace(silent, repeats=1, more_s=peer.accepting_s)
-        plans.append(silent)
+        for manner, repeats in MEMORY_MANNERS:
+            silent = Plan(
+                peer.name,
+                ACTIVE,
+                silent=SILENT,
+                manner=manner,
+                silent_cost=True,
+                repeats=repeats,
+            )
+            if peer.accepting_s:
+                silent = replace(silent, repeats=1, more_s=peer.accepting_s)
+            plans.append(silent)
     plans += [Plan(IN_THE_LOOP, n, "close") for n in MANY]
     plans.append(Plan(IN_C, 1, "close"))
     for peer in peers.BY_PROCESSES:

@@ -170,7 +170,7 @@ def measure_silent_cost(plan: Plan, timing: Timing, cores: Cores) -> SilentCost:
         run_load(load_spec(replace(plan, silent=0), server.port, timing, cores))
         time.sleep(SETTLE_S)
         before, open_before = server.sample(), server.descriptors()
-        with SilentClients(HOST, server.port, plan.silent) as silent:
+        with SilentClients(HOST, server.port, plan.silent, plan.manner) as silent:
             wait_until_accepted(server)
             time.sleep(SETTLE_S)
             began, first = time.monotonic(), server.sample()

@@ -28,6 +28,9 @@ STALLED = 4
 #: How long one waits for an answer beside those, in seconds.
 GIVE_UP_S = 1.0
 HEADERS: tuple[Headers, ...] = ("plain", "browser")
+#: The connections whose memory is measured, and how often they are put beside active
+#: ones; None: as often as others.
+MEMORY_MANNERS: tuple[tuple[Manner, int | None], ...] = (("silent", None), ("kept", 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +226,12 @@ def asyncio_plan() -> list[Plan]:
 
 
 def silent_cost_plan() -> list[Plan]:
-    """What a silent connection costs in either of them."""
+    """What a connection costs in either of them that never spoke, and one that was
+    served and is kept."""
     return [
-        Plan(step, 10, silent=900, silent_cost=True) for step in ("step12", "step15")
+        Plan(step, 10, silent=900, manner=manner, silent_cost=True, repeats=repeats)
+        for step in ("step12", "step15")
+        for manner, repeats in MEMORY_MANNERS
     ]
 
 

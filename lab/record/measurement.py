@@ -181,29 +181,33 @@ class Measurement:
         return Quantity.missing("", f"{what}: system calls not counted")
 
     def silent_bytes(self, server: str) -> Quantity:
-        """Memory of the server that a silent connection costs, in bytes.
+        """Memory of the server that a connection costs which never spoke, in bytes.
 
         Measured in one separate run, so it comes without a spread.
         """
+        return self._silent_cost(server, "silent", "bytes", _bytes_each)
 
-        def each(cost: SilentCost) -> float:
-            more = cost.rss_after_bytes - cost.rss_before_bytes
-            return more / max(1, cost.accepted)
-
-        return self._silent_cost(server, "bytes", each)
+    def kept_bytes(self, server: str) -> Quantity:
+        """The same of a connection that was served once and is kept."""
+        return self._silent_cost(server, "kept", "bytes", _bytes_each)
 
     def silent_cpu(self, server: str) -> Quantity:
         """CPU time that all silent connections together cost, in % of one core."""
-        return self._silent_cost(server, "%", lambda cost: 100 * cost.cpu)
+        return self._silent_cost(server, "silent", "%", lambda cost: 100 * cost.cpu)
 
     def _silent_cost(
-        self, server: str, unit: str, value: Callable[[SilentCost], float]
+        self,
+        server: str,
+        manner: Manner,
+        unit: str,
+        value: Callable[[SilentCost], float],
     ) -> Quantity:
         for point in self.record.points:
-            if point.server == server and point.silent_cost is not None:
+            of_it = point.server == server and point.manner == manner
+            if of_it and point.silent_cost is not None:
                 return Quantity.exactly(value(point.silent_cost), unit)
         return Quantity.missing(
-            unit, f"{server}: silent connections not measured by themselves"
+            unit, f"{server}: {manner} connections not measured by themselves"
         )
 
     def generator_of(
@@ -291,3 +295,7 @@ def _named(server: str, connections: int, where: Where) -> str:
     if "generator" in where:
         more.append(f"generator {where['generator']}")
     return ", ".join([server, clients, *more])
+
+
+def _bytes_each(cost: SilentCost) -> float:
+    return (cost.rss_after_bytes - cost.rss_before_bytes) / max(1, cost.accepted)

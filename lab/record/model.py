@@ -178,8 +178,9 @@ class Point(_Part):
     )
     manner: Manner = Field(
         default="silent",
-        description="What those do: never send a byte, send half a request and no "
-        f"more, or ask for {UNREAD_BYTES // 1_000_000} MB and read none of them.",
+        description="What those do: never send a byte; send a request, read the answer "
+        "and send no more; send half a request and no more; or ask for "
+        f"{UNREAD_BYTES // 1_000_000} MB and read none of them.",
     )
     path: str = Field(default="/", description="What is asked for.")
     headers: Headers = Field(

@@ -79,6 +79,12 @@ COSTS = (
         is_rate=False,
     ),
     Work(
+        "bytes kept",
+        lambda m, server: m.kept_bytes(server),
+        more_is_better=False,
+        is_rate=False,
+    ),
+    Work(
         "CPU, all",
         lambda m, server: m.silent_cpu(server),
         more_is_better=False,
@@ -94,6 +100,7 @@ COSTS = (
 COSTS_TITLES = (
     f"throughput left beside {_count(SILENT)} silent",
     "bytes of memory a silent connection",
+    "bytes of memory a kept one",
     f"CPU of {_count(SILENT)} silent connections",
     "system calls a request",
 )

@@ -138,9 +138,10 @@ class Reactor(server.Reactor[AnyConnection]):
         the others find it awake. That makes a quarter more requests a second.
         """
         self._now = self._clock()  # the handlers' time is not their clients'
+        advance = super()._advance
         for connection in self._advanced:
             if connection in self._connections:  # it has not been dropped since
-                super()._advance(connection)
+                advance(connection)
         self._advanced.clear()
 
     # [/batch]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.load.kinds import Headers
+from lab.load.kinds import Headers, Manner
 from lab.measure.peers import contestant
 from lab.record.model import (
     Generator,
@@ -171,7 +171,9 @@ def sample_record(*, factor: float = 1.0, complete: bool = True) -> Record:
     )
 
 
-def _silent_point(server: str, each: int, cpu: float) -> Point:
+def _silent_point(
+    server: str, each: int, cpu: float, manner: Manner = "silent"
+) -> Point:
     cost = SilentCost(
         connections=10_000,
         accepted=8_000,
@@ -182,7 +184,7 @@ def _silent_point(server: str, each: int, cpu: float) -> Point:
         cpu=cpu,
     )
     point = sample_point(server, 100, spread(45_000), silent=10_000, generator="wrk")
-    return point.model_copy(update={"silent_cost": cost})
+    return point.model_copy(update={"silent_cost": cost, "manner": manner})
 
 
 def sample_comparison(*, bjoern: float = 110_000, uvicorn: float = 40_000) -> Record:
@@ -196,6 +198,7 @@ def sample_comparison(*, bjoern: float = 110_000, uvicorn: float = 40_000) -> Re
         sample_point("granian", 10_000, spread(30_000)),
         sample_point("granian", 100, spread(52_000)),
         _silent_point(IN_THE_LOOP, 650, 0.0),
+        _silent_point(IN_THE_LOOP, 660, 0.0, "kept"),
         _silent_point("granian", 3_000, 0.01),
         sample_point("gunicorn", 100, [], silent=10_000, skipped="nothing came"),
         sample_point(ONE_PROCESS, 100, spread(70_000), generator="wrk"),

@@ -13,6 +13,7 @@ from typing import cast
 
 import pytest
 
+from lab.load.kinds import Manner
 from lab.measure import peers, points
 from lab.measure.machine import Cores
 from lab.measure.peer_wsgi import app
@@ -137,14 +138,16 @@ def test_every_download_is_held_against_its_hash() -> None:
     assert "--no-build-isolation" in peers.COMPILE
 
 
+@pytest.mark.parametrize("manner", ["silent", "kept"])
 def test_what_silent_connections_cost_is_measured_beside_a_quiet_server(
+    manner: Manner,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if reason := peers.unavailable(names.IN_THE_LOOP):
         pytest.skip(reason)
     for name in ("SETTLE_S", "WATCH_S", "ACCEPT_PAUSE_S"):
         monkeypatch.setattr(points, name, 0.1)
-    plan = Plan(names.IN_THE_LOOP, 10, silent=300)
+    plan = Plan(names.IN_THE_LOOP, 10, silent=300, manner=manner)
     cost = points.measure_silent_cost(plan, Timing(seconds=0.1, warmup_s=0), Cores())
     assert cost.connections == cost.accepted == cost.still_open == 300
     assert cost.rss_after_bytes > cost.rss_before_bytes

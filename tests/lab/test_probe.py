@@ -226,6 +226,14 @@ def test_the_silent_command(
         assert len(server.requests) == requests
 
 
+def test_a_kept_connection_was_served_once_and_says_no_more() -> None:
+    with serving() as server:
+        port = int(server.url.rstrip("/").rpartition(":")[2])
+        with SilentClients("127.0.0.1", port, 2, "kept") as held:
+            assert held.still_open() == 2
+            assert len(server.requests) == 2
+
+
 def test_the_silent_command_tells_what_the_server_does(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

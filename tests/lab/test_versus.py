@@ -135,6 +135,8 @@ def test_a_claim_asks_the_comparison_beside_the_record(tmp_path: Path) -> None:
     both = m.compare.rate(IN_THE_LOOP, 100) / m.compare.rate("granian", 100)
     assert at_least(both, 1.4).outcome is Outcome.HOLDS
     assert m.compare.silent_bytes(IN_THE_LOOP).median == 650
+    assert m.compare.kept_bytes(IN_THE_LOOP).median == 660
+    assert m.compare.kept_bytes("granian").is_missing
     assert m.rate("step08", 100).median == missing.rate("step08", 100).median
 
 
@@ -158,7 +160,7 @@ def test_a_page_quotes_the_sample_comparison() -> None:
     assert "not measured yet" in nothing["compare_table"]("ratios").repository()
 
 
-def test_the_plan_has_every_server_and_takes_less_than_twenty_minutes() -> None:
+def test_the_plan_has_every_server_and_takes_less_than_half_an_hour() -> None:
     plans = compare_plan("wrk")
     points = [plan.point().model_dump_json() for plan in plans]
     assert len(set(points)) == len(points)
@@ -167,11 +169,11 @@ def test_the_plan_has_every_server_and_takes_less_than_twenty_minutes() -> None:
         kept = {p.connections for p in own if p.mode == "keep-alive" and not p.silent}
         assert kept == {1, 100, 1000, 10_000}
         assert sum(plan.syscalls for plan in own) == 1
-        assert sum(plan.silent_cost for plan in own) == 1
+        assert sum(plan.silent_cost for plan in own) == 2  # silent, and kept
         assert {plan.headers for plan in own} == {"plain", "browser"}
     for peer in BY_PROCESSES:
         assert {p.path for p in plans if p.server == peer.name} == {"/", "/spin/1"}
-    assert Timing(repeats=3).of_all(plans) < 20 * 60
+    assert Timing(repeats=3).of_all(plans) < 30 * 60
 
 
 def test_without_wrk_every_point_is_the_embedded_generators() -> None:
