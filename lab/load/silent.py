@@ -39,12 +39,19 @@ TOLD = 10
 class SilentClients:
     """Silent connections that are open within the context. None at all is fine.
 
-    manner: what they do beside being open.
+    manner: what they do beside being open. more_s: how many seconds longer than others
+    the server may take to accept them, and to answer those that are kept.
     """
 
     def __init__(
-        self, host: str, port: int, connections: int, manner: Manner = "silent"
+        self,
+        host: str,
+        port: int,
+        connections: int,
+        manner: Manner = "silent",
+        more_s: float = 0.0,
     ) -> None:
+        self._ready_s = READY_LIMIT_S + more_s
         self._order: dict[str, object] = {
             "host": host,
             "port": port,
@@ -60,7 +67,7 @@ class SilentClients:
             with contextlib.ExitStack() as stack:
                 child = stack.enter_context(Child("lab.load.silent"))
                 child.write(self._order)
-                child.read(time.monotonic() + READY_LIMIT_S)
+                child.read(time.monotonic() + self._ready_s)
                 self._stack = stack.pop_all()
             self._child = child
         return self

@@ -85,7 +85,9 @@ def measure_once(plan: Plan, timing: Timing, cores: Cores, position: int) -> Rep
     alone = len(server_cores) == 1
     with (
         running(command_for(plan.server), cores=server_cores) as server,
-        SilentClients(HOST, server.port, plan.silent, plan.manner) as silent,
+        SilentClients(
+            HOST, server.port, plan.silent, plan.manner, plan.more_s
+        ) as silent,
     ):
         if plan.silent:
             wait_until_accepted(server)
@@ -170,7 +172,9 @@ def measure_silent_cost(plan: Plan, timing: Timing, cores: Cores) -> SilentCost:
         run_load(load_spec(replace(plan, silent=0), server.port, timing, cores))
         time.sleep(SETTLE_S)
         before, open_before = server.sample(), server.descriptors()
-        with SilentClients(HOST, server.port, plan.silent, plan.manner) as silent:
+        with SilentClients(
+            HOST, server.port, plan.silent, plan.manner, plan.more_s
+        ) as silent:
             wait_until_accepted(server)
             time.sleep(SETTLE_S)
             began, first = time.monotonic(), server.sample()
