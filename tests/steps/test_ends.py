@@ -383,6 +383,7 @@ def test_handlers_of_an_application_do_not_keep_it_from_its_end(
             os.killpg(process.popen.pid, number)  # as a terminal does
             client.send(request_bytes()[-1:])
             assert client.receive().body == b"served"
+            client.close()  # else it is waited for
             assert process.end() == (0, "")
 
 

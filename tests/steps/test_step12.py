@@ -212,6 +212,7 @@ def test_connections_in_the_backlog_when_the_drain_begins(step: str) -> None:
         held.release()
         for client in clients:
             assert client.receive().body == DOCUMENT
+            client.close()  # else it is waited for
 
 
 def test_a_drain_has_an_end(step: str, workers: str) -> None:

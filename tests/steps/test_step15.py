@@ -427,6 +427,7 @@ def test_a_connection_that_comes_just_before_the_listener_is_closed(
         wait_until(lambda: server._server.is_draining, "the drain begins")
         wait_until(lambda: server.stats.accepted, "it is accepted")
         assert late.ask().body == DOCUMENT
+        late.close()  # else it is waited for
 
 
 def test_a_drain_waits_for_a_worker_and_has_an_end(
@@ -444,6 +445,7 @@ def test_a_drain_waits_for_a_worker_and_has_an_end(
         assert answer.body == b"held, and released"
         assert answer.headers["connection"] == "close"
         client.expect_end()
+        client.close()  # else it is waited for
     with Held() as held:
         with serving("step15", held, settings=Settings(grace=0.01)) as server:
             client = server.client()
