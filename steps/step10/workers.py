@@ -33,7 +33,7 @@ class WorkerPool(Generic[Owner, Result]):
         self.handle = handle
         # How many more jobs may come. A job keeps its place until the loop has
         # collected its result: so the results that wait are bounded as well.
-        self._room = capacity
+        self._places_left = capacity
         self.is_full = False
         self._submitted: list[tuple[Owner, Request]] = []  # of this round
         self._jobs: SimpleQueue[tuple[Owner, Request] | None] = SimpleQueue()
@@ -49,8 +49,8 @@ class WorkerPool(Generic[Owner, Result]):
             thread.start()
 
     def submit(self, owner: Owner, request: Request) -> None:
-        self._room -= 1
-        self.is_full = self._room == 0
+        self._places_left -= 1
+        self.is_full = self._places_left == 0
         self._submitted.append((owner, request))
 
     # [hand-over]
@@ -84,7 +84,7 @@ class WorkerPool(Generic[Owner, Result]):
         """Collect all results, also those that come while the first are dealt with."""
         self._loop_sleeps = False
         while self._results:
-            self._room += 1
+            self._places_left += 1
             self.is_full = False
             yield self._results.popleft()
 

@@ -77,7 +77,7 @@ class Reactor(server.Reactor[AnyConnection]):
         self._acceptor = Acceptor(listener, self._selector)
         self._is_draining = False
         self._drain_ends = NEVER
-        self._advanced: list[AnyConnection] = []  # whose answers are yet to be sent
+        self._to_send: list[AnyConnection] = []  # whose answers are yet to be sent
 
     # [loop]
     def run(self) -> None:
@@ -100,7 +100,7 @@ class Reactor(server.Reactor[AnyConnection]):
                 self._ready(key.data)
             else:
                 self._attend(key.fileobj)
-            if len(self._advanced) >= MAX_BATCH:
+            if len(self._to_send) >= MAX_BATCH:
                 self._send_all()
         self._deliver()
         self._send_all()
@@ -128,7 +128,7 @@ class Reactor(server.Reactor[AnyConnection]):
         """Take the requests that may be taken. Their answers are sent with the others
         of this round."""
         self._take(connection)
-        self._advanced.append(connection)
+        self._to_send.append(connection)
 
     def _send_all(self) -> None:
         """Send the answers of this round, one right after another.
@@ -139,10 +139,10 @@ class Reactor(server.Reactor[AnyConnection]):
         """
         self._now = self._clock()  # the handlers' time is not their clients'
         advance = super()._advance
-        for connection in self._advanced:
+        for connection in self._to_send:
             if connection in self._connections:  # it has not been dropped since
                 advance(connection)
-        self._advanced.clear()
+        self._to_send.clear()
 
     # [/batch]
 

@@ -27,7 +27,7 @@ class WorkerPool(workers.WorkerPool[Connection, Answer]):
             result = self._results.popleft()
             _, keep, _ = result[2]
             if keep is not None:
-                self._room += 1
+                self._places_left += 1
                 self.is_full = False
             yield result
 

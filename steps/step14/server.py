@@ -140,11 +140,11 @@ class Server:
             self._start_what_is_due()
             for key, _ in self._selector.select(self._timeout()):
                 if key.data is not None:
-                    self._hear(key.data)
+                    self._read_messages(key.data)
                     continue
                 for number in self._signals.recv(4096):
                     self._obey(number)
-            self._bury()
+            self._collect_the_dead()
             if self._stops_at <= time.monotonic():
                 self._stop()
             for process in self._processes:
@@ -215,8 +215,8 @@ class Server:
 
     # [/start]
 
-    # [hear]
-    def _hear(self, process: Process) -> None:
+    # [messages]
+    def _read_messages(self, process: Process) -> None:
         try:
             data = process.channel.recv(4096)
         except OSError:
@@ -251,14 +251,14 @@ class Server:
             self._has_listened = True
             announce("step14", self._url)
 
-    def _bury(self) -> None:
+    def _collect_the_dead(self) -> None:
         """Ask the kernel which processes have died, and do what follows from that."""
         for process, slot in list(self._processes.items()):
             pid, status = os.waitpid(process.pid, os.WNOHANG)
             if pid == 0:
                 continue
             while process.channel.fileno() != -1:
-                self._hear(process)  # it may have said why
+                self._read_messages(process)  # it may have said why
             del self._processes[process]
             self._has_answered(process, Stats())
             if process is slot.starting:
@@ -288,7 +288,7 @@ class Server:
             # Last, so that who reads it finds it true.
             log.warning("step14: %s: another in %g s", how, pause_s)
 
-    # [/hear]
+    # [/messages]
 
     # [stop]
     def _give_notice(self) -> None:

@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
         self._linger = 0  # after the last answer: bytes that may still be thrown away
         self._write_paused = False  # too much is unsent: take no further request
         self._received = self._given = 0  # bytes: from the client; to the transport
-        self._moved_before = 0  # what `moved` was when the deadline was set
+        self._progress_before = 0  # what `progress` was when the deadline was set
         self.phase: Phase | None = None  # whose deadline is set; None: set a new one
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -233,7 +233,7 @@ class Connection(asyncio.Protocol):
         return STAGES[self._requests.stage()]
 
     @property
-    def moved(self) -> int:
+    def progress(self) -> int:
         """The bytes for which the phase is given more time: those that have been sent
         while the client reads, else those that have come."""
         if self.phase is WRITE:
@@ -245,7 +245,7 @@ class Connection(asyncio.Protocol):
         phase = self._phase_now()
         if phase is not self.phase:
             self.phase = phase
-            self._moved_before = self.moved
+            self._progress_before = self.progress
             self._wait_until(self._server.loop.time() + self._server.allowed_s[phase])
 
     def _wait_until(self, deadline: float) -> None:
@@ -266,10 +266,10 @@ class Connection(asyncio.Protocol):
         self._set_deadline()
         phase = self._phase_now()
         if phase is BODY or phase is WRITE:
-            moved = self.moved
-            earned_s = (moved - self._moved_before) / LEAST_RATE
+            progress = self.progress
+            earned_s = (progress - self._progress_before) / LEAST_RATE
             if earned_s > TICK_S and self._server.loop.time() >= self._deadline:
-                self._moved_before = moved
+                self._progress_before = progress
                 self._deadline += min(earned_s, self._server.allowed_s[phase])
         if self._server.loop.time() < self._deadline:
             self._wait_until(self._deadline)

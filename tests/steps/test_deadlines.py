@@ -209,7 +209,7 @@ def come(time: Turning) -> int:
     """Bytes that have come of the only body."""
     connections = list(time.server._server._connections)
     (each,) = (each for each in connections if each.phase is Phase.BODY)
-    return int(each.moved if hasattr(each, "moved") else each.gatherer.fed)
+    return int(each.gatherer.fed if hasattr(each, "gatherer") else each.progress)
 
 
 @timed
