@@ -14,6 +14,7 @@ See it break:
 
 import select
 import socket
+import threading
 from dataclasses import dataclass
 
 from steps.app import Application, answer
@@ -43,6 +44,7 @@ class Server:
         self._listener = listener
         self._app = app
         self._stop = StopEvent()
+        self._lock = threading.Lock()  # whoever reads or sets _serving holds it
         self._serving: Connection | None = None
 
     # [loop]
@@ -71,20 +73,24 @@ class Server:
         self._stop.set()
         # The event ends select(). But the loop may be blocked in recv() or send() for a
         # client, and would stay there for as long as the client likes.
-        if serving := self._serving:
+        with self._lock:
+            serving = self._serving
+        if serving is not None:
             serving.interrupt()
 
     def _serve(self, connection: Connection) -> None:
-        self._serving = connection
-        # Another thread may call stop() at this moment. stop() sets the event and then
-        # looks at _serving; here _serving is set first, and the event looked at after
-        # that. So one of the two is sure to interrupt. In the other order stop() could
-        # come in between and find nobody, and this thread would wait for its client as
-        # long as the client likes.
+        with self._lock:
+            self._serving = connection
+        # Another thread may call stop() at this moment. stop() sets the event before it
+        # has the lock, and here the event is looked at after that. So whoever has the
+        # lock second knows what the other has done, and interrupts. In another order
+        # each could miss the other, and this thread would wait for its client as long
+        # as the client likes.
         if self._stop.is_set:
             connection.interrupt()
         serve_once(connection, self._app)
-        self._serving = None
+        with self._lock:
+            self._serving = None
 
 
 # [serve]

@@ -29,6 +29,7 @@ class WorkerPool(Generic[AnyConnection]):
         # The queue has no bound, so put() never makes the loop wait for a worker. It
         # wakes one of the workers that sleep in get().
         self._jobs: queue.SimpleQueue[AnyConnection | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # for these two
         self._in_service: set[AnyConnection] = set()
         self._stopping = False
         self._threads = [
@@ -46,8 +47,10 @@ class WorkerPool(Generic[AnyConnection]):
 
     def stop(self) -> None:
         """End the workers: what they are receiving or sending is cut off."""
-        self._stopping = True
-        for connection in self._in_service.copy():
+        with self._lock:
+            self._stopping = True
+            in_service = self._in_service.copy()
+        for connection in in_service:
             connection.interrupt()
         for _ in self._threads:
             self._jobs.put(None)
@@ -58,13 +61,14 @@ class WorkerPool(Generic[AnyConnection]):
     # [work]
     def _work(self) -> None:
         while (connection := self._jobs.get()) is not None:
-            self._in_service.add(connection)
-            # stop() sets the flag and then interrupts what is in service; here the add
-            # comes first, and the flag is looked at after that. So one of the two is
-            # sure to interrupt. In the other order stop() could come in between and
-            # miss this connection, and the worker would wait for its client as long as
-            # the client likes.
-            if self._stopping:
+            # stop() holds the lock while it sets the flag and sees what is in service.
+            # If that comes first, the flag is set here; if this comes first, stop()
+            # sees the connection. So one of the two is sure to interrupt. Else the
+            # worker could wait for its client as long as the client likes.
+            with self._lock:
+                self._in_service.add(connection)
+                stopping = self._stopping
+            if stopping:
                 connection.interrupt()
             try:
                 self._serve(connection)
@@ -72,6 +76,7 @@ class WorkerPool(Generic[AnyConnection]):
                 log.exception("a worker failed; it goes on with the next connection")
                 connection.close()
             finally:
-                self._in_service.discard(connection)
+                with self._lock:
+                    self._in_service.discard(connection)
 
     # [/work]

@@ -15,7 +15,6 @@ class WakePipe:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
-        self._woken = False  # True: a byte is in the pipe, or on its way
 
     def fileno(self) -> int:
         """The descriptor to watch for reading."""
@@ -24,9 +23,6 @@ class WakePipe:
     def wake(self) -> None:
         """Call it from any thread, *after* putting the work where the sleeper looks:
         woken before that, it could look, find nothing, and go back to sleep."""
-        if self._woken:
-            return  # one byte is enough: the sleeper reads it, and then looks
-        self._woken = True
         # A full pipe wakes the sleeper anyway; a closed one has no sleeper any more.
         with contextlib.suppress(OSError):
             os.write(self._writer, b"\0")
@@ -36,11 +32,6 @@ class WakePipe:
         work that has come since, and nobody would look for that work."""
         with contextlib.suppress(BlockingIOError):  # empty
             os.read(self._reader, PIPE_BYTES)
-        # Cleared after the read. If it were cleared first, a wake() could come between
-        # the two: it sets the flag and writes its byte, and the read takes that byte
-        # away. The flag would stay set with the pipe empty, and no later wake() would
-        # write a byte or wake anybody.
-        self._woken = False
 
     # [/pipe]
 

@@ -15,6 +15,7 @@ See it break:
 
 import selectors
 import socket
+import threading
 from dataclasses import dataclass
 
 from steps.app import Application, answer
@@ -44,6 +45,7 @@ class Server:
         self._app = app
         self._stop = StopEvent()
         self._selector = selectors.DefaultSelector()
+        self._lock = threading.Lock()  # whoever reads or sets _serving holds it
         self._serving: Connection | None = None
 
     # [loop]
@@ -70,18 +72,20 @@ class Server:
         self._selector.register(sock, selectors.EVENT_READ, connection)
 
     def _serve(self, connection: Connection) -> None:
-        self._serving = connection
-        # Another thread may call stop() at this moment. stop() sets the event and then
-        # looks at _serving; here _serving is set first, and the event looked at after
-        # that. So one of the two is sure to interrupt. In the other order stop() could
-        # come in between and find nobody, and this thread would wait for its client as
-        # long as the client likes.
+        with self._lock:
+            self._serving = connection
+        # Another thread may call stop() at this moment. stop() sets the event before it
+        # has the lock, and here the event is looked at after that. So whoever has the
+        # lock second knows what the other has done, and interrupts. In another order
+        # each could miss the other, and this thread would wait for its client as long
+        # as the client likes.
         if self._stop.is_set:
             connection.interrupt()
         if not serve_ready(connection, self._app):
             self._selector.unregister(connection.sock)
             connection.close()
-        self._serving = None
+        with self._lock:
+            self._serving = None
 
     # [/loop]
 
@@ -89,7 +93,9 @@ class Server:
         self._stop.set()
         # The event ends the selector's wait. But the loop may be blocked in a send() to
         # a client that does not read, and would stay there as long as the client likes.
-        if serving := self._serving:
+        with self._lock:
+            serving = self._serving
+        if serving is not None:
             serving.interrupt()
 
     def _close(self) -> None:

@@ -29,6 +29,7 @@ from steps.step10.connection import (
     FOR_PLACE,
     INTEREST,
     NOTHING,
+    TO_RECEIVE,
     Connection,
     Wait,
 )
@@ -200,6 +201,8 @@ class Reactor(Generic[AnyConnection]):
     def _wait(self, connection: AnyConnection) -> Wait:
         """Do what follows from what it waits for."""
         wait = connection.waits_for(self._pool.is_full)
+        if wait is TO_RECEIVE and connection.watched == selectors.EVENT_READ:
+            return wait  # as most do, and the selector knows it already
         if wait is NOTHING:
             self._drop(connection)
             return wait

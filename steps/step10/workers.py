@@ -37,6 +37,7 @@ class WorkerPool(Generic[Owner, Result]):
         self.is_full = False
         self._submitted: list[tuple[Owner, Request]] = []  # of this round
         self._jobs: SimpleQueue[tuple[Owner, Request] | None] = SimpleQueue()
+        self._lock = threading.Lock()  # for these two
         self._results: deque[tuple[Owner, Request, Result]] = deque()
         self._loop_sleeps = False
         self._threads = [
@@ -72,25 +73,28 @@ class WorkerPool(Generic[Owner, Result]):
         """Whether no result waits. Ask before every `select()`, and call `results()`
         after it.
 
-        The loop first says that it sleeps, and then looks for results. A worker first
-        puts its result there, and then looks whether the loop sleeps. So one of the two
-        always sees the other. If the loop looked first, a result could come before it
-        says that it sleeps: nobody would wake it, and the result would wait.
+        The loop looks for results and says that it sleeps; a worker puts its result
+        there and looks whether the loop sleeps. Each does both under the lock, so one
+        comes after the other and knows what that one did. Without it, a result could
+        come between the loop's look and its word: nobody would wake the loop.
         """
-        self._loop_sleeps = True
-        return not self._results
+        with self._lock:
+            self._loop_sleeps = not self._results
+            return self._loop_sleeps
 
     def results(self) -> Iterator[tuple[Owner, Request, Result]]:
         """Collect all results, also those that come while the first are dealt with."""
-        self._loop_sleeps = False
+        self._loop_sleeps = False  # a worker that has just seen it wakes it in vain
         while self._results:
             self._places_left += 1
             self.is_full = False
             yield self._results.popleft()
 
     def _put(self, owner: Owner, request: Request, result: Result) -> None:
-        self._results.append((owner, request, result))
-        if self._loop_sleeps:
+        with self._lock:
+            self._results.append((owner, request, result))
+            sleeps, self._loop_sleeps = self._loop_sleeps, False
+        if sleeps:
             self.wake_pipe.wake()
 
     # [/wake]

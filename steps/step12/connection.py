@@ -40,7 +40,7 @@ class Connection(connection.Connection):
 
     # [over]
     def answer(self, request: Request, response: Response) -> None:
-        super().answer(request, response)
+        connection.Connection.answer(self, request, response)
         if self._log is not None:
             self.over(response.status, len(response.encode_body(request)))
         self.request = None

@@ -152,7 +152,7 @@ class Reactor(server.Reactor[AnyConnection]):
         self.stats.requests += 1
         if connection.taken >= self._max_requests:
             connection.close_after(request)
-        super()._handle(connection, request)
+        server.Reactor._handle(self, connection, request)
 
     # [accept]
     def _can_accept(self) -> bool:

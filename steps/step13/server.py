@@ -73,7 +73,7 @@ class Server(server.Reactor[Connection]):
         connection.add(data, keep)
 
     def _wait(self, connection: Connection) -> Wait:
-        wait = super()._wait(connection)
+        wait = server.Reactor._wait(self, connection)
         if wait is NOTHING:
             return wait
         if wait is FOR_ANSWER and connection.stream is not None:

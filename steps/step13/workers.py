@@ -25,7 +25,9 @@ class WorkerPool(workers.WorkerPool[Connection, Answer]):
         self._loop_sleeps = False
         while self._results:
             result = self._results.popleft()
-            _, keep, _ = result[2]
+            connection, _, (_, keep, _) = result
+            if connection.state is not OPEN:
+                connection.make_room()  # it may have been closed before it had a room
             if keep is not None:
                 self._places_left += 1
                 self.is_full = False

@@ -551,26 +551,86 @@ def test_10_wakes_a_loop_that_sleeps_and_no_other(
 
 
 class Meeting(deque[Any]):
-    """Results; something happens just when one has been put in."""
+    """Results; something happens just before and just after one is put in."""
 
-    def __init__(self, then: Callable[[], None]) -> None:
-        self._then = then
+    def __init__(self, meet: Callable[[str], None]) -> None:
+        self._meet = meet
 
     def append(self, result: Any) -> None:
+        self._meet("before")
         super().append(result)
-        self._then()
+        self._meet("after")
 
 
+class CountedLock:
+    """A lock that tells how often somebody has asked for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.asked = 0
+
+    def __enter__(self) -> None:
+        self.asked += 1
+        self._lock.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
 def test_10_no_wake_is_lost_when_the_loop_goes_to_sleep(
-    pool: WorkerPool[str, Response],
+    pool: WorkerPool[str, Response], monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """The loop asks whether it may sleep between a worker's two steps: between the
     result's arrival and the look whether the loop sleeps."""
-    said: list[bool] = []
-    pool._results = Meeting(lambda: said.append(pool.may_sleep()))
+    lock, said = CountedLock(), list[bool]()
+    loop = threading.Thread(target=lambda: said.append(pool.may_sleep()), daemon=True)
+
+    def meet(moment: str) -> None:
+        if moment == when and loop.ident is None:
+            asked = lock.asked
+            loop.start()
+            wait_until(lambda: said or lock.asked > asked, "the loop asks")
+
+    monkeypatch.setattr(pool, "_lock", lock)
+    monkeypatch.setattr(pool, "_results", Meeting(meet))
     submit(pool, "between")
-    wait_until(lambda: said, "the two meet")
-    assert said == [False]  # so it does not sleep
+    wait_until(lambda: said, "the loop knows")
+    if said == [True]:
+        wait_until(lambda: is_woken(pool), "the loop is woken")
+
+
+class Looked(deque[Any]):
+    """Results; something happens right after the first look whether there are any."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._then: Callable[[], None] | None = then
+
+    def __len__(self) -> int:
+        found = super().__len__()
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+        return found
+
+
+def test_10_no_wake_is_lost_between_the_look_and_the_word(
+    pool: WorkerPool[str, Response], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker wants to put its result there when the loop has looked, and has not said
+    yet that it sleeps."""
+    lock = CountedLock()
+
+    def put() -> None:
+        asked = lock.asked
+        submit(pool, "between")
+        wait_until(lambda: pool._results or lock.asked > asked, "the worker is there")
+
+    monkeypatch.setattr(pool, "_lock", lock)
+    monkeypatch.setattr(pool, "_results", Looked(put))
+    if pool.may_sleep():
+        wait_until(lambda: is_woken(pool), "the loop is woken")
+    assert pool._results
 
 
 def test_10_collects_what_comes_while_it_collects(
