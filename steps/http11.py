@@ -177,7 +177,7 @@ class Gatherer(Parser):
     def __init__(self, limits: Limits = Limits(), begun: Begun | None = None) -> None:
         super().__init__(limits, begun)
         self.fed = 0  # bytes, in all
-        self._request: Request | None = None
+        self.request: Request | None = None  # its head is whole, its body is not yet
         self._body = bytearray()
         self.continue_due = False  # the client waits for `CONTINUE`
 
@@ -187,7 +187,7 @@ class Gatherer(Parser):
 
     def stage(self) -> Stage:
         """What the next bytes will belong to, once `next_request()` returned None."""
-        if self._request is not None:
+        if self.request is not None:
             return IN_BODY
         return IN_HEAD if self.buffer else BETWEEN
 
@@ -195,12 +195,12 @@ class Gatherer(Parser):
         """The next whole request, or None if it needs more bytes. Raises BadRequest."""
         for event in self._events:
             if event is END:
-                request, self._request = self._request, None
+                request, self.request = self.request, None
                 if request and self._body:
                     self._attach(request)
                 return request
             if isinstance(event, Request):
-                self._request = event
+                self.request = event
             elif isinstance(event, bytes):
                 self._collect(event)
             else:

@@ -64,7 +64,6 @@ class Server:
             self._listener.close()
             self._stop.close()
 
-    # [round]
     def _round(self) -> None:
         kept = self._connections.fd_set()
         listening = self._listener.fileno()
@@ -78,8 +77,6 @@ class Server:
                 self._dispatch(kept[fd])
             elif fd == listening:
                 self._accept()
-
-    # [/round]
 
     def _accept(self) -> None:
         if sock := accept(self._listener, self.stats):

@@ -24,7 +24,6 @@ class AccessLog:
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
-    # [line]
     def add(
         self, peer: str, request: Request | None, status: int | None, size: int
     ) -> None:
@@ -38,8 +37,6 @@ class AccessLog:
         line = f'{peer} - - [{second}] "{asked}" {status or CLIENT_LEFT} {size}\n'
         with contextlib.suppress(Full):
             self._lines.put_nowait(line)
-
-    # [/line]
 
     def close(self) -> None:
         """Wait, for a second at most, until the lines that wait have been written."""

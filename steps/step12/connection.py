@@ -3,7 +3,7 @@
 import socket
 
 from steps.http11 import BadRequest, Reader, Request, Response
-from steps.step09.connection import MAX_LINGER_BYTES
+from steps.step09.connection import MAX_LINGER_BYTES, OPEN
 from steps.step11 import connection
 from steps.step12.access_log import AccessLog
 
@@ -50,8 +50,12 @@ class Connection(connection.Connection):
         self.over(error.status, len(error.reason))
 
     def close(self) -> None:
+        # Its client has left, or the drain did not wait for it.
         if self.request is not None:
-            self.over(None, 0)  # its client has left, or the drain did not wait for it
+            self.over(None, 0)
+        if self.state is OPEN and self.gatherer and self.gatherer.request:
+            self.request = self.gatherer.request  # only a part of its body has come
+            self.over(None, 0)
         super().close()
 
     def over(self, status: int | None, size: int) -> None:

@@ -47,7 +47,6 @@ class Connection(connection.Connection):
         """Whether a part of the answer is sent already: no other can take its place."""
         return self.stream is not None or self.room is not None
 
-    # [piece]
     def add(self, data: bytes, keep: bool | None) -> None:
         """Put a piece of the answer behind what waits to be sent. keep: None if more
         follow, else whether the connection can be kept."""
@@ -89,8 +88,6 @@ class Connection(connection.Connection):
             report("an answer has broken off")
             keep = False  # the client has to see that it is not whole
         return b"", keep
-
-    # [/piece]
 
     def make_room(self) -> None:
         """Let a worker that waits send another piece."""

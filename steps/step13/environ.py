@@ -14,7 +14,6 @@ from steps.step13.connection import Connection
 Environ = dict[str, Any]
 Item = tuple[str | None, str]
 
-# [environ]
 # Nearly every request of a client repeats the field lines of the one before it, or all
 # but one of them. So what has been made of them is remembered: of all together, and of
 # each line. Not of longer ones: a client that sends new ones each time could fill the
@@ -73,7 +72,6 @@ class Environs:
                 environ[key] = value
         return environ
 
-    # [make]
     def make(self, connection: Connection, request: Request) -> Environ:
         """What PEP 3333 requires; besides, REMOTE_ADDR, the client's address, and
         `wsgi.input_terminated`: the input ends by itself."""
@@ -103,6 +101,3 @@ class Environs:
             if request.body:
                 environ["CONTENT_LENGTH"] = str(len(request.body))
         return environ
-
-    # [/make]
-    # [/environ]

@@ -198,7 +198,6 @@ class Exchange:
 
     # [/write]
 
-    # [encode]
     def whole(self, body: bytes) -> Answer:
         """The whole response, where nothing of it has been sent."""
         length = len(body)
@@ -283,8 +282,6 @@ class Exchange:
         """Whether there must be no body, whatever the application gives."""
         assert self._start
         return self._request.method == "HEAD" or not self._start.has_body
-
-    # [/encode]
 
     def close(self) -> None:
         """The answer is over, or there is none."""

@@ -9,7 +9,6 @@ from steps.http11 import WITHOUT_BODY, http_date
 
 Headers = tuple[tuple[str, str], ...]
 
-# [fields]
 # How many statuses with their fields are remembered, and how many fields and bytes each
 # may have: so they take a few megabytes at most, whatever an application sends.
 MAX_REMEMBERED_STARTS = 256
@@ -171,6 +170,3 @@ def make_head(
 
 
 remembered_head = lru_cache(maxsize=256)(make_head)
-
-
-# [/fields]

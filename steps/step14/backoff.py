@@ -6,7 +6,6 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
 
 
-# [backoff]
 class Backoff:
     """One that dies again and again is started again and again, after pauses that are
     twice as long each time. It is never given up: what it lacks (a file, memory, a
@@ -23,6 +22,3 @@ class Backoff:
         pause_s = self._next_pause_s
         self._next_pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         return pause_s
-
-
-# [/backoff]

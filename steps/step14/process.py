@@ -55,7 +55,6 @@ class Process:
         os.kill(self.pid, signal.SIGKILL)  # its number is not reused before waitpid()
 
 
-# [start]
 def start(
     listener: Listener,
     not_its_own: Iterable[Closable],
@@ -92,9 +91,6 @@ def start(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     ours.setblocking(False)
     return Process(pid, ours)
-
-
-# [/start]
 
 
 def pass_over_signals() -> None:

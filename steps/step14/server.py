@@ -127,7 +127,6 @@ class Server:
         listener.is_shared = True
         return listener
 
-    # [run]
     def run(self) -> int:
         """Keep processes running until signals say stop, and until the last has ended.
         Return the exit code."""
@@ -176,9 +175,6 @@ class Server:
             else:
                 self._stop()
 
-    # [/run]
-
-    # [start]
     # [due]
     def _start_what_is_due(self) -> None:
         if self._is_stopping:
@@ -213,9 +209,6 @@ class Server:
         self._processes[process] = slot
         self._selector.register(process.channel, selectors.EVENT_READ, process)
 
-    # [/start]
-
-    # [messages]
     def _read_messages(self, process: Process) -> None:
         try:
             data = process.channel.recv(4096)
@@ -288,9 +281,6 @@ class Server:
             # Last, so that who reads it finds it true.
             log.warning("step14: %s: another in %g s", how, pause_s)
 
-    # [/messages]
-
-    # [stop]
     def _give_notice(self) -> None:
         """Say in each answer that it is the last, and serve all who come until then: a
         balancer may send some, and has to hear it first."""
@@ -312,9 +302,6 @@ class Server:
         wait_s = self._settings.grace + STOP_WAIT_S + EXIT_WAIT_S + 1
         process.kill_at = min(process.kill_at, time.monotonic() + wait_s)
 
-    # [/stop]
-
-    # [stats]
     def _ask_for_stats(self) -> None:
         self._totals = Counter(asdict(Stats()))
         self._asked = {slot.serving for slot in self._slots if slot.serving}
@@ -329,5 +316,3 @@ class Server:
             if not self._asked:
                 pairs = self._totals.items()
                 log.info("step14 stats %s", " ".join(f"{k}={v}" for k, v in pairs))
-
-    # [/stats]

@@ -130,7 +130,6 @@ class Connection(asyncio.Protocol):
 
     # [/events]
 
-    # [advance]
     @property
     def _is_busy(self) -> bool:
         return self._request is not None or self._write_paused
@@ -203,8 +202,6 @@ class Connection(asyncio.Protocol):
         if not keep:
             self._finish()
 
-    # [/advance]
-
     def _send(self, data: bytes | memoryview) -> None:
         self._given += len(data)
         self._transport.write(data)
@@ -222,7 +219,6 @@ class Connection(asyncio.Protocol):
         self._linger = MAX_LINGER_BYTES
         self._transport.set_write_buffer_limits(high=0)  # to be told when all is sent
 
-    # [expire]
     def _phase_now(self) -> Phase:
         if self._transport.get_write_buffer_size():
             return WRITE
@@ -281,8 +277,6 @@ class Connection(asyncio.Protocol):
             self._advance()
         else:
             self.abort()
-
-    # [/expire]
 
     def drain(self) -> None:
         """The server drains: if the client is idle, it has less time from now on."""

@@ -70,7 +70,6 @@ class Server:
         self._drain = asyncio.Event()
         self._drained = asyncio.Event()
 
-    # [run]
     def run(self) -> None:
         try:
             with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
@@ -101,8 +100,6 @@ class Server:
     def stop(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self.loop.call_soon_threadsafe(self._drain.set)
-
-    # [/run]
 
     # [accept]
     def _watch(self) -> None:

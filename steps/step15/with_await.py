@@ -19,7 +19,6 @@ from steps.step15 import by_hand
 from steps.step15.by_hand import AnyCoroutine, Loop
 
 
-# [coroutines]
 # [receive]
 async def receive(
     loop: Loop, sock: socket.socket, requests: Gatherer
@@ -63,9 +62,6 @@ async def serve(loop: Loop, sock: socket.socket, app: Application) -> None:
         except BadRequest as error:
             response = Response(error.status, error.reason.encode())
             await send_all(loop, sock, response.encode(None, keep_alive=False))
-
-
-# [/coroutines]
 
 
 class Server(by_hand.Server):

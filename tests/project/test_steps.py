@@ -57,6 +57,18 @@ def test_imports(file: Path) -> None:
     assert [reason for reason in reasons if reason] == []
 
 
+def test_each_marker_is_for_lines_that_a_chapter_shows() -> None:
+    pages = "".join(path.read_text() for path in ROOT.glob("chapters/*/README.md"))
+    shown = set(re.findall(r'code\("([^"]+)", "([^"]+)"', pages))
+    marked = {
+        (str(file), name)
+        for file in FILES
+        for name in re.findall(r"^ *# \[([\w-]+)\]$", (ROOT / file).read_text(), re.M)
+    }
+    assert marked
+    assert marked - shown == set()
+
+
 @pytest.mark.parametrize(
     ("module", "source", "reason"),
     [

@@ -115,6 +115,12 @@ def test_a_line_for_each_request_and_each_refusal(workers: str) -> None:
             body = answer.partition(b"\r\n\r\n")[2]
             expected.append(("-", status, len(body)))
         client().close()  # it has asked for nothing: no line
+        one = client()
+        one.send(b"POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n")
+        one.send(b"Expect: 100-continue\r\n\r\n")
+        one.receive_some()  # so the head has been read
+        one.reset()
+        expected.append(("POST /half HTTP/1.1", 499, 0))
         leaving = ["/endless"]
         if workers != "0":
             one = client()
