@@ -227,7 +227,10 @@ class Reactor(server.Reactor[AnyConnection]):
         self._acceptor.close()
         self._selector.close()
         self._stop.close()
-        self._pool.stop(wait_s=max(0.0, self._drain_ends - self._clock()))
+        # Without a drain, it is the loop that has failed: then the process is to end at
+        # once, so that another can take its place.
+        wait_s = self._drain_ends - self._clock() if self._is_draining else 0.0
+        self._pool.stop(max(0.0, wait_s))
         if self._log is not None:
             self._log.close()
 

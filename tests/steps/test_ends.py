@@ -324,6 +324,28 @@ def test_a_loop_that_dies_takes_the_process_with_it(step: str, error: str) -> No
     assert lines[-1] == error.replace("('", ": ").replace("')", "")
 
 
+STUCK = """
+import steps.command as c, steps.step10.workers as w, steps.step10.server as s
+w.STOP_WAIT_S = c.STOP_WAIT_S = 600
+hand = w.WorkerPool.hand_over
+def hand_over(self):
+    hand(self)
+    if self._places_left < s.QUEUE_CAPACITY:
+        raise OSError('the loop has died')
+w.WorkerPool.hand_over = hand_over
+"""
+
+
+@pytest.mark.parametrize("step", ["step12", "step13"])
+def test_a_loop_that_dies_does_not_wait_for_handlers(step: str) -> None:
+    with Process(step, patch=STUCK) as process, Client() as client:
+        client.connect(process.listening_port())
+        client.send(request_bytes("/sleep/60000"))
+        code, said = process.end()
+    assert code == 1
+    assert "the loop has died" in said
+
+
 def test_a_loop_of_step14_that_dies() -> None:
     patch = (
         "import steps.step13.server as s\n"
