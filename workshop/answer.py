@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import linecache
+import re
 import sys
+import traceback
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
+from workshop import kinds
 from workshop.checking import WrongAnswer, table
+from workshop.places import ANSWER, line_in, place, shown_path
+
+#: The checks import from here what they need of places, too.
+__all__ = ["Answer", "explained", "line_in", "place", "shown_path", "source_of"]
 
 
 class Answer(ModuleType):
@@ -21,11 +29,11 @@ class Answer(ModuleType):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"answer:{path.name}")
+        super().__init__(ANSWER + path.name)
         self.__file__ = str(path)
         linecache.checkcache(str(path))
         try:
-            source = path.read_text(encoding="utf-8")
+            source = source_of(path)
         except OSError as error:
             raise WrongAnswer(
                 table(
@@ -35,7 +43,16 @@ class Answer(ModuleType):
             ) from None
         except UnicodeDecodeError as error:
             raise WrongAnswer(
-                table(wrong=f"{path.name} is not UTF-8 text: {error}")
+                table(
+                    wrong=f"{path.name} is not {error.encoding.upper()} text: {error}"
+                )
+            ) from None
+        except SyntaxError as error:
+            raise WrongAnswer(
+                table(
+                    wrong=f"{path.name} is not UTF-8 text, and names no other encoding "
+                    f"that Python knows: {error}"
+                )
             ) from None
         try:
             # Dataclasses look their module up. No other module has such a name.
@@ -54,6 +71,13 @@ class Answer(ModuleType):
                 )
             ) from None
 
+    def __getattribute__(self, name: str) -> Any:
+        """What a check asks for. The answer's own code does not come by here."""
+        value = super().__getattribute__(name)
+        if not name.startswith("_"):
+            kinds.refuse_another_kind(name, value, Path(str(self.__file__)))
+        return value
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -68,44 +92,68 @@ class Answer(ModuleType):
         )
 
 
-def shown_path(path: Path) -> str:
-    """As one would type it from the project's folder."""
-    root = Path(__file__).resolve().parent.parent
-    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+def source_of(path: Path) -> str:
+    """The text of a file of Python, in the encoding that Python reads it in.
 
-
-def line_in(path: Path, traceback: TracebackType | None) -> str | None:
-    """Which line of that file an exception came from: its number, and the line."""
-    found = None
-    while traceback is not None:
-        frame = traceback.tb_frame
-        if frame.f_code.co_filename == str(path):
-            found = place(path, traceback.tb_lineno, frame.f_code.co_name)
-        traceback = traceback.tb_next
-    return found
-
-
-def place(path: Path, number: int | None, function: str) -> str:
-    """A line of that file, in words. No number: Python has none for what it does there.
-
-    That is so for instructions of its own, such as those that end an `except`.
+    A coding line says which, or a byte order mark, such as Windows' Notepad writes;
+    without them it is UTF-8. Raises OSError, UnicodeDecodeError, and SyntaxError where
+    the line names no encoding.
     """
-    within = "" if function == "<module>" else f", in {function}"
-    if number is None:
-        return f"{shown_path(path)}{within}"
-    code = linecache.getline(str(path), number).strip()
-    return f"{shown_path(path)}, line {number}{within}:\n    {code}"
+    return importlib.util.decode_source(path.read_bytes())
 
 
-def explained(error: BaseException, path: Path) -> str:
-    """Two rows: which exception, and in which line of the reader's file."""
-    text = f"{type(error).__name__}: {error}".rstrip(": ")
+def explained(error: BaseException, path: Path, check: ModuleType | None = None) -> str:
+    """Rows: which exception, and in which line; and what that says about the answer.
+
+    check: the chapter's test_exercise.py, as a module, if one was running.
+    """
+    raised = type(error).__name__
+    if str(error) not in ("", "None"):  # exit() raises SystemExit(None)
+        raised += f": {error}"
     where = line_in(path, error.__traceback__)
+    if check is None:
+        return table(raised=raised, **({"where": where} if where else {}))
+    check_path = Path(str(check.__file__))
+    in_check = line_in(check_path, error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__)
+    by_check = bool(frames) and frames[-1].filename == str(check_path)
+    if where is None and _does_not_fit(error, check):
+        where = "in calling it: are the parameters as they came?"
+        return table(raised=raised, where=where)
     if where is None:
         return table(
-            raised=text, where="in calling it: are the parameters as they came?"
+            raised=raised,
+            where=in_check or "in none of your lines",
+            but="This line is the check's, not yours. What it was given is perhaps of "
+            "another kind than the docstring says.",
         )
-    return table(raised=text, where=where)
+    if _lacks_something(error, check):
+        return table(
+            raised=raised,
+            where=where,
+            but="What the check calls you with stands for the real thing, and cannot "
+            "do this, though the real one may. It can do what the docstring names.",
+        )
+    if by_check:
+        return table(raised=raised, where=where, raised_in=in_check)
+    return table(raised=raised, where=where)
+
+
+_CALL = re.compile(r"^(?P<name>[\w.<>]+)\(\) (?:takes|missing|got) ")
+
+
+def _does_not_fit(error: BaseException, check: ModuleType) -> bool:
+    """Whether a function of the answer, and none of the check's, was called wrongly."""
+    call = _CALL.match(str(error)) if isinstance(error, TypeError) else None
+    return call is not None and call["name"].partition(".")[0] not in vars(check)
+
+
+def _lacks_something(error: BaseException, check: ModuleType) -> bool:
+    """Whether something that the check made was asked for what it does not have."""
+    if isinstance(error, AttributeError):
+        return type(error.obj).__module__ == check.__name__
+    call = _CALL.match(str(error)) if isinstance(error, TypeError) else None
+    return call is not None and call["name"].partition(".")[0] in vars(check)
 
 
 def _syntax(error: SyntaxError, path: Path) -> str:

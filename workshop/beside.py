@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from workshop.answer import shown_path
+from workshop.answer import source_of
+from workshop.places import shown_path
 
 
 def show(folder: Path, config: pytest.Config) -> str:
@@ -20,14 +21,19 @@ def show(folder: Path, config: pytest.Config) -> str:
         if not path.exists():
             return f"{shown_path(path)} is not there: git restore {shown_path(path)}"
     width = (shutil.get_terminal_size((100, 24)).columns - 3) // 2
-    left, right = (
-        without_docstrings(path.read_text(encoding="utf-8", errors="replace"))
-        for path in (mine, theirs)
-    )
+    left, right = (without_docstrings(_text(path)) for path in (mine, theirs))
     head = f"{mine.name:{width}}   {theirs.name}"
     rows = (_row(*row, width) for row in side_by_side(left, right))
     lines = (line.rstrip() for row in rows for line in row)
     return "\n".join([head, "-" * min(2 * width + 3, len(head) + width), *lines])
+
+
+def _text(path: Path) -> str:
+    """It is shown also where Python cannot read it."""
+    try:
+        return source_of(path)
+    except (SyntaxError, UnicodeDecodeError):
+        return path.read_text(encoding="utf-8", errors="replace")
 
 
 def without_docstrings(source: str) -> list[str]:

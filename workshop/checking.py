@@ -5,9 +5,13 @@ from __future__ import annotations
 import reprlib
 import textwrap
 
+from workshop.places import line_in_answer
+
 #: Characters in a line of a message, and where its second column begins.
 WIDTH = 88
 COLUMN = 11
+#: Characters in a row of a message: a screenful.
+ROW = 2000
 
 
 class WrongAnswer(AssertionError):  # noqa: N818 - what it is to the reader
@@ -38,6 +42,8 @@ def table(**rows: object) -> str:
 
 def _row(name: str, value: object) -> str:
     text = value if isinstance(value, str) else shown(value)
+    if len(text) > ROW:
+        text = text[:ROW] + " …"
     lines: list[str] = []
     for line in text.splitlines() or [""]:
         # A line that is indented is code: it is not broken.
@@ -52,6 +58,9 @@ def shown(value: object) -> str:
     """A value as Python writes it, shortened if it is long; a class by its name."""
     if isinstance(value, type):
         return value.__name__
+    if isinstance(value, BaseException) and value.__traceback__:
+        where = line_in_answer(value.__traceback__)
+        return repr(value) + (f", in\n{where}" if where else "")
     short = reprlib.Repr()
     short.maxstring = short.maxother = 120
     short.maxlist = short.maxtuple = short.maxdict = short.maxset = 20

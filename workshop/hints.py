@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from workshop.answer import shown_path
+from workshop.places import shown_path
 
 SHOWN = Path(__file__).resolve().parent.parent / "chapters" / ".hints.json"
 _HEADING = re.compile(r"^## Hint \d+$\n+", re.MULTILINE)

@@ -13,9 +13,12 @@ message is what the reader sees, in place of a stack. Another answer is checked 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
+import itertools
 import threading
 import traceback
+import unittest
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +26,21 @@ from typing import Any
 
 import pytest
 
-from workshop import beside, hints, seals, watchdog
-from workshop.answer import Answer, explained, shown_path
-from workshop.checking import WrongAnswer, table
+from workshop import apart, beside, hints, seals, watchdog
+from workshop.answer import Answer, explained, source_of
+from workshop.apart import Apart
+from workshop.checking import COLUMN, WIDTH, WrongAnswer, table
+from workshop.places import line_in, shown_path
 
 CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
 CHECK = "test_exercise.py"
 #: After a chapter's first mistake its other checks would only repeat it.
 NOT_RUN = "a check before this one has failed"
+#: What ends a check as if it had been told so, or all of them.
+WAYS_OUT = (
+    *(pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest),
+    *(pytest.exit.Exception, pytest.fail.Exception, SystemExit),
+)
 _STATE = pytest.StashKey["Workshop"]()
 
 
@@ -41,6 +51,8 @@ class Chapter:
     folder: Path
     answer: Path
     collected: int = 0
+    #: The check that was begun last.
+    begun: str = ""
     passed: list[str] = field(default_factory=list)
     #: The check that failed, in words; and what there is to say about it.
     failed: str = ""
@@ -64,6 +76,7 @@ class Workshop:
     def __init__(self, config: pytest.Config) -> None:
         self.answer: str = config.getoption("--answer")
         self.chapters: dict[Path, Chapter] = {}
+        self.apart = Apart()
 
     def of(self, item: pytest.Item) -> Chapter | None:
         """The chapter whose check that is; None for a test of something else."""
@@ -92,12 +105,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_STATE] = Workshop(config)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    workshop = config.stash[_STATE] = Workshop(config)
     for option, show in (("--hint", hints.show), ("--compare", beside.show)):
         if config.getoption(option):
             folders = asked_for(config)
@@ -107,7 +117,16 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
                 return int(pytest.ExitCode.USAGE_ERROR)
             print(show(folders[0], config))
             return 0
-    return None
+    # A debugger is for this process, and a process of pytest-xdist is one apart.
+    if config.option.usepdb or hasattr(config, "workerinput"):
+        return None
+    capturing = config.pluginmanager.getplugin("capturemanager")
+    # What was printed before the end is read so that it is not printed again.
+    return workshop.apart.begin(capturing.read_global_capture)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_STATE].apart.all_is_said()
 
 
 def asked_for(config: pytest.Config) -> list[Path]:
@@ -134,8 +153,30 @@ def exercise(request: pytest.FixtureRequest) -> Answer:
     """The reader's answer, read anew for each check."""
     chapter = request.config.stash[_STATE].of(request.node)
     assert chapter is not None, "only a chapter's test_exercise.py has an exercise"
-    with watchdog.interrupted_after(watchdog.LIMIT_S, chapter.answer):
+    with (
+        _no_way_out(request.node, chapter),
+        watchdog.interrupted_after(watchdog.LIMIT_S, chapter.answer),
+    ):
         return Answer(chapter.answer)
+
+
+@contextlib.contextmanager
+def _no_way_out(item: pytest.Item, chapter: Chapter) -> Iterator[None]:
+    """What would skip a check, or end the run, is an error like any other."""
+    try:
+        yield
+    except (*WAYS_OUT, KeyboardInterrupt) as error:
+        ctrl_c = item.config.stash[_STATE].apart.interrupted
+        if ctrl_c or line_in(chapter.answer, error.__traceback__) is None:
+            raise
+        raise WrongAnswer(
+            explained(error, chapter.answer)
+            + "\n"
+            + table(
+                why="To skip a check, or to end the run, does not do what the check is "
+                "about. In a server such an exception ends a thread, or everything."
+            )
+        ) from None
 
 
 @pytest.hookimpl(trylast=True)
@@ -151,8 +192,34 @@ def pytest_collection_modifyitems(
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     chapter = item.config.stash[_STATE].of(item)
-    if chapter is not None and chapter.failed:
+    if chapter is None:
+        return
+    if chapter.failed:
         pytest.skip(NOT_RUN)
+    process = item.config.stash[_STATE].apart
+    if item.nodeid in process.ended:
+        raise WrongAnswer(process.ended[item.nodeid])
+    chapter.begun = item.nodeid
+    process.check_begins(item.nodeid, chapter.answer)
+    watchdog.give_up = functools.partial(process.give_up, item.nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    yield
+    chapter = item.config.stash[_STATE].of(item)
+    if chapter is None or chapter.begun != item.nodeid:
+        return
+    stays = watchdog.stays(chapter.answer, seconds=1)
+    if stays:
+        said = table(
+            stays=stays,
+            why="All else is done, and this thread still runs. It is no daemon, so "
+            "Python waits for it and does not end: nor would a server.",
+        )
+        if not chapter.failed:
+            raise WrongAnswer(said)
+        chapter.message += "\n" + said
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
@@ -166,10 +233,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     chapter = item.config.stash[_STATE].of(item)
     if chapter is None:
         return (yield)
-    watchdog.last_words = functools.partial(_say, item.config)
     with _threads_that_die(chapter.answer) as dead:
         try:
-            with watchdog.interrupted_after(watchdog.LIMIT_S, chapter.answer):
+            with (
+                _no_way_out(item, chapter),
+                watchdog.interrupted_after(watchdog.LIMIT_S, chapter.answer),
+            ):
                 return (yield)
         except (Exception, SystemExit, watchdog.Hangs) as error:
             chapter.message = "\n".join([_explained(error, item, chapter), *dead])
@@ -183,11 +252,18 @@ def _explained(error: BaseException, item: pytest.Item, chapter: Chapter) -> str
     if isinstance(error, watchdog.Hangs):
         where = f"after {watchdog.LIMIT_S:g} s it still is in\n{error}"
         return table(hangs=where if str(error) else "in what it waits for") + "\n" + why
-    calls = traceback.extract_tb(error.__traceback__)
-    call = [frame.line for frame in calls if frame.filename == str(item.path)][-1:]
-    return "\n".join(
-        [*(table(called=line) for line in call), explained(error, chapter.answer), why]
-    )
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        limit = f"{apart.PRINTED_BYTES // 1_000_000} MB"
+        why = table(why=f"It prints more than {limit}, which nobody reads.")
+    files = [str(item.path), str(chapter.answer)]
+    stack = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in stack if frame.filename in files]
+    # The check's line that called the answer, or its last one.
+    of_check = itertools.takewhile(lambda frame: frame.filename == files[0], theirs)
+    call = [frame.line for frame in of_check][-1:]
+    check = getattr(item, "module", None)
+    said = explained(error, chapter.answer, check)
+    return "\n".join([*(table(called=line) for line in call), said, why])
 
 
 @contextlib.contextmanager
@@ -208,13 +284,6 @@ def _threads_that_die(answer: Path) -> Iterator[list[str]]:
         threading.excepthook = before
 
 
-def _say(config: pytest.Config, text: str) -> None:
-    """Write to the terminal at once, though what is printed is being kept."""
-    capturing = config.pluginmanager.getplugin("capturemanager")
-    with capturing.global_and_fixture_disabled():
-        config.get_terminal_writer().line(text)
-
-
 def _in_words(item: pytest.Item) -> str:
     """The first line of a check's docstring: what it is about."""
     text = (getattr(getattr(item, "function", None), "__doc__", None) or "").strip()
@@ -229,6 +298,8 @@ def pytest_runtest_makereport(
     chapter = item.config.stash[_STATE].of(item)
     if chapter is None:
         return report
+    if report.failed and report.when == "teardown" and chapter.passed:
+        chapter.passed.pop()
     if report.failed and not chapter.failed:
         chapter.failed = _in_words(item)
         if call.excinfo is not None and report.when != "call":
@@ -236,7 +307,8 @@ def pytest_runtest_makereport(
         # A check that is at fault itself: better its stack than nothing.
         chapter.message = chapter.message or report.longreprtext
         if report.capstdout.strip():
-            printed = report.capstdout.rstrip().splitlines()[-20:]
+            lines = report.capstdout.rstrip().splitlines()[-20:]
+            printed = [line[: WIDTH - COLUMN] for line in lines]
             chapter.message += "\n" + table(it_printed="\n".join(printed))
         report.longrepr = chapter.message
     elif report.passed and report.when == "call":
@@ -310,8 +382,8 @@ def _checks(chapter: Chapter) -> str:
 def _where_to_go_on(answer: Path) -> str:
     """The file; and the line, while a TODO is left in it."""
     try:
-        lines = answer.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        lines = source_of(answer).splitlines()
+    except (OSError, SyntaxError, UnicodeDecodeError):
         lines = []
     for number, line in enumerate(lines, 1):
         if "# TODO" in line:

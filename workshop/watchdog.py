@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from workshop.answer import place
 from workshop.checking import WrongAnswer, table
+from workshop.places import place
 
 #: A check may take so long where its author said nothing else, in seconds. They take
 #: milliseconds: this is for a machine that has much else to do.
@@ -27,8 +28,13 @@ AGAIN_S = 0.5
 PATIENCE = 3
 
 
-#: Writes to the terminal, also while what is printed is being kept: see plugin.py.
-last_words: Callable[[str], None] = print
+def _end(said: str) -> None:
+    print(said, file=sys.__stderr__)
+    os._exit(1)
+
+
+#: Ends the process, and has that said to the reader: see plugin.py.
+give_up: Callable[[str], None] = _end
 
 
 class Hangs(BaseException):
@@ -38,21 +44,43 @@ class Hangs(BaseException):
 def where_threads_are(path: Path, current: FrameType | None = None) -> str:
     """The innermost lines of that file in which threads are; empty if in none."""
     main = threading.main_thread().ident
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return "\n".join(
+        at if ident == main else f"thread {names.get(ident, ident)} in {at}"
+        for ident, at in _lines_of_threads(path, current).items()
+    )
+
+
+def stays(path: Path, seconds: float) -> str:
+    """Where threads are in that file that keep Python from ending; empty if nowhere.
+
+    They have so long to end. A daemon does not count: Python ends without it.
+    """
+    until = time.monotonic() + seconds
+    for thread in threading.enumerate():
+        if thread.daemon or thread is threading.current_thread():
+            continue
+        if thread.ident in _lines_of_threads(path):
+            thread.join(max(until - time.monotonic(), 0))
+            if at := _lines_of_threads(path).get(thread.ident):
+                return f"thread {thread.name} in {at}"
+    return ""
+
+
+def _lines_of_threads(path: Path, current: FrameType | None = None) -> dict[int, str]:
+    main = threading.main_thread().ident
     frames = {
         ident: current if ident == main and current else frame
         for ident, frame in sys._current_frames().items()
     }
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
-    lines = []
+    lines = {}
     for ident, innermost in frames.items():
         frame: FrameType | None = innermost
         while frame is not None and frame.f_code.co_filename != str(path):
             frame = frame.f_back
         if frame is not None:
-            at = place(path, frame.f_lineno, frame.f_code.co_name)
-            thread = "" if ident == main else f"thread {names.get(ident, ident)} in "
-            lines.append(thread + at)
-    return "\n".join(lines)
+            lines[ident] = place(path, frame.f_lineno, frame.f_code.co_name)
+    return lines
 
 
 @contextlib.contextmanager
@@ -69,10 +97,7 @@ def interrupted_after(seconds: float, path: Path) -> Iterator[None]:
         where = where_threads_are(path, frame)
         if times > PATIENCE:
             # The answer catches everything, and goes on. Nothing else ends that.
-            last_words(
-                "\n" + table(hangs=f"and catches what should end it, in\n{where}")
-            )
-            os._exit(1)
+            give_up(table(hangs=f"and catches what should end it, in\n{where}"))
         raise Hangs(where)
 
     handler = signal.signal(signal.SIGALRM, ring)

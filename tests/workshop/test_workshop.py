@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.workshop.running import NAMES, ROOT, PreparedPytest, run_pytest, said
-from workshop.answer import place
+from workshop import apart, watchdog
+from workshop.places import place
 
+#: Characters on a screen, or rather on a large one.
+SCREEN = 3000
 CHAPTER = "01-close-after-response"
 
 
@@ -44,6 +47,10 @@ class Desk:
         assert text.count("ITIMER_REAL, seconds, AGAIN_S)") == 1
         hurried = text.replace("seconds, AGAIN_S)", "seconds / 5, AGAIN_S / 5)")
         watchdog.write_text(hurried, encoding="utf-8")
+        apart = self.root / "workshop" / "apart.py"
+        text = apart.read_text(encoding="utf-8")
+        assert text.count("END_S = 7.5") == 1
+        apart.write_text(text.replace("END_S = 7.5", "END_S = 1.5"), encoding="utf-8")
 
     def write(self, source: str) -> str:
         """Write that into exercise.py, and run the chapter's check."""
@@ -207,6 +214,251 @@ def test_a_file_that_is_gone_can_be_brought_back(desk: Desk) -> None:
 def test_a_file_that_is_no_text_is_named(desk: Desk) -> None:
     desk.exercise.write_bytes(b"\xff\xfe\x00")
     assert "is not UTF-8" in said(desk.run(f"chapters/{CHAPTER}"))
+
+
+@pytest.mark.parametrize("option", [(), ("--compare",)])
+@pytest.mark.parametrize(
+    ("first_line", "encoding"),
+    [
+        ("", "utf-8-sig"),
+        ("# -*- coding: latin-1 -*-\n", "latin-1"),
+        ("# -*- coding: utf-8 -*-\n", "utf-8-sig"),
+    ],
+)
+def test_a_file_is_read_in_the_encoding_that_it_names(
+    desk: Desk, first_line: str, encoding: str, option: tuple[str, ...]
+) -> None:
+    """Windows' Notepad writes a byte order mark; others, a line for Emacs."""
+    # What the encoding is shows: a function of that name, and a string's length.
+    source = first_line + desk.solution + "\n\ndef größe() -> None: ...\n"
+    source += "assert len('äöü') == 3\n"
+    desk.exercise.write_bytes(source.encode(encoding))
+    text = desk.run(f"chapters/{CHAPTER}", *option)
+    assert desk.status == 0, text
+    assert ("größe" if option else "Done.") in text
+
+
+def test_an_encoding_that_there_is_not_is_named(desk: Desk) -> None:
+    text = said(desk.write("# -*- coding: latin-one -*-\n" + desk.solution))
+    assert desk.status == 1
+    assert "exercise.py is not UTF-8 text, and names no other encoding" in text
+    assert "latin-one" in text
+    assert "Traceback" not in text
+
+
+# -- an exception: whose it is -------------------------------------------------
+
+
+def test_what_a_stand_in_lacks_is_not_the_readers_mistake(desk: Desk) -> None:
+    for asked in ("sock.no_such_thing()", "sock.recv(1, 2, 3, 4, 5)"):
+        source = f"def read_head(sock, limit=8192):\n    return {asked}\n"
+        text = said(desk.write(source))
+        assert f"exercise.py, line 2, in read_head: return {asked}" in text
+        assert "What the check calls you with stands for the real thing" in text
+        assert "fails Any other head is read as well." in text
+        assert "are the parameters as they came?" not in text
+
+
+CHECK = """
+import socket
+
+
+class Client:
+    def recv(self, size):
+        raise ConnectionResetError('gone')
+
+
+def test_it(exercise):
+    'What it is about.'
+    came_back = exercise.read_head(Client())
+    came_back.no_such_thing
+"""
+
+
+def test_what_a_stand_in_raises_is_shown_with_both_places(desk: Desk) -> None:
+    desk.check.write_text(CHECK)
+    text = said(desk.write("def read_head(sock):\n    return sock.recv(10)\n"))
+    assert "called came_back = exercise.read_head(Client())" in text
+    assert "raised ConnectionResetError: gone" in text
+    assert "exercise.py, line 2, in read_head: return sock.recv(10)" in text
+    assert "raised in chapters/" in text
+    assert "test_exercise.py, line 7, in recv:" in text
+    assert "fails What it is about." in text
+
+
+def test_an_error_of_the_check_is_said_to_be_there(desk: Desk) -> None:
+    desk.check.write_text(CHECK)
+    text = said(desk.write("def read_head(sock):\n    return None\n"))
+    assert "raised AttributeError: 'NoneType' object has no attribute" in text
+    assert "test_exercise.py, line 13, in test_it: came_back.no_such_thing" in text
+    assert "This line is the check's, not yours." in text
+    assert "are the parameters as they came?" not in text
+
+
+def test_an_exception_that_came_back_has_its_place(desk: Desk) -> None:
+    desk.check.write_text(
+        "from workshop import check\n\n\ndef test_it(exercise):\n    'It.'\n"
+        "    try:\n        exercise.read_head()\n    except ValueError as error:\n"
+        "        check(False, called='it', came_back=error, expected=1, why='So.')\n"
+    )
+    text = said(desk.write("def read_head():\n    return int('x')\n"))
+    assert "came back ValueError(" in text
+    assert "exercise.py, line 2, in read_head: return int('x')" in text
+
+
+# -- another kind than a function ----------------------------------------------
+
+KINDS = {
+    "async def {}(*arguments):\n    return None\n": "coroutine",
+    "async def {}(*arguments):\n    yield None\n": "coroutine",
+    "def {}(*arguments):\n    yield None\n": "generator",
+    "class {}:\n    def __init__(self, *arguments): ...\n": "class",
+}
+
+
+@pytest.mark.parametrize(("source", "kind"), KINDS.items())
+def test_what_stands_for_a_function_is_said_to_be_another_kind(
+    desk: Desk, source: str, kind: str
+) -> None:
+    text = said(desk.write(source.format("read_head")))
+    assert desk.status == 1
+    assert f"wrong read_head in exercise.py is a {kind}. expected a function" in text
+
+
+def test_a_method_that_is_a_coroutine_is_said_to_be_one(desk: Desk) -> None:
+    folder = desk.root / "chapters" / "11-deadlines"
+    source = (folder / "solution.py").read_text(encoding="utf-8")
+    assert source.count("    def set(") == 1
+    source = source.replace("    def set(", "    async def set(")
+    (folder / "exercise.py").write_text(source, encoding="utf-8")
+    text = said(desk.run("chapters/11-deadlines"))
+    assert desk.status == 1
+    assert re.search(r"wrong \w+\.set in exercise.py is a coroutine\.", text)
+
+
+def test_what_gives_values_one_by_one_may_be_a_generator(desk: Desk) -> None:
+    folder = desk.root / "chapters" / "11-deadlines"
+    assert "yield" in (folder / "solution.py").read_text(encoding="utf-8")
+    desk.run("chapters/11-deadlines", "--answer", "solution.py")
+    assert desk.status == 0
+
+
+# -- no way round by accident --------------------------------------------------
+
+WAYS = {
+    "pytest.skip('x')": "raised Skipped: x",
+    "pytest.xfail('x')": "raised XFailed: x",
+    "pytest.exit('x')": "raised Exit: x",
+    "pytest.fail('x')": "raised Failed: x",
+    "unittest.TestCase().skipTest('x')": "raised SkipTest: x",
+    "exit()": "raised SystemExit",
+    "sys.exit(0)": "raised SystemExit: 0",
+    "exec('raise KeyboardInterrupt')": "raised KeyboardInterrupt",
+    "os._exit(0)": "ended the whole process, with status 0, as os._exit() does",
+    "os.abort()": "ended the whole process, by SIGABRT",
+    "os.kill(os.getpid(), 9)": "ended the whole process, by SIGKILL",
+}
+
+
+@pytest.mark.parametrize("when", ["read", "called"])
+@pytest.mark.parametrize(("way", "told"), WAYS.items())
+def test_what_would_skip_a_check_fails_it(
+    desk: Desk, way: str, told: str, when: str
+) -> None:
+    source = f"import os, sys, unittest\nimport pytest\n\n{desk.solution}\n"
+    if when == "read":
+        source += way + "\n"
+    else:
+        source = source.replace("    while True:", f"    {way}\n    while True:")
+    text = said(desk.write(source))
+    assert desk.status == 1
+    assert "fails Any other head is read as well." in text
+    assert told in text
+    assert " why " in text
+    assert "passes" not in text
+    assert "Done." not in text
+    assert "Traceback" not in text
+    if told.startswith("raised"):
+        assert "exercise.py, line " in text
+
+
+def test_what_ends_the_process_leaves_the_other_chapters_theirs(desk: Desk) -> None:
+    for name in NAMES:
+        folder = desk.root / "chapters" / name
+        shutil.copy(folder / "solution.py", folder / "exercise.py")
+    source = desk.solution.replace("return None", "import os; os._exit(0)")
+    desk.exercise.write_text(source, encoding="utf-8")
+    text = desk.run("chapters")
+    assert desk.status == 1
+    assert f"{len(NAMES) - 1} of {len(NAMES)} done." in text
+    rows = [line.split()[:2] for line in text.splitlines() if line.startswith("  ")]
+    assert [name for name, state in rows if state == "begun"] == [CHAPTER]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-p", "no:cacheprovider"), ("-p", "no:faulthandler"), ("-s",)]
+)
+def test_no_option_opens_a_way(desk: Desk, arguments: tuple[str]) -> None:
+    source = "import os\ndef read_head(sock, limit=0):\n    os._exit(0)\n"
+    desk.exercise.write_text(source)
+    text = desk.run(f"chapters/{CHAPTER}", *arguments)
+    assert desk.status == 1
+    assert "the whole process, with status 0" in text
+
+
+@pytest.mark.parametrize("when", ["read", "called"])
+def test_a_loop_in_c_is_ended_and_its_line_is_shown(desk: Desk, when: str) -> None:
+    """It keeps the interpreter's lock, and no signal's handler runs meanwhile."""
+    loop = "sum(iter(int, 1))"
+    source = f"def read_head(sock, limit=0):\n    {loop}\n"
+    if when == "read":
+        source = f"import os\n{loop}\n"
+    desk.hurry()
+    text = said(desk.write(source))
+    assert desk.status == 1
+    assert "hangs after 1.5 s it still is in" in text
+    assert "exercise.py, line 2" in text
+    assert loop in text
+    assert len(text) < SCREEN
+
+
+def test_what_cannot_be_interrupted_is_ended_within_ten_seconds(desk: Desk) -> None:
+    longest = watchdog.LIMIT_S + (1 + watchdog.PATIENCE) * watchdog.AGAIN_S
+    assert longest <= apart.END_S
+    assert apart.END_S + apart.LEAVE_S < 10
+
+
+@pytest.mark.parametrize("ends", ["", "    return None\n"], ids=["right", "wrong"])
+def test_a_thread_that_is_no_daemon_is_ended_and_its_line_is_shown(
+    desk: Desk, ends: str
+) -> None:
+    source = "import threading, time\n\n\ndef stay():\n    time.sleep(1000)\n\n\n"
+    start = "    threading.Thread(target=stay, name='helper').start()\n" + ends
+    source += desk.solution.replace("    received = b", start + "    received = b", 1)
+    text = said(desk.write(source))
+    assert desk.status == 1
+    assert "stays thread helper in" in text
+    assert "exercise.py, line 5, in stay: time.sleep(1000)" in text
+    assert len(text) < SCREEN
+
+
+@pytest.mark.parametrize(
+    "printing", ["print('x' * 100_000_000)", "while True: print('x' * 70)"]
+)
+def test_who_prints_without_end_is_told_in_which_line(
+    desk: Desk, printing: str
+) -> None:
+    text = desk.write(f"def read_head(sock, limit=0):\n    {printing}\n")
+    assert desk.status == 1
+    assert "It prints more than 10 MB" in text
+    assert f"exercise.py, line 2, in read_head: {printing}" in said(text)
+    assert len(text) < SCREEN + 2000
+    assert len(text.splitlines()) < 40
+
+
+def test_a_message_is_no_longer_than_a_screen(desk: Desk) -> None:
+    source = "def read_head(sock, limit=0):\n    raise ValueError('x ' * 10**6)\n"
+    assert len(desk.write(source.replace("ValueError", "KeyError"))) < 2 * SCREEN
 
 
 def test_what_the_answer_printed_is_shown(desk: Desk) -> None:
