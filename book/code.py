@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
+import re
 from pathlib import Path
 
 from book.block import Block
@@ -101,6 +103,34 @@ class Code(Block):
             "</details>"
             for number, hint in enumerate(hints, 1)
         )
+        return Drawn(repository=lambda: text, site=lambda: text)
+
+    def exercises(self) -> Drawn:
+        """Each chapter's exercise: what to write, the idea, how long, the command.
+
+        What to write is the first line of its exercise.py; the rest is the teachers'.
+        """
+        rows = ["| chapter | what to write | the idea | minutes |", "|---|---|---|---|"]
+        teachers = read_source(self.root / "docs" / "teachers.md")
+        for folder in sorted((self.root / "chapters").glob("[0-9][0-9]-*")):
+            minutes = re.search(
+                rf"^\| {folder.name[:2]} (?P<title>.+?) \| .+? \| (?P<exercise>.+?) \| "
+                r"(?P<idea>.+?) \|$",
+                teachers,
+                re.MULTILINE,
+            )
+            if minutes is None:
+                raise BookError(f"docs/teachers.md has no minutes for {folder.name}")
+            starter = folder / "exercise.py"
+            what = ast.get_docstring(ast.parse(read_source(starter))) or ""
+            chapter = f"{self.link(folder / 'README.md')}#exercise"
+            rows.append(
+                f"| [{folder.name[:2]} {minutes['title']}]({chapter}) "
+                f"| [{what.partition(chr(10))[0]}]({self.link(starter)})"
+                f"<br>`pytest chapters/{folder.name}` "
+                f"| {minutes['idea']} | {minutes['exercise']} |"
+            )
+        text = "\n".join(rows)
         return Drawn(repository=lambda: text, site=lambda: text)
 
     def source(self, name: str) -> Drawn:

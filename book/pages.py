@@ -41,6 +41,7 @@ Blocks, between markers on lines of their own:
     diff("step03")                              the whole difference to earlier steps
     transcript("probe")                         docs/transcripts/03-probe.txt, in 03
     hints()                                     the chapter's hints.md, each folded
+    exercises()                                 all chapters' exercises, in a table
     source("solution.py")                       a whole file of the chapter
     claims("03"), points(), machine()           for the page with all results
 
@@ -86,6 +87,7 @@ def functions_for(
         "diff": code.diff,
         "transcript": code.transcript,
         "hints": code.hints,
+        "exercises": code.exercises,
         "source": code.source,
         "claim": verdicts.claim,
         "claims": verdicts.claims,

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from book import listing  # noqa: E402
+from book import listing, wrong_answers  # noqa: E402
 from book.drawn import BookError, Sources  # noqa: E402
 from book.markers import Page  # noqa: E402
 from book.pages import functions_for  # noqa: E402
@@ -161,6 +161,10 @@ def _source_page(path: Path) -> str:
     options = "---\nsearch:\n  boost: 0.3\n---\n"
     if path.is_file():
         return f"{options}# `{name}`\n\n{_listing(path)}\n"
+    if path.name == "wrong":
+        files = sorted(path.glob("*.py"))
+        anchors = {f: _file_anchor(f.relative_to(ROOT).as_posix()) for f in files}
+        return options + wrong_answers.page(path, ROOT, anchors)
     parts = [f"{options}# `{name}/`"]
     for file in listing.step_files(path):
         relative = file.relative_to(ROOT).as_posix()
