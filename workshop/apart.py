@@ -122,6 +122,7 @@ def _wait(pid: int) -> int:
 
     def end(number: int, _frame: FrameType | None) -> None:
         os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 

@@ -122,7 +122,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return None
     capturing = config.pluginmanager.getplugin("capturemanager")
     # What was printed before the end is read so that it is not printed again.
-    return workshop.apart.begin(capturing.read_global_capture)
+    forget = capturing.read_global_capture if capturing else lambda: None
+    return workshop.apart.begin(before_again=forget)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -298,8 +299,8 @@ def pytest_runtest_makereport(
     chapter = item.config.stash[_STATE].of(item)
     if chapter is None:
         return report
-    if report.failed and report.when == "teardown" and chapter.passed:
-        chapter.passed.pop()
+    if report.failed and report.when == "teardown" and not chapter.failed:
+        chapter.passed.pop()  # it passed until then
     if report.failed and not chapter.failed:
         chapter.failed = _in_words(item)
         if call.excinfo is not None and report.when != "call":

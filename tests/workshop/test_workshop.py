@@ -5,12 +5,22 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.workshop.running import NAMES, ROOT, PreparedPytest, run_pytest, said
+from tests.workshop.running import (
+    NAMES,
+    ROOT,
+    PreparedPytest,
+    readers_environment,
+    run_pytest,
+    said,
+)
 from workshop import apart, watchdog
 from workshop.places import place
 
@@ -396,7 +406,13 @@ def test_what_ends_the_process_leaves_the_other_chapters_theirs(desk: Desk) -> N
 
 
 @pytest.mark.parametrize(
-    "arguments", [("-p", "no:cacheprovider"), ("-p", "no:faulthandler"), ("-s",)]
+    "arguments",
+    [
+        ("-p", "no:cacheprovider"),
+        ("-p", "no:faulthandler"),
+        ("-p", "no:capture"),
+        ("-s",),
+    ],
 )
 def test_no_option_opens_a_way(desk: Desk, arguments: tuple[str]) -> None:
     source = "import os\ndef read_head(sock, limit=0):\n    os._exit(0)\n"
@@ -404,6 +420,51 @@ def test_no_option_opens_a_way(desk: Desk, arguments: tuple[str]) -> None:
     text = desk.run(f"chapters/{CHAPTER}", *arguments)
     assert desk.status == 1
     assert "the whole process, with status 0" in text
+
+
+@pytest.mark.parametrize(
+    ("number", "to_whom"),
+    [(signal.SIGINT, "both"), (signal.SIGTERM, "the first")],
+    ids=["Ctrl-C", "SIGTERM"],
+)
+def test_a_run_that_is_ended_from_outside_ends(
+    desk: Desk, number: signal.Signals, to_whom: str
+) -> None:
+    """A terminal sends Ctrl-C to both processes; `kill` reaches the first alone."""
+    asleep = desk.root / "asleep"
+    desk.exercise.write_text(
+        "import os, pathlib, time\n\n\ndef read_head(sock, limit=0):\n"
+        "    pathlib.Path('asleep.part').write_text(str(os.getpid()))\n"
+        "    os.rename('asleep.part', 'asleep')\n    time.sleep(1000)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "pytest", f"chapters/{CHAPTER}"],
+        cwd=desk.root,
+        env=readers_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as run:
+        until = time.monotonic() + 30
+        while not asleep.exists():
+            assert run.poll() is None
+            assert time.monotonic() < until, "it does not begin"
+            time.sleep(0.01)
+        if to_whom == "both":
+            os.killpg(run.pid, number)
+        else:
+            run.send_signal(number)
+        assert run.stdout is not None
+        text = run.stdout.read()  # until both have closed it
+        status = run.wait(timeout=30)
+    if number == signal.SIGINT:
+        assert status == pytest.ExitCode.INTERRUPTED
+        assert "KeyboardInterrupt" in text
+    else:
+        assert status == -number
+    assert "fails" not in text
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(asleep.read_text()), 0)
 
 
 @pytest.mark.parametrize("when", ["read", "called"])
