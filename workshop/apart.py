@@ -27,7 +27,7 @@ from workshop.places import place
 
 #: What no signal ends is ended after so long, in seconds. The watchdog's five are over
 #: by then, and those in which it tries again.
-END_S = 7.5
+END_S = 6.5
 #: So long may the process take to end when all is said.
 LEAVE_S = 1.0
 #: No file that the checks write may be longer; what an answer prints is kept in one.

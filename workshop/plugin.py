@@ -7,7 +7,8 @@
 
 A chapter's checks run in the order of its file, and end at the first that fails: its
 message is what the reader sees, in place of a stack. Another answer is checked with
-`--answer solution.py`, a path from the chapter's folder.
+`--answer solution.py`, a path from the chapter's folder. All of it happens in a second
+process, see apart.py: an answer may end the one that it runs in.
 """
 
 from __future__ import annotations

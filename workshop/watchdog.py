@@ -23,7 +23,7 @@ from workshop.places import place
 #: milliseconds: this is for a machine that has much else to do.
 LIMIT_S = 5.0
 #: An answer that catches the interruption gets it again this much later …
-AGAIN_S = 0.5
+AGAIN_S = 0.25
 #: … and after so many the run ends.
 PATIENCE = 3
 

@@ -59,8 +59,8 @@ class Desk:
         watchdog.write_text(hurried, encoding="utf-8")
         apart = self.root / "workshop" / "apart.py"
         text = apart.read_text(encoding="utf-8")
-        assert text.count("END_S = 7.5") == 1
-        apart.write_text(text.replace("END_S = 7.5", "END_S = 1.5"), encoding="utf-8")
+        assert text.count("END_S = 6.5") == 1
+        apart.write_text(text.replace("END_S = 6.5", "END_S = 1.5"), encoding="utf-8")
 
     def write(self, source: str) -> str:
         """Write that into exercise.py, and run the chapter's check."""
@@ -486,7 +486,8 @@ def test_a_loop_in_c_is_ended_and_its_line_is_shown(desk: Desk, when: str) -> No
 def test_what_cannot_be_interrupted_is_ended_within_ten_seconds(desk: Desk) -> None:
     longest = watchdog.LIMIT_S + (1 + watchdog.PATIENCE) * watchdog.AGAIN_S
     assert longest <= apart.END_S
-    assert apart.END_S + apart.LEAVE_S < 10
+    # The rest is for pytest, which starts twice.
+    assert apart.END_S + apart.LEAVE_S < 8
 
 
 @pytest.mark.parametrize("ends", ["", "    return None\n"], ids=["right", "wrong"])
