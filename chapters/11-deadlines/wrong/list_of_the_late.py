@@ -1,7 +1,7 @@
 """Gives those who were late at the beginning, cancelled or not.
 
 Refused by: test_inside_the_loop
-Told: C was cancelled before its turn
+Told: B was cancelled before its turn
 """
 
 from collections import OrderedDict

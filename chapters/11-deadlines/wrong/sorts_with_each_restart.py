@@ -22,7 +22,8 @@ class Deadlines(Generic[K]):
             self._due[key] = self._clock() + self._timeout_s
 
     def restart(self, key: K) -> None:
-        self._due[key] = self._clock() + self._timeout_s
+        self.cancel(key)
+        self.set(key)
         self._due = OrderedDict(sorted(self._due.items(), key=lambda item: item[1]))
 
     def cancel(self, key: K) -> None:

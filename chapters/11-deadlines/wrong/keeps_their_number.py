@@ -1,0 +1,46 @@
+"""Counts how often each key was restarted, and never forgets it.
+
+Refused by: test_forgets
+Told: called restart(), set() and cancel() of a new key
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Deadlines(Generic[K]):
+    def __init__(self, timeout_s: float, clock: Callable[[], float]) -> None:
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._due: OrderedDict[K, float] = OrderedDict()
+        self._requests: Counter[K] = Counter()
+
+    def set(self, key: K) -> None:
+        if key not in self._due:
+            self._due[key] = self._clock() + self._timeout_s
+
+    def restart(self, key: K) -> None:
+        self._due[key] = self._clock() + self._timeout_s
+        self._due.move_to_end(key)
+        self._requests[key] += 1
+
+    def cancel(self, key: K) -> None:
+        self._due.pop(key, None)
+
+    def expired(self) -> Iterator[K]:
+        now = self._clock()
+        while self._due:
+            key = next(iter(self._due))
+            if self._due[key] > now:
+                return
+            del self._due[key]
+            yield key
+
+    def next_due(self) -> float | None:
+        if not self._due:
+            return None
+        first = next(iter(self._due.values()))
+        return max(0.0, first - self._clock())

@@ -1,0 +1,45 @@
+"""Keeps the deadlines in the class, where all have the same.
+
+Refused by: test_two
+Told: What stands in the class itself is shared
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, ClassVar, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Deadlines(Generic[K]):
+    def __init__(self, timeout_s: float, clock: Callable[[], float]) -> None:
+        self._timeout_s = timeout_s
+        self._clock = clock
+
+    _due: ClassVar[OrderedDict[Any, float]] = OrderedDict()
+
+    def set(self, key: K) -> None:
+        if key not in self._due:
+            self._due[key] = self._clock() + self._timeout_s
+
+    def restart(self, key: K) -> None:
+        self._due[key] = self._clock() + self._timeout_s
+        self._due.move_to_end(key)
+
+    def cancel(self, key: K) -> None:
+        self._due.pop(key, None)
+
+    def expired(self) -> Iterator[K]:
+        now = self._clock()
+        while self._due:
+            key = next(iter(self._due))
+            if self._due[key] > now:
+                return
+            del self._due[key]
+            yield key
+
+    def next_due(self) -> float | None:
+        if not self._due:
+            return None
+        first = next(iter(self._due.values()))
+        return max(0.0, first - self._clock())

@@ -1,0 +1,46 @@
+"""Takes those that are late when it is asked how long there is to sleep.
+
+Refused by: test_next_due
+Told: next_due() only looks
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Deadlines(Generic[K]):
+    def __init__(self, timeout_s: float, clock: Callable[[], float]) -> None:
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._due: OrderedDict[K, float] = OrderedDict()
+
+    def set(self, key: K) -> None:
+        if key not in self._due:
+            self._due[key] = self._clock() + self._timeout_s
+
+    def restart(self, key: K) -> None:
+        self._due[key] = self._clock() + self._timeout_s
+        self._due.move_to_end(key)
+
+    def cancel(self, key: K) -> None:
+        self._due.pop(key, None)
+
+    def expired(self) -> Iterator[K]:
+        now = self._clock()
+        while self._due:
+            key = next(iter(self._due))
+            if self._due[key] > now:
+                return
+            del self._due[key]
+            yield key
+
+    def next_due(self) -> float | None:
+        for _ in self.expired():
+            pass
+        if not self._due:
+            return None
+        first = next(iter(self._due.values()))
+        return max(0.0, first - self._clock())
