@@ -52,13 +52,13 @@ class InOrder:
 
         Returns its ticket: a number that no other request of the connection has, nor
         had. Returns None if `limit` requests are under way; then nothing has begun, and
-        the loop stops reading until it has taken answers.
+        the loop stops reading until it has taken answers. It does not wait.
         """
         self._begun += 1
         return self._begun
 
     def finish(self, ticket: int, answer: bytes) -> None:
-        """Hand in the answer to a request.
+        """Hand in the answer to a request. It may be empty: b"" is an answer, too.
 
         Raises ValueError, and changes nothing, if no request with this ticket is under
         way or if it has its answer already.
@@ -72,7 +72,8 @@ class InOrder:
         """The answers that may be sent now, in the order of the requests.
 
         Each is given once. Looks at those that it gives, and at the first that it does
-        not give: its cost does not grow with the number of others that wait.
+        not give: its cost does not grow with the number of others that wait, which are
+        neither copied nor moved.
         """
         answers = self._answers
         self._answers = []
@@ -82,7 +83,7 @@ class InOrder:
         """Call the handler, and finish the request with what it returns.
 
         Whatever the handler raises, SystemExit too: FAILED is the answer then, and what
-        it raised is raised here, for the worker to log. Handlers of several workers run
-        at the same time.
+        it raised is raised here, for the worker to log. FAILED wakes the loop like any
+        other answer. Handlers of several workers run at the same time.
         """
         self.finish(ticket, handler())

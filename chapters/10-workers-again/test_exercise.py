@@ -9,6 +9,7 @@ import gc
 import itertools
 import sys
 import threading
+import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,10 @@ FAILED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
 
 class HandlerError(Exception):
     """What a handler raises."""
+
+
+class CancelledError(BaseException):
+    """What it may raise as well; there is one in asyncio."""
 
 
 def nothing() -> None:
@@ -83,10 +88,28 @@ def test_limit(exercise: Answer) -> None:
         why="The limit is what may be under way, not what may not; and a worker knows "
         "its request by its ticket alone.",
     )
-    refused = in_order.begin()
+    called = "begin() where the limit is 3 and 3 requests are under way"
+    waits = (
+        "begin() does not wait. It is called by the loop, which has other connections, "
+        "and which alone makes room, with take(): here it waits for itself."
+    )
+    # A wait may have an end; others who want the processor do not stop all three.
+    least_s = 1e9
+    with within(2, exercise, called=called, expected=None, why=waits):
+        for _ in range(3):
+            before = time.perf_counter()
+            refused = in_order.begin()
+            least_s = min(least_s, time.perf_counter() - before)
+    check(
+        least_s < 0.005,
+        called=called,
+        came_back=f"{refused}, after {least_s:.3f} s",
+        expected="None, at once",
+        why=waits,
+    )
     check(
         refused is None,
-        called="begin() where the limit is 3 and 3 requests are under way",
+        called=called,
         came_back=refused,
         expected=None,
         why="Nothing bounds what a client sends. Without a limit, one connection can "
@@ -147,13 +170,14 @@ def test_limit(exercise: Answer) -> None:
 
 def test_failed_handler(exercise: Answer) -> None:
     """A handler that fails leaves no hole."""
-    for error in (HandlerError("it failed"), SystemExit(1)):
-        in_order, tickets = begun(exercise, 3)
+    for error in (HandlerError("it failed"), SystemExit(1), CancelledError()):
+        wakes: list[None] = []
+        in_order, tickets = begun(exercise, 3, functools.partial(wakes.append, None))
         in_order.work(tickets[1], lambda: b"a1")
         raised: object = None
         try:
             in_order.work(tickets[0], raises(error))
-        except (HandlerError, SystemExit) as caught:
+        except (HandlerError, SystemExit, CancelledError) as caught:
             raised = caught
         came_back = in_order.take()
         kind = type(error).__name__
@@ -168,7 +192,18 @@ def test_failed_handler(exercise: Answer) -> None:
                 "sys.exit() in a handler raises SystemExit, which is no Exception."
                 if isinstance(error, SystemExit)
                 else "A failed request needs an answer in its place."
+                if isinstance(error, HandlerError)
+                else "SystemExit is not the only one that is no Exception: all derive "
+                "from BaseException, and one that is cancelled is such a one, too."
             ),
+        )
+        check(
+            wakes,
+            called=f"work() of two, whose first handler raised {kind}",
+            came_back="wake() was not called",
+            expected="it is called",
+            why="FAILED is an answer like any other. If it is put in its place and the "
+            "loop is not woken, it sleeps, and the client waits for what is there.",
         )
         check(
             raised is error,
@@ -178,6 +213,47 @@ def test_failed_handler(exercise: Answer) -> None:
             why="An exception swallowed here is in nobody's log: users see a 500, and "
             "whoever runs the server sees nothing.",
         )
+
+
+def test_any_answer(exercise: Answer) -> None:
+    """An answer is what was handed in, be it empty or like FAILED."""
+    for answer, why in (
+        (
+            b"",
+            "b'' is false for `if`, and is an answer all the same. Taken for none, it "
+            "holds up all that come behind it.",
+        ),
+        (
+            FAILED,
+            "A handler may return the same bytes. It is finished once, like any other.",
+        ),
+    ):
+        in_order, tickets = begun(exercise, 2)
+        in_order.finish(tickets[1], b"a1")
+        came_back: object
+        try:
+            in_order.work(tickets[0], lambda answer=answer: answer)
+            came_back = in_order.take()
+        except ValueError as error:
+            came_back = error
+        check(
+            came_back == [answer, b"a1"],
+            called=f"take() after the first handler had returned {answer[:12]!r}, and "
+            "the second request was finished",
+            came_back=came_back,
+            expected=[answer, b"a1"],
+            why=why,
+        )
+    in_order, tickets = begun(exercise, 2)
+    in_order.finish(tickets[1], b"")
+    refused = finish_came_back(in_order, tickets[1], b"other")
+    check(
+        isinstance(refused, ValueError),
+        called="finish() of a request that had been finished with b''",
+        came_back=refused,
+        expected=ValueError,
+        why="b'' is false for `if`, and is an answer all the same: it has been given.",
+    )
 
 
 def raises(error: BaseException) -> Callable[[], bytes]:
@@ -197,10 +273,12 @@ def finish_came_back(in_order: Any, ticket: int, answer: bytes) -> object:
 
 def test_wrong_tickets(exercise: Answer) -> None:
     """An answer that nobody waits for is an error."""
-    in_order, tickets = begun(exercise, 4)
+    wakes: list[None] = []
+    in_order, tickets = begun(exercise, 4, lambda: wakes.append(None))
     in_order.finish(tickets[0], b"a0")
     in_order.finish(tickets[2], b"a2")
     in_order.take()
+    wakes.clear()
     # Request 0 has been taken, 1 and 3 are being worked on, 2 waits for 1.
     for ticket, whose, why in (
         (
@@ -238,6 +316,13 @@ def test_wrong_tickets(exercise: Answer) -> None:
             came_back=came_back,
             expected=ValueError,
             why=why,
+        )
+        check(
+            not wakes,
+            called=f"finish({ticket}, b'wrong') with a ticket {whose}",
+            came_back=f"wake() was called {len(wakes)} times",
+            expected="it is not called",
+            why="What is refused changes nothing: there is nothing to take.",
         )
     in_order.finish(tickets[3], b"a3")
     in_order.finish(tickets[1], b"a1")
@@ -643,4 +728,56 @@ def test_cost(exercise: Answer) -> None:
             came_back=f"{few} steps where 8 wait, {many} where 998 wait",
             expected="as many steps",
             why=why,
+        )
+
+
+#: How many times as long take() may need where 100 000 wait as where 100 do. What
+#: copies or moves them all needs more than fifty times as long.
+FACTOR = 12
+
+
+def least_ns(call: Callable[[], object], prepare: Callable[[], object]) -> int:
+    """The least that a call takes, of twenty; others may want the processor."""
+    least = []
+    for _ in range(20):
+        prepare()
+        before = time.perf_counter_ns()
+        call()
+        least.append(time.perf_counter_ns() - before)
+    return min(least)
+
+
+def finish_next(in_order: Any, tickets: Iterator[int]) -> None:
+    in_order.finish(next(tickets), b"a")
+
+
+def test_moves_nothing(exercise: Answer) -> None:
+    """take() neither copies nor moves those that wait."""
+    costs = []
+    for count in (100, 100_000):
+        called = f"begin() and finish() of {count} requests"
+        why = "Each request costs as much as all that are under way."
+        with within(4, exercise, called=called, expected="they return", why=why):
+            in_order, tickets = begun(exercise, count)
+            for ticket in tickets[30:]:
+                in_order.finish(ticket, b"a")
+        costs.append(
+            (
+                least_ns(in_order.take, nothing),
+                least_ns(
+                    in_order.take,
+                    functools.partial(finish_next, in_order, iter(tickets)),
+                ),
+            )
+        )
+    for number, gives in enumerate(("nothing", "one answer")):
+        few, many = costs[0][number], costs[1][number]
+        check(
+            many < FACTOR * few,
+            called=f"take() where it gives {gives}, and 100 000 wait",
+            came_back=f"it takes {many // max(few, 1)} times as long as where 100 wait",
+            expected="about as long",
+            why="A copy of those that wait is a look at each of them, however short "
+            "its line: dict(…), line[n:]. And to remove the first of a list moves all "
+            "the others up.",
         )
