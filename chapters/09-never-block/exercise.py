@@ -1,4 +1,4 @@
-"""Say what a connection is to be watched for, and tell the selector.
+"""Say what a connection is to be watched for, tell the selector, and send what fits.
 
 Work in this file. `pytest chapters/09-never-block` checks it.
 """
@@ -48,7 +48,7 @@ def interest(connection: Connection) -> int:
         >>> interest(Connection(sock, unsent=70)) == EVENT_READ | EVENT_WRITE
         True
     """
-    # TODO: this watches for everything, all the time; update() below, too, is naive.
+    # TODO: this watches for everything, all the time; what is below, too, is naive.
     return EVENT_READ | EVENT_WRITE
 
 
@@ -65,6 +65,21 @@ def update(selector: selectors.BaseSelector, connection: Connection) -> None:
 
     Only this function tells the selector of connections. What is watched for at the
     moment can be asked: `selector.get_map().get(sock)` is a key with `events`, or None
-    if the socket is not registered. The selector may have other sockets as well.
+    if the socket is not registered. The selector may have other sockets as well, and
+    there may be other selectors, which know other things.
     """
     selector.register(connection.sock, interest(connection), connection)
+
+
+def send_some(connection: Connection, output: bytearray) -> None:
+    """Send of `output`, the bytes that are unsent, what the kernel takes now.
+
+    It does not wait: the kernel may take all, some, or nothing, which is
+    BlockingIOError. What was sent is removed from `output`. The rest stays in it, for
+    the next time, and `connection.unsent` says how much that is.
+
+    If the socket fails, with any other OSError, the state is BROKEN. Nothing is raised.
+    """
+    connection.sock.send(output)
+    output.clear()
+    connection.unsent = 0

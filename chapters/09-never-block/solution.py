@@ -1,4 +1,4 @@
-"""Say what a connection is to be watched for, and tell the selector: an answer."""
+"""What a connection is watched for, and what is sent of its output: an answer."""
 
 import selectors
 import socket
@@ -60,3 +60,17 @@ def update(selector: selectors.BaseSelector, connection: Connection) -> None:
         selector.register(sock, events, connection)
     else:
         selector.modify(sock, events, connection)
+
+
+def send_some(connection: Connection, output: bytearray) -> None:
+    """Send what the kernel takes now; see exercise.py for the contract."""
+    try:
+        sent = connection.sock.send(output)
+    except BlockingIOError:
+        return  # no room: the selector says when there is
+    except OSError:
+        connection.state = State.BROKEN
+        return
+    # A short write: the rest waits where it is.
+    del output[:sent]
+    connection.unsent = len(output)

@@ -36,14 +36,19 @@ def in_words(events: object) -> str:
 
 
 class Untouched:
-    """In the place of a socket that is not to be asked for anything."""
+    """In the place of a socket that is not to be asked for anything.
+
+    It answers all the same: what is wrong is said by the check, not by an error here.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        if name.startswith("__"):
+            raise AttributeError(name)
         self.asked.append(name)
-        raise AttributeError(f"{name}: interest() is not to ask the socket")
+        return lambda *_, **__: 1 if name == "fileno" else b"x"
 
 
 def all_states(exercise: Answer) -> Iterator[Any]:
@@ -418,6 +423,12 @@ def test_changed(bench: Bench) -> None:
         told = bench.update(connection, **VALUES[after])
         if told.startswith("unregister"):
             why = "One system call in place of two does it."
+        elif told == f"modify(sock, {in_words(after)}, None)":
+            why = (
+                "modify() replaces what was registered with the socket as well, and "
+                "with nothing if it is given nothing. The loop then finds no "
+                "connection in the key's data."
+            )
         elif told == "no call":
             why = (
                 "What is left out here is left out for good: either the loop spins, "
@@ -480,7 +491,191 @@ def test_comes_back(bench: Bench) -> None:
         )
 
 
-# -- both, with a kernel ------------------------------------------------------
+def test_another_selector(bench: Bench) -> None:
+    """What is watched for is what this selector watches for."""
+    connection = bench.connection()
+    bench.update(connection)
+    why = (
+        "A note of one's own, on the connection or beside it, says what some selector "
+        "was told, not what this one knows. Ask the one that is given: get_map()."
+    )
+    other = bench.selector
+    with contextlib.closing(other):
+        bench.selector = Selector()
+        bench.check_update(
+            connection,
+            "register(sock, EVENT_READ, connection)",
+            why,
+            "another selector watches for EVENT_READ, and this one knows no socket yet",
+        )
+        bench.update(connection, **VALUES[BOTH])
+        bench.selector, this = other, bench.selector
+        with contextlib.closing(this):
+            bench.check_update(
+                connection,
+                "modify(sock, EVENT_READ | EVENT_WRITE, connection)",
+                why,
+                "the interest was EVENT_READ and is EVENT_READ | EVENT_WRITE now, and "
+                "another selector has been told already",
+            )
+
+
+# -- send_some() --------------------------------------------------------------
+
+#: Bytes; more than a kernel takes at once of a socket with a small buffer.
+PLENTY = bytes(range(256)) * 4096
+
+
+class Sending:
+    """A connection with much to send, and a client that reads when it is told to."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.exercise = bench.exercise
+        self.sock, self.client = bench.pair()
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        self.output = bytearray(PLENTY)
+        self.connection = self.exercise.Connection(self.sock, unsent=len(self.output))
+        self.received = bytearray()
+
+    def send_some(self, situation: str) -> None:
+        called = f"send_some(connection, output), {situation}"
+        raised: object = None
+        with within(
+            2,
+            self.exercise,
+            called=called,
+            expected="it returns",
+            why="It waits for room, and only this client makes room. All the others "
+            "wait with it, however fast they read. The selector is what waits.",
+        ):
+            try:
+                self.exercise.send_some(self.connection, self.output)
+            except OSError as error:
+                raised = error
+        check(
+            raised is None,
+            called=called,
+            came_back=raised,
+            expected="nothing is raised",
+            why="A kernel without room is not an error: send() on a socket that does "
+            "not block says so with BlockingIOError, and there will be room later."
+            if isinstance(raised, BlockingIOError)
+            else "Clients go away all the time. An exception that leaves here ends the "
+            "loop, and all other connections with it.",
+        )
+
+    def check_unsent(self, situation: str) -> None:
+        left = len(self.output)
+        check(
+            self.connection.unsent == left,
+            called=f"send_some(connection, output), {situation}",
+            came_back=f"connection.unsent is {self.connection.unsent}, and output has "
+            f"{left} bytes",
+            expected="as many",
+            why="interest() looks at connection.unsent alone. If that is too much, the "
+            "loop watches for room with nothing to send, and spins; if it is too "
+            "little, nobody sends the rest.",
+        )
+
+    def read(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while piece := self.client.recv(65_536):
+                self.received += piece
+
+    def check_bytes(self, situation: str) -> None:
+        """What has arrived and what is left are together what there was."""
+        both = bytes(self.received + self.output)
+        if self.connection.state.name == "BROKEN":
+            why = (
+                "There was no room, or not for all. That is BlockingIOError, an "
+                "OSError that says: later. The connection is in good order."
+            )
+        elif len(both) < len(PLENTY):
+            why = (
+                "A short write: send() returns how many bytes the kernel has taken, "
+                "which may be fewer than it was given. What it has not taken is not on "
+                "its way, and is sent when there is room again, or never."
+            )
+        else:
+            why = (
+                "What the kernel has taken is on its way. If it stays in output, which "
+                "is the caller's bytearray, it is sent a second time. sendall() on a "
+                "socket that does not block takes some, raises, and does not say how "
+                "much."
+            )
+        check(
+            both == PLENTY and self.connection.state.name == "OPEN",
+            called=f"send_some(connection, output), {situation}",
+            came_back=f"{len(self.received)} bytes arrived, {len(self.output)} are in "
+            f"output; the state is {self.connection.state.name}",
+            expected=f"together the {len(PLENTY)} bytes that there were, in their "
+            "order; the state is OPEN",
+            why=why,
+        )
+        self.check_unsent(situation)
+
+
+def test_short_write(bench: Bench) -> None:
+    """What the kernel does not take is kept, and nothing else is."""
+    sending = Sending(bench)
+    sending.send_some("where the kernel has room for a part of it")
+    sending.read()
+    sending.check_bytes("where the kernel has room for a part of it")
+    check(
+        sending.received,
+        called="send_some(connection, output), where the kernel has room",
+        came_back="nothing arrived",
+        expected="as much as there is room for",
+        why="Try first: there is nearly always room. Who waits for the selector first "
+        "makes each answer wait for another round.",
+    )
+
+
+def test_no_room(bench: Bench) -> None:
+    """Where there is no room at all, nothing changes; and then the rest is sent."""
+    sending = Sending(bench)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sending.sock.send(b"earlier")
+    full = "where the kernel has no room"
+    for _ in range(2):
+        sending.send_some(full)
+        sending.check_bytes(full)
+    sending.read()
+    sending.received.clear()
+    later = "called again and again, while the client reads"
+    for _ in range(10_000):
+        if not sending.output:
+            break
+        sending.send_some(later)
+        sending.read()
+    sending.check_bytes(later)
+    check(
+        not sending.output,
+        called=f"send_some(connection, output), {later}",
+        came_back=f"{len(sending.output)} bytes are left",
+        expected="none",
+        why="The rest is never sent, and the client waits for it.",
+    )
+
+
+def test_gone(bench: Bench) -> None:
+    """A client that has gone breaks its own connection, and no other."""
+    sending = Sending(bench)
+    sending.client.close()
+    sending.send_some("where the client has closed its socket")
+    state = sending.connection.state.name
+    check(
+        state == "BROKEN",
+        called="send_some(connection, output), where the client has closed its socket",
+        came_back=f"the state is {state}",
+        expected="BROKEN",
+        why="Nobody will read this any more. A connection that is not known to have "
+        "failed is watched for room, has it, fails again, and so on: the loop spins.",
+    )
+
+
+# -- all, with a kernel -------------------------------------------------------
 
 #: Bytes of an answer; a request is one byte.
 ANSWER = 500
@@ -522,8 +717,9 @@ class Service:
         done = 0
         with contextlib.suppress(BlockingIOError):
             if events & EVENT_WRITE and self.output:
-                done += self.sock.send(self.output)
-                del self.output[:done]
+                before = len(self.output)
+                self.bench.exercise.send_some(self.connection, self.output)
+                done += before - len(self.output)
             if events & EVENT_READ:
                 was_ended = self.connection.ended
                 received = self.sock.recv(1)

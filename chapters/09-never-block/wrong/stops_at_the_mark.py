@@ -60,3 +60,15 @@ def update(selector: selectors.BaseSelector, connection: Connection) -> None:
         selector.register(sock, events, connection)
     else:
         selector.modify(sock, events, connection)
+
+
+def send_some(connection: Connection, output: bytearray) -> None:
+    try:
+        sent = connection.sock.send(output)
+    except BlockingIOError:
+        return
+    except OSError:
+        connection.state = State.BROKEN
+        return
+    del output[:sent]
+    connection.unsent = len(output)
