@@ -1,7 +1,7 @@
 """Peeks whether the client has ended.
 
 Refused by: test_changes_nothing
-Told: the socket was asked for
+Told: the socket was asked: ['recv']
 """
 
 import selectors
