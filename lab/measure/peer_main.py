@@ -57,13 +57,32 @@ def cheroot() -> None:
     server.serve()
 
 
+def freastal() -> None:
+    import freastal
+
+    # It does not say where it listens, and does so only when it serves.
+    port = _free_port()
+    _say(port)
+    freastal.serve(app, host=HOST, port=port)
+
+
+def fastpysgi() -> None:
+    import fastpysgi
+
+    fastpysgi.server.backlog = BACKLOG
+    # Steps do not say which server they are either.
+    fastpysgi.server.add_header_server = None
+    port = _free_port()
+    _say(port)
+    fastpysgi.run(app, host=HOST, port=port)
+
+
 def granian(threads: int | None = None) -> None:
     from granian import Granian
     from granian.constants import Interfaces
 
     # It says the port that it was given, so 0 would not do.
-    with socket.create_server((HOST, 0)) as listener:
-        port = listener.getsockname()[1]
+    port = _free_port()
     Granian(
         "lab.measure.peer_wsgi:app",
         address=HOST,
@@ -76,6 +95,12 @@ def granian(threads: int | None = None) -> None:
     ).serve()
 
 
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
 def _say(port: int) -> None:
     print(f"listening on http://{HOST}:{port}", flush=True)
 
@@ -83,6 +108,8 @@ def _say(port: int) -> None:
 STARTERS: dict[str, Callable[[], None]] = {
     "bjoern": bjoern,
     "cheroot": cheroot,
+    "fastpysgi": fastpysgi,
+    "freastal": freastal,
     "granian": granian,
     "granian-one-thread": lambda: granian(threads=1),
     "waitress": waitress,

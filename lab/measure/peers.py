@@ -2,8 +2,9 @@
 
 The peers live in an environment of their own, ``.venv-peers``, so that the book needs
 none of them. It is made on demand from ``requirements/peers.txt``, which pins every
-version and its hash. One has no wheel and is compiled, if that can be done here
-(``requirements/peers-source.txt``); without it there is one peer less.
+version and its hash. Some cannot be had on every machine: bjoern has no wheel and is
+compiled, and freastal and fastpysgi have none for some machines. Each of these has a
+file of its own (``requirements/peers-….txt``); without it there is one peer less.
 """
 
 from __future__ import annotations
@@ -27,18 +28,21 @@ from lab.record.names import (
 
 REQUIREMENTS = ROOT / "requirements" / "peers.txt"
 SOURCE_REQUIREMENTS = ROOT / "requirements" / "peers-source.txt"
+#: Peers that are installed if there is a wheel of them for this machine.
+MORE_WHEELS = ("freastal", "fastpysgi")
 ENVIRONMENT = ROOT / ".venv-peers"
 PYTHON = ENVIRONMENT / "bin" / "python"
 #: A copy of what was installed, to see whether it is still what is wanted.
 _INSTALLED = ENVIRONMENT / "installed-requirements.txt"
-#: Where bjoern could not be compiled: one line that says why.
-_NOT_COMPILED = ENVIRONMENT / "not-compiled.txt"
+#: A file for each peer that could not be had here: one line that says why.
+_MISSING = ENVIRONMENT / "missing"
 
 PIP = (
     *(str(PYTHON), "-m", "pip", "install", "--quiet"),
     *("--disable-pip-version-check", "--no-input", "--no-deps", "--require-hashes"),
 )
-INSTALL_WHEELS = (*PIP, "--only-binary=:all:", "-r", str(REQUIREMENTS))
+WHEELS = (*PIP, "--only-binary=:all:", "-r")
+INSTALL_WHEELS = (*WHEELS, str(REQUIREMENTS))
 #: With what has been installed already: a build fetches nothing that is not pinned.
 COMPILE = (
     *(*PIP, "--no-build-isolation", "--no-binary=:all:"),
@@ -48,6 +52,18 @@ HOW_TO_COMPILE = (
     "it needs a C compiler, Python's headers and libev's (Debian: apt install gcc "
     "python3-dev libev-dev; macOS: brew install libev)"
 )
+#: Peer -> how to get it where it can be had, and why not where it cannot.
+OPTIONAL: dict[str, tuple[tuple[str, ...], str]] = {
+    "bjoern": (COMPILE, f"bjoern could not be compiled: {HOW_TO_COMPILE}"),
+    **{
+        name: (
+            (*WHEELS, str(REQUIREMENTS.with_stem(f"peers-{name}"))),
+            f"{name} could not be installed: there may be no wheel of it for this "
+            "machine and this Python",
+        )
+        for name in MORE_WHEELS
+    },
+}
 #: As tools/bootstrap says it.
 UNTRUSTED = (
     "Python does not trust the certificate that came in answer. If your network puts "
@@ -116,6 +132,23 @@ PEERS = (
         "WSGI, one thread; backlog 4096",
         ("lab.measure.peer_main", "bjoern"),
         ("bjoern",),
+    ),
+    Peer(
+        "freastal",
+        "freastal",
+        "WSGI, one thread; backlog its own",
+        ("lab.measure.peer_main", "freastal"),
+        ("freastal",),
+        # It has none, but says where it listens before it does.
+        has_children=True,
+    ),
+    Peer(
+        "fastpysgi",
+        "fastpysgi",
+        "WSGI, one thread; backlog 4096",
+        ("lab.measure.peer_main", "fastpysgi"),
+        ("fastpysgi",),
+        has_children=True,  # as freastal
     ),
     Peer(
         "uvicorn",
@@ -266,7 +299,7 @@ def unavailable(name: str) -> str | None:
         return "`python -m lab compare` installs the peers"
     for package in peer.packages:
         if version(package) is None:
-            return not_compiled() or f"{package} is not installed"
+            return missing().get(package) or f"{package} is not installed"
     return None
 
 
@@ -280,36 +313,39 @@ def are_installed() -> bool:
 
 
 def _wanted() -> bytes:
-    return REQUIREMENTS.read_bytes() + SOURCE_REQUIREMENTS.read_bytes()
+    more = (REQUIREMENTS.with_stem(f"peers-{name}") for name in MORE_WHEELS)
+    files = (REQUIREMENTS, SOURCE_REQUIREMENTS, *more)
+    return b"".join(path.read_bytes() for path in files)
 
 
-def not_compiled() -> str | None:
-    """Why bjoern is not among them and how to get it, in one line; None: it is."""
-    return _NOT_COMPILED.read_text() if _NOT_COMPILED.exists() else None
+def missing() -> dict[str, str]:
+    """Peers that could not be had here, and why in one line each."""
+    return {path.name: path.read_text() for path in sorted(_MISSING.glob("*"))}
 
 
 def install() -> None:
     """Make the peers' environment, unless it is there. Raises PeersError.
 
-    Where bjoern could not be compiled it is tried again each time: what it lacked may
-    have come.
+    What could not be had is tried again each time: what it lacked may have come.
     """
+    wanted = tuple(missing())
     if not are_installed():
         print(f"installing the peers into {ENVIRONMENT.name} …", file=sys.stderr)
-        for command in (
-            (sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)),
-            INSTALL_WHEELS,
-        ):
-            if reason := _fails(command):
-                raise PeersError(f"the peers cannot be installed: {reason}")
-    elif not not_compiled():
-        return
-    if _fails(COMPILE):
-        _NOT_COMPILED.write_text(f"bjoern could not be compiled: {HOW_TO_COMPILE}")
-        print(not_compiled(), file=sys.stderr)
-    else:
-        _NOT_COMPILED.unlink(missing_ok=True)
-    _INSTALLED.write_bytes(_wanted())
+        make = (sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT))
+        for first in (make, INSTALL_WHEELS):
+            if error := _fails(first):
+                raise PeersError(f"the peers cannot be installed: {error}")
+        wanted = tuple(OPTIONAL)
+    for name in wanted:
+        command, reason = OPTIONAL[name]
+        if _fails(command):
+            _MISSING.mkdir(exist_ok=True)
+            (_MISSING / name).write_text(reason)
+            print(reason, file=sys.stderr)
+        else:
+            (_MISSING / name).unlink(missing_ok=True)
+    if wanted:
+        _INSTALLED.write_bytes(_wanted())
 
 
 def _fails(command: tuple[str, ...]) -> str | None:

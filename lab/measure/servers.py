@@ -72,8 +72,8 @@ class ServerCommand:
     argv: tuple[str, ...]
     #: Whether it logs its stats on SIGUSR1, as steps do (it would kill a peer).
     has_stats: bool = True
-    #: Whether processes that it starts do the work: they count, and it may say where it
-    #: listens before they are there.
+    #: Whether processes that it starts do the work: they count. And it may say where it
+    #: listens before it does, so an answer is waited for.
     has_children: bool = False
 
 

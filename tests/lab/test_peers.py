@@ -68,7 +68,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(peers, "ENVIRONMENT", folder)
     monkeypatch.setattr(peers, "PYTHON", folder / "bin" / "python")
     monkeypatch.setattr(peers, "_INSTALLED", folder / "installed.txt")
-    monkeypatch.setattr(peers, "_NOT_COMPILED", folder / "not-compiled.txt")
+    monkeypatch.setattr(peers, "_MISSING", folder / "missing")
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python").touch()
     return folder
@@ -91,6 +91,9 @@ def commands_that(
     return ran
 
 
+MORE = [command for command, _ in peers.OPTIONAL.values()]
+
+
 def test_wheels_come_first_and_what_must_be_compiled_may_fail(
     environment: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -98,7 +101,7 @@ def test_wheels_come_first_and_what_must_be_compiled_may_fail(
 ) -> None:
     ran = commands_that(lambda command: command == peers.COMPILE, monkeypatch)
     peers.install()
-    assert ran[1:] == [peers.INSTALL_WHEELS, peers.COMPILE]
+    assert ran[1:] == [peers.INSTALL_WHEELS, *MORE]
     said = capsys.readouterr().err.splitlines()
     assert said[-1].startswith("bjoern could not be compiled: it needs a C compiler")
     assert "libev-dev" in said[-1]
@@ -106,7 +109,24 @@ def test_wheels_come_first_and_what_must_be_compiled_may_fail(
     assert peers.unavailable("bjoern") == said[-1]
 
 
-def test_what_could_not_be_compiled_is_tried_again_and_nothing_else(
+@pytest.mark.parametrize("name", peers.MORE_WHEELS)
+def test_a_peer_without_a_wheel_for_this_machine_is_left_out(
+    name: str,
+    environment: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own = f"peers-{name}.txt"
+    ran = commands_that(lambda command: command[-1].endswith(own), monkeypatch)
+    peers.install()
+    assert ran[1:] == [peers.INSTALL_WHEELS, *MORE]
+    assert capsys.readouterr().err.splitlines()[1:] == [peers.unavailable(name)]
+    assert f"{name} could not be installed: there may be no" in peers.missing()[name]
+    assert list(peers.missing()) == [name]
+    assert peers.are_installed()
+
+
+def test_what_could_not_be_had_is_tried_again_and_nothing_else(
     environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands_that(lambda command: command == peers.COMPILE, monkeypatch)
@@ -115,7 +135,7 @@ def test_what_could_not_be_compiled_is_tried_again_and_nothing_else(
     peers.install()
     peers.install()
     assert ran == [peers.COMPILE]
-    assert peers.not_compiled() is None
+    assert not peers.missing()
 
 
 def test_a_certificate_that_is_not_trusted_is_named(
@@ -133,7 +153,7 @@ def test_a_certificate_that_is_not_trusted_is_named(
 
 
 def test_every_download_is_held_against_its_hash() -> None:
-    for command in (peers.INSTALL_WHEELS, peers.COMPILE):
+    for command in (peers.INSTALL_WHEELS, *MORE):
         assert "--require-hashes" in command
     assert "--no-build-isolation" in peers.COMPILE
 

@@ -11,7 +11,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-GROUPS = ("exercises", "book", "test", "dev", "peers", "peers-source")
+GROUPS = (
+    *("exercises", "book", "test", "dev"),
+    *("peers", "peers-source", "peers-freastal", "peers-fastpysgi"),
+)
 
 # Where packages come from is each machine's own setting.
 REGISTRY_HOST = re.compile(r"\b(pypi|pythonhosted|npmjs|debian)[a-z]*\.(org|com|net)\b")
