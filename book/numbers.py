@@ -46,6 +46,9 @@ def numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
         "silent_bytes": beside(Measurement.silent_bytes),
         "kept_bytes": beside(Measurement.kept_bytes),
         "silent_cpu": beside(Measurement.silent_cpu),
+        "not_refused": beside(Measurement.not_refused),
+        "cut_off": beside(Measurement.cut_off),
+        "lost_at_end": beside(Measurement.lost_at_end),
     }
     return {
         "compare": SimpleNamespace(**compare),

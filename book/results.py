@@ -208,6 +208,8 @@ class Results(Block):
         if not sheets or sheets[0][0] != "book":
             return placeholder(f"The comparison’s table “{name}” is {NOT_YET}.")
         sheet = sheets[0][1]
+        if name == "conduct" and not sheet.rows:  # an older record has none
+            return placeholder(f"What else the servers do is {NOT_YET}.")
         rows = [Row(head, cells) for head, *cells in sheet.rows]
         for _, mine in sheets[1:]:
             # Side by side by their first column; versions may differ as well.

@@ -3,7 +3,10 @@
 from lab.record.claims import Verdict, at_least, at_most, claim, every
 from lab.record.measurement import Measurement
 from lab.record.names import FOUR_WORKERS, IN_THE_LOOP
+from lab.record.quantity import Quantity
 from lab.record.versus import ACTIVE, SILENT
+
+OURS = (IN_THE_LOOP, FOUR_WORKERS)
 
 
 @claim(
@@ -71,3 +74,22 @@ def one_client_gains_less(m: Measurement) -> Verdict:
         rate(IN_THE_LOOP, n) / rate(IN_THE_LOOP, n, mode="close") for n in (1, ACTIVE)
     ]
     return at_most(gains[0] / gains[1], 1)
+
+
+@claim("It refuses every request of the checklist that it must refuse.")
+def refuses_what_it_must(m: Measurement) -> Verdict:
+    return every(*(at_most(m.compare.not_refused(each), 0) for each in OURS))
+
+
+@claim(
+    "Half a head, a head by a byte a second and half a body are cut off within a "
+    "quarter of a minute, without a flag."
+)
+def cuts_off_slow_clients(m: Measurement) -> Verdict:
+    limit = Quantity.exactly(15_000, "ms")
+    return every(*(at_most(m.compare.cut_off(each), limit) for each in OURS))
+
+
+@claim("At SIGTERM it answers every request that has come.")
+def loses_no_answer(m: Measurement) -> Verdict:
+    return every(*(at_most(m.compare.lost_at_end(each), 0) for each in OURS))

@@ -4,7 +4,8 @@ Each is one process on one core, keeps connections alive, writes no access log, 
 answers every request with the same 70 bytes. The clients ask as plainly as they can,
 and as a browser does; one of them, a hundred, a thousand, ten thousand; and a hundred
 beside ten thousand that say nothing. Then step 14 with two processes beside one, where
-each request computes for a millisecond.
+each request computes for a millisecond. Last comes what they do beside being quick,
+with the limits that each of them comes with: `lab/measure/conduct.py`.
 
 wrk asks if it is installed, else the embedded generator. A server that cannot do one of
 these is told with its reason, and the others go on.
@@ -16,15 +17,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from lab.load.wrk import wrk_version
-from lab.measure import peers
+from lab.measure import conduct, peers
 from lab.measure.machine import choose_cores
 from lab.measure.points import Timing
-from lab.measure.run import exit_code, measure
+from lab.measure.run import Behaviour, exit_code, measure
 from lab.paths import COMPARISON, READER, short_path
 from lab.record.matrix import MEMORY_MANNERS, Plan
 from lab.record.model import Generator
@@ -95,6 +97,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=TIMING.repeats)
     parser.add_argument("--seconds", type=float, default=TIMING.seconds)
     parser.add_argument(
+        "--watch",
+        type=float,
+        metavar="SECONDS",
+        default=conduct.WATCH_S,
+        help="how long slow clients are watched (default: %(default)g)",
+    )
+    parser.add_argument(
         "--only",
         nargs="+",
         metavar="TEXT",
@@ -108,15 +117,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--output", type=Path, help=f"default: {short_path(OUTPUT)}, your own record"
     )
     arguments = parser.parse_args(argv)
-    if arguments.repeats < 1 or arguments.seconds <= 0:
+    if arguments.repeats < 1 or min(arguments.seconds, arguments.watch) <= 0:
         parser.error("repeats and seconds must be positive")
     plans = compare_plan("wrk" if wrk_version() else "lab")
+    watched = [(name, f"{name}, conduct") for name in conduct.contestants()]
     if arguments.only:
         plans = [p for p in plans if any(text in str(p) for text in arguments.only)]
-        if not plans:
+        watched = [w for w in watched if any(text in w[1] for text in arguments.only)]
+        if not plans and not watched:
             parser.error("no point's description has that; --list prints them all")
     if arguments.list:
-        print(*plans, sep="\n")
+        print(*plans, *(what for _, what in watched), sep="\n")
         return 0
     if arguments.only and not arguments.output:
         parser.error("--only needs --output, for a part must not replace your record")
@@ -133,7 +144,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             style="yellow",
         )
     timing = Timing(arguments.repeats, arguments.seconds)
-    record = measure(plans, timing, arguments.output or OUTPUT, console)
+    behaviour = Behaviour(
+        conduct.OTHERWISE_S + arguments.watch,
+        partial(
+            conduct.measure_conduct,
+            [name for name, _ in watched],
+            watch_s=arguments.watch,
+        ),
+    )
+    record = measure(
+        plans,
+        timing,
+        arguments.output or OUTPUT,
+        console,
+        behaviour=behaviour if watched else None,
+    )
     print_tables(record, tables(record), console)
     return exit_code(record)
 

@@ -27,14 +27,17 @@ def announce(
     skipped: Sequence[str],
     load: float,
     console: Console,
+    more_s: float = 0.0,
 ) -> None:
     """Say what will be done, how long it takes, and what is left out.
 
     skipped: for each point that is left out, why. load: the machine's load average.
+    more_s: for what is watched behind the points.
     """
+    all_s = timing.of_all(wanted) + more_s
     console.print(
         f"{len(wanted)} points, {timing.repeats} times {timing.seconds:g} s each: "
-        f"about {duration(timing.of_all(wanted))} (Ctrl-C keeps what was finished)"
+        f"about {duration(all_s)} (Ctrl-C keeps what was finished)"
     )
     console.print(str(cores))
     for reason, left_out in Counter(skipped).items():

@@ -1,15 +1,17 @@
-"""Start a peer that needs some lines of Python: `python -m lab.measure.peer_main NAME`.
+"""Start a peer that needs some lines of Python.
+
+    python -m lab.measure.peer_main NAME MODULE:APPLICATION
 
 It runs in the peers' environment. The server takes a free port of 127.0.0.1 and says
 which in a URL. `Peer.settings` in `lab/measure/peers.py` says in words what stands
 here.
 """
 
+import importlib
 import socket
 import sys
 from collections.abc import Callable
-
-from lab.measure.peer_wsgi import app
+from typing import Any
 
 HOST = "127.0.0.1"
 #: Connections a server may hold: more than any measurement opens.
@@ -20,19 +22,19 @@ BACKLOG = 4096
 THREADS = 4
 
 
-def bjoern() -> None:
+def bjoern(target: str) -> None:
     import bjoern
 
     listener = bjoern.bind_and_listen(HOST, 0, listen_backlog=BACKLOG)
     _say(listener.getsockname()[1])
-    bjoern.server_run(listener, app)
+    bjoern.server_run(listener, _load(target))
 
 
-def waitress() -> None:
+def waitress(target: str) -> None:
     import waitress
 
     server = waitress.create_server(
-        app,
+        _load(target),
         host=HOST,
         port=0,
         threads=THREADS,
@@ -45,11 +47,15 @@ def waitress() -> None:
     server.run()
 
 
-def cheroot() -> None:
+def cheroot(target: str) -> None:
     from cheroot.wsgi import Server
 
     server = Server(
-        (HOST, 0), app, numthreads=THREADS, request_queue_size=BACKLOG, server_name=HOST
+        (HOST, 0),
+        _load(target),
+        numthreads=THREADS,
+        request_queue_size=BACKLOG,
+        server_name=HOST,
     )
     server.keep_alive_conn_limit = CONNECTIONS
     server.prepare()
@@ -57,16 +63,16 @@ def cheroot() -> None:
     server.serve()
 
 
-def freastal() -> None:
+def freastal(target: str) -> None:
     import freastal
 
     # It does not say where it listens, and does so only when it serves.
     port = _free_port()
     _say(port)
-    freastal.serve(app, host=HOST, port=port)
+    freastal.serve(_load(target), host=HOST, port=port)
 
 
-def fastpysgi() -> None:
+def fastpysgi(target: str) -> None:
     import fastpysgi
 
     fastpysgi.server.backlog = BACKLOG
@@ -74,17 +80,17 @@ def fastpysgi() -> None:
     fastpysgi.server.add_header_server = None
     port = _free_port()
     _say(port)
-    fastpysgi.run(app, host=HOST, port=port)
+    fastpysgi.run(_load(target), host=HOST, port=port)
 
 
-def granian(threads: int | None = None) -> None:
+def granian(target: str, threads: int | None = None) -> None:
     from granian import Granian
     from granian.constants import Interfaces
 
     # It says the port that it was given, so 0 would not do.
     port = _free_port()
     Granian(
-        "lab.measure.peer_wsgi:app",
+        target,
         address=HOST,
         port=port,
         interface=Interfaces.WSGI,
@@ -93,6 +99,11 @@ def granian(threads: int | None = None) -> None:
         backpressure=CONNECTIONS,
         blocking_threads=threads,
     ).serve()
+
+
+def _load(target: str) -> Any:
+    module, name = target.split(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _free_port() -> int:
@@ -105,15 +116,15 @@ def _say(port: int) -> None:
     print(f"listening on http://{HOST}:{port}", flush=True)
 
 
-STARTERS: dict[str, Callable[[], None]] = {
+STARTERS: dict[str, Callable[[str], None]] = {
     "bjoern": bjoern,
     "cheroot": cheroot,
     "fastpysgi": fastpysgi,
     "freastal": freastal,
     "granian": granian,
-    "granian-one-thread": lambda: granian(threads=1),
+    "granian-one-thread": lambda target: granian(target, threads=1),
     "waitress": waitress,
 }
 
 if __name__ == "__main__":
-    STARTERS[sys.argv[1]]()
+    STARTERS[sys.argv[1]](sys.argv[2])

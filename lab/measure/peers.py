@@ -95,6 +95,8 @@ class Peer:
     cores: int = 1
     #: How long it takes to accept ten thousand connections, if one must wait for it.
     accepting_s: float = 0.0
+    #: More arguments: silence is allowed for longer than it allows it by itself.
+    patience: tuple[str, ...] = ()
 
     @property
     def is_ours(self) -> bool:
@@ -103,6 +105,12 @@ class Peer:
 
 #: One application for all: `lab/measure/peer_wsgi.py`, and the same for ASGI.
 WSGI = "lab.measure.peer_wsgi:app"
+ASGI = "lab.measure.peer_asgi:app"
+#: And those that show how a server behaves: they read what they are sent.
+READING = {
+    WSGI: "lab.measure.peer_reading:app",
+    ASGI: "lab.measure.peer_reading:asgi_app",
+}
 #: Connections that a server may hold: more than any measurement opens.
 CONNECTIONS = "20000"
 BACKLOG = "4096"
@@ -114,7 +122,7 @@ PEERS = (
         "granian",
         "granian",
         "WSGI, 1 worker, its own number of threads; backpressure 20 000, backlog 4096",
-        ("lab.measure.peer_main", "granian"),
+        ("lab.measure.peer_main", "granian", WSGI),
         ("granian",),
         has_children=True,
     ),
@@ -122,7 +130,7 @@ PEERS = (
         "granian, one thread",
         "granian, one thread",
         "the same with 1 blocking thread",
-        ("lab.measure.peer_main", "granian-one-thread"),
+        ("lab.measure.peer_main", "granian-one-thread", WSGI),
         ("granian",),
         has_children=True,
     ),
@@ -130,14 +138,14 @@ PEERS = (
         "bjoern",
         "bjoern",
         "WSGI, one thread; backlog 4096",
-        ("lab.measure.peer_main", "bjoern"),
+        ("lab.measure.peer_main", "bjoern", WSGI),
         ("bjoern",),
     ),
     Peer(
         "freastal",
         "freastal",
         "WSGI, one thread; backlog its own",
-        ("lab.measure.peer_main", "freastal"),
+        ("lab.measure.peer_main", "freastal", WSGI),
         ("freastal",),
         # It has none, but says where it listens before it does.
         has_children=True,
@@ -146,7 +154,7 @@ PEERS = (
         "fastpysgi",
         "fastpysgi",
         "WSGI, one thread; backlog 4096",
-        ("lab.measure.peer_main", "fastpysgi"),
+        ("lab.measure.peer_main", "fastpysgi", WSGI),
         ("fastpysgi",),
         has_children=True,  # as freastal
     ),
@@ -156,7 +164,7 @@ PEERS = (
         "ASGI, one thread; keep-alive 600 s, backlog 4096",
         (
             "uvicorn",
-            "lab.measure.peer_asgi:app",
+            ASGI,
             "--port=0",
             "--loop=uvloop",
             "--http=httptools",
@@ -165,17 +173,17 @@ PEERS = (
             "--no-access-log",
             # Steps do not say which server they are either.
             "--no-server-header",
-            f"--timeout-keep-alive={PATIENCE_S}",
             f"--backlog={BACKLOG}",
         ),
         ("uvicorn", "uvloop", "httptools"),
+        patience=(f"--timeout-keep-alive={PATIENCE_S}",),
     ),
     Peer(
         "waitress",
         "waitress",
         "WSGI, 4 threads; connection_limit 20 000, poll instead of select, backlog "
         "4096",
-        ("lab.measure.peer_main", "waitress"),
+        ("lab.measure.peer_main", "waitress", WSGI),
         ("waitress",),
         # One in each round of its loop, which looks at all that it has.
         accepting_s=55.0,
@@ -184,7 +192,7 @@ PEERS = (
         "cheroot",
         "cheroot",
         "WSGI, 4 threads; keep_alive_conn_limit 20 000, request_queue_size 4096",
-        ("lab.measure.peer_main", "cheroot"),
+        ("lab.measure.peer_main", "cheroot", WSGI),
         ("cheroot",),
     ),
     Peer(
@@ -199,13 +207,13 @@ PEERS = (
             "--worker-class=gthread",
             "--workers=1",
             "--threads=4",
-            f"--keep-alive={PATIENCE_S}",
             f"--worker-connections={CONNECTIONS}",
             f"--backlog={BACKLOG}",
             "--no-control-socket",
         ),
         ("gunicorn",),
         has_children=True,
+        patience=(f"--keep-alive={PATIENCE_S}",),
     ),
 )
 
@@ -214,10 +222,11 @@ def _step13(workers: int, *arguments: str) -> tuple[str, ...]:
     return (
         *("steps.step13", "--port", "0", "--workers", str(workers)),
         *("--max-connections", CONNECTIONS),
-        *("--header-timeout", PATIENCE_S, "--idle-timeout", PATIENCE_S),
         *arguments,
     )
 
+
+_PATIENT = ("--header-timeout", PATIENCE_S, "--idle-timeout", PATIENCE_S)
 
 OURS = (
     Peer(
@@ -225,12 +234,14 @@ OURS = (
         TITLES[IN_THE_LOOP],
         "WSGI, --workers 0; --max-connections 20000, header and idle timeout 600 s",
         _step13(0, "--wsgi", WSGI),
+        patience=_PATIENT,
     ),
     Peer(
         FOUR_WORKERS,
         TITLES[FOUR_WORKERS],
         "WSGI, --workers 4; otherwise the same",
         _step13(4, "--wsgi", WSGI),
+        patience=_PATIENT,
     ),
 )
 
@@ -242,6 +253,7 @@ BY_PROCESSES = (
         "the steps' own application, --workers 0; it may use every core",
         _step13(0),
         cores=2,
+        patience=_PATIENT,
     ),
     Peer(
         TWO_PROCESSES,
@@ -251,6 +263,7 @@ BY_PROCESSES = (
         ("steps.step14", *_step13(0)[1:], "--processes", "2"),
         has_children=True,
         cores=2,
+        patience=_PATIENT,
     ),
 )
 
@@ -258,11 +271,25 @@ CONTESTANTS = {peer.name: peer for peer in (*OURS, *PEERS, *BY_PROCESSES)}
 
 
 def peer_command(name: str) -> ServerCommand:
+    """How it is started to be measured."""
     peer = CONTESTANTS[name]
+    return _command(peer, (*peer.arguments, *peer.patience))
+
+
+def conduct_command(name: str) -> ServerCommand:
+    """The same with its own patience, and an application that reads what is sent."""
+    peer = CONTESTANTS[name]
+    arguments = tuple(READING.get(each, each) for each in peer.arguments)
+    if arguments == peer.arguments:  # it serves the steps' own
+        arguments += ("--wsgi", READING[WSGI])
+    return _command(peer, arguments)
+
+
+def _command(peer: Peer, arguments: tuple[str, ...]) -> ServerCommand:
     python = sys.executable if peer.is_ours else str(PYTHON)
     return ServerCommand(
-        name,
-        (python, "-m", *peer.arguments),
+        peer.name,
+        (python, "-m", *arguments),
         has_stats=False,
         has_children=peer.has_children,
     )

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -45,6 +46,7 @@ from lab.measure.servers import ServerError
 from lab.paths import READER, short_path
 from lab.record.matrix import Plan, book_plan, is_step, rotated
 from lab.record.model import (
+    Conduct,
     Point,
     Record,
     RecordError,
@@ -69,6 +71,7 @@ class Results:
         self.repeats: dict[Plan, list[Repeat]] = {plan: [] for plan in plans}
         self.syscalls: dict[Plan, dict[str, float]] = {}
         self.silent_costs: dict[Plan, SilentCost] = {}
+        self.conduct: list[Conduct] = []
         self._machine = describe_machine(cores, tools())
         self._created_utc = datetime.now(UTC).isoformat(timespec="seconds")
         self._commit, self._dirty = commit()
@@ -97,9 +100,15 @@ class Results:
             ],
             contestants=[
                 peers.contestant(name)
-                for name in dict.fromkeys(plan.server for plan in self.repeats)
+                for name in dict.fromkeys(
+                    [
+                        *(plan.server for plan in self.repeats),
+                        *(each.server for each in self.conduct),
+                    ]
+                )
                 if not is_step(name)
             ],
+            conduct=self.conduct,
         )
 
     def _point(self, plan: Plan) -> Point:
@@ -119,12 +128,21 @@ class Results:
 Runner = Callable[[Plan, Timing, Cores, int], Repeat]
 
 
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What is watched when all is measured, and about how long that takes."""
+
+    seconds: float
+    watch: Callable[[Cores], list[Conduct]]
+
+
 def measure(
     plans: Sequence[Plan],
     timing: Timing,
     output: Path,
     console: Console,
     run_once: Runner = measure_once,
+    behaviour: Behaviour | None = None,
 ) -> Record:
     """Measure all plans into `output`; an interruption returns what was finished.
 
@@ -138,11 +156,12 @@ def measure(
     wanted = [plan for plan in plans if results.skipped[plan] is None]
     unfinished = output.with_suffix(".unfinished.json")
     skipped = [reason for reason in results.skipped.values() if reason]
-    announce(wanted, timing, cores, skipped, results.load_average, console)
+    more_s = behaviour.seconds if behaviour else 0.0
+    announce(wanted, timing, cores, skipped, results.load_average, console, more_s)
     complete = False
     try:
         with _interruptible(), pinned(cores.generator), Display(console) as display:
-            display.begin(timing.of_all(wanted))
+            display.begin(timing.of_all(wanted) + more_s)
             for repeat in range(timing.repeats):
                 for plan in rotated(wanted, repeat, timing.repeats):
                     what = f"repeat {repeat + 1} of {timing.repeats}: {plan}"
@@ -160,6 +179,9 @@ def measure(
                     what = f"memory and CPU: {plan}"
                     with display.running(what, SILENCE_S + plan.more_s):
                         _cost(plan, timing, cores, results)
+            if behaviour is not None:
+                with display.running("conduct of all servers", more_s):
+                    _watch(behaviour, cores, results, console)
         complete = True
     except KeyboardInterrupt:
         console.print(
@@ -193,7 +215,11 @@ def exit_code(record: Record) -> int:
     """0: measured; 130: interrupted, as by a shell's convention; 1: nothing came."""
     if not record.complete:
         return 130
-    return 0 if any(point.repeats for point in record.points) else 1
+    return 0 if _has_anything(record) else 1
+
+
+def _has_anything(record: Record) -> bool:
+    return bool(record.conduct) or any(point.repeats for point in record.points)
 
 
 def _run(
@@ -221,9 +247,18 @@ def _cost(plan: Plan, timing: Timing, cores: Cores, results: Results) -> None:
         results.failures[plan] = f"silent connections not measured: {error}"
 
 
+def _watch(
+    behaviour: Behaviour, cores: Cores, results: Results, console: Console
+) -> None:
+    try:
+        results.conduct = behaviour.watch(cores)
+    except (ServerError, OSError) as error:
+        console.print(f"conduct not watched: {error}", style="yellow")
+
+
 def _keep(record: Record, output: Path, unfinished: Path, console: Console) -> None:
     """Put the record where it belongs, unless that would lose a better one."""
-    if not any(point.repeats for point in record.points):
+    if not _has_anything(record):
         unfinished.unlink(missing_ok=True)
         console.print("nothing was measured, and nothing was written")
         return

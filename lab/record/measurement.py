@@ -6,6 +6,7 @@ doubt.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Literal, TypedDict, Unpack
 from lab.load.kinds import Headers, Manner
 from lab.paths import COMPARISON
 from lab.record.model import (
+    Conduct,
     Generator,
     LatencyMs,
     Mode,
@@ -69,7 +71,9 @@ class Measurement:
     def compare(self) -> Measurement:
         """What `python -m lab compare` measured on the same machine: a record of its
         own. Where there is none, nothing in it was measured."""
-        nothing = self.record.model_copy(update={"points": [], "contestants": []})
+        nothing = self.record.model_copy(
+            update={"points": [], "contestants": [], "conduct": []}
+        )
         return Measurement(self._compared or nothing)
 
     def point(
@@ -194,6 +198,36 @@ class Measurement:
     def silent_cpu(self, server: str) -> Quantity:
         """CPU time that all silent connections together cost, in % of one core."""
         return self._silent_cost(server, "silent", "%", lambda cost: 100 * cost.cpu)
+
+    def not_refused(self, server: str) -> Quantity:
+        """How many requests it did not refuse of those that it must."""
+        found = self._conduct(server).strictness
+        if found is None:
+            return Quantity.missing("", f"{server}: strictness was not watched")
+        return Quantity.exactly(found.must_refuse - found.refused)
+
+    def cut_off(self, server: str) -> Quantity:
+        """When the last slow client was cut off, in ms."""
+        found = self._conduct(server).slow_clients
+        if found is None:
+            return Quantity.missing("ms", f"{server}: slow clients were not watched")
+        ends = (found.half_head_s, found.trickled_head_s, found.half_body_s)
+        last = [math.inf if end is None else 1000 * end for end in ends]
+        watched = 1000 * found.watched_s
+        if max(last) <= watched:
+            return Quantity.exactly(max(last), "ms")
+        return replace(Quantity.exactly(watched, "ms"), high=math.inf)
+
+    def lost_at_end(self, server: str) -> Quantity:
+        """How many requests it left unanswered of those that came before SIGTERM."""
+        found = self._conduct(server).drain
+        if found is None:
+            return Quantity.missing("", f"{server}: its end was not watched")
+        return Quantity.exactly(found.sent - found.answered)
+
+    def _conduct(self, server: str) -> Conduct:
+        found = (each for each in self.record.conduct if each.server == server)
+        return next(found, Conduct(server=server))
 
     def _silent_cost(
         self,

@@ -259,6 +259,79 @@ class Contestant(_Part):
     settings: str = Field(description="What differs from what it does by itself.")
 
 
+class Strictness(_Part):
+    """What a server did with a checklist of raw requests, lab/measure/strictness.py."""
+
+    must_refuse: int = Field(
+        ge=1,
+        description="Requests that it must refuse, or after which it must close.",
+    )
+    refused: int = Field(
+        ge=0, description="How many it did: an error, or an end without an answer."
+    )
+    waited: list[str] = Field(
+        description="Those after which it neither answered nor closed for a second."
+    )
+    let_through: list[str] = Field(
+        description="Those that it answered, or after which it did not close."
+    )
+    must_accept: int = Field(ge=0, description="Well-formed requests beside them.")
+    accepted: int = Field(ge=0, description="How many of those it answered with 2xx.")
+    not_accepted: list[str] = Field(description="Those that it did not.")
+
+
+class SlowClients(_Part):
+    """When a server closed on clients that are slow, with its own default limits; null
+    where it had not, after all the time of watching."""
+
+    watched_s: float = Field(gt=0, description="How long it was watched, in seconds.")
+    half_head_s: NonNegative | None = Field(
+        description="After half a head and no more, in seconds."
+    )
+    trickled_head_s: NonNegative | None = Field(
+        description="While a head came by a byte a second, from its first one."
+    )
+    half_body_s: NonNegative | None = Field(
+        description="After half a body and no more, in seconds."
+    )
+
+
+class Drain(_Part):
+    """What became of requests that a server had received before SIGTERM."""
+
+    repeats: int = Field(ge=1, description="How often a server was started and ended.")
+    sent: int = Field(
+        ge=1,
+        description="Requests that were sent whole 0.1 s before the signal, each on a "
+        "connection that had been answered once.",
+    )
+    answered: int = Field(ge=0, description="How many of them were answered whole.")
+    idle: int = Field(
+        ge=0, description="Connections that were kept and had nothing to say."
+    )
+    idle_closed: int = Field(
+        ge=0,
+        description="How many of those came to a plain end, not a reset, within 3 s "
+        "of the last answer.",
+    )
+
+
+class Conduct(_Part):
+    """What a server of the comparison does beside being quick."""
+
+    server: str = Field(description="As in contestants.")
+    strictness: Strictness | None = Field(
+        default=None, description="Null where not measured, as those below."
+    )
+    slow_clients: SlowClients | None = Field(
+        default=None, description="When clients that are slow are cut off."
+    )
+    drain: Drain | None = Field(default=None, description="What is lost at its end.")
+    skipped: str | None = Field(
+        default=None, description="Why something was not measured; null if all was."
+    )
+
+
 class Record(_Part):
     """A whole run."""
 
@@ -281,6 +354,10 @@ class Record(_Part):
     contestants: list[Contestant] = Field(
         default_factory=list,
         description="The servers that are compared; none in a record of steps alone.",
+    )
+    conduct: list[Conduct] = Field(
+        default_factory=list,
+        description="What they do beside being quick; none in an older record.",
     )
 
 

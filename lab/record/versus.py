@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lab.record.measurement import Measurement
-from lab.record.model import Point
+from lab.record.model import Conduct, Point
 from lab.record.names import FOUR_WORKERS, IN_THE_LOOP, ONE_PROCESS, TWO_PROCESSES
 from lab.record.quantity import THIN_SPACE, Quantity
 
@@ -103,6 +103,14 @@ COSTS_TITLES = (
     "bytes of memory a kept one",
     f"CPU of {_count(SILENT)} silent connections",
     "system calls a request",
+)
+
+
+#: What the servers do beside being quick, as columns.
+CONDUCT = (
+    *("refused", "accepted"),
+    *("half a head", "slow head", "half a body"),
+    "answered at SIGTERM",
 )
 
 
@@ -230,6 +238,21 @@ class Versus:
             rows,
         )
 
+    def conduct(self) -> Sheet:
+        """What they do beside being quick: strictness, slow clients, the end."""
+        found = [c for c in self.m.record.conduct if any(_conduct_cells(c))]
+        rows = [
+            [self._title(c.server), *(text or "–" for text in _conduct_cells(c))]
+            for c in found
+        ]
+        return Sheet(
+            "Malformed requests refused, well-formed ones accepted; seconds until a "
+            "slow client is cut off; at SIGTERM, requests answered of those that had "
+            "come. With the limits that each server comes with",
+            ["server", *CONDUCT],
+            rows,
+        )
+
     def servers(self) -> Sheet:
         """What was compared: versions and settings."""
         ours = f"this commit, {(self.m.record.commit or 'unknown')[:10]}"
@@ -260,6 +283,10 @@ class Versus:
             )
             if why:
                 rows.append([self._title(point.server), _work(point), why])
+        for conduct in self.m.record.conduct:
+            if conduct.skipped:
+                why = conduct.skipped
+                rows.append([self._title(conduct.server), "its conduct", why])
         return Sheet("Not measured, or with errors", ["server", "work", "why"], rows, 3)
 
     def _title(self, server: str) -> str:
@@ -302,9 +329,27 @@ SHEETS: dict[str, Callable[[Versus], Sheet]] = {
     "winners": Versus.won,
     "keep-alive": Versus.keep_alive,
     "processes": Versus.processes,
+    "conduct": Versus.conduct,
     "servers": Versus.servers,
     "failures": Versus.failures,
 }
+
+
+def _conduct_cells(conduct: Conduct) -> list[str]:
+    """Beside the server's name; what was not measured is empty."""
+    strict, slow, drain = conduct.strictness, conduct.slow_clients, conduct.drain
+
+    cut_off = ["", "", ""]
+    if slow is not None:
+        ends = (slow.half_head_s, slow.trickled_head_s, slow.half_body_s)
+        never = f"> {slow.watched_s:.0f}"
+        cut_off = [never if end is None else f"{end:.0f}" for end in ends]
+    return [
+        f"{strict.refused} of {strict.must_refuse}" if strict else "",
+        f"{strict.accepted} of {strict.must_accept}" if strict else "",
+        *cut_off,
+        f"{drain.answered} of {drain.sent}" if drain else "",
+    ]
 
 
 def _work(point: Point) -> str:

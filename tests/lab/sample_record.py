@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from lab.load.kinds import Headers, Manner
 from lab.measure.peers import contestant
 from lab.record.model import (
+    Conduct,
+    Drain,
     Generator,
     LatencyMs,
     Machine,
@@ -15,6 +17,8 @@ from lab.record.model import (
     Record,
     Repeat,
     SilentCost,
+    SlowClients,
+    Strictness,
 )
 from lab.record.names import FOUR_WORKERS, IN_THE_LOOP, ONE_PROCESS, TWO_PROCESSES
 
@@ -215,4 +219,31 @@ def sample_comparison(*, bjoern: float = 110_000, uvicorn: float = 40_000) -> Re
         machine=sample_machine(),
         points=points,
         contestants=[contestant(name) for name in names],
+    )
+
+
+def sample_conduct(server: str, *, refused: int = 30, cut_off: bool = True) -> Conduct:
+    """What a server did, with every fact."""
+    ends = 10.2 if cut_off else None
+    return Conduct(
+        server=server,
+        strictness=Strictness(
+            must_refuse=30,
+            refused=refused,
+            waited=[],
+            let_through=[f"case {number}" for number in range(30 - refused)],
+            must_accept=12,
+            accepted=11,
+            not_accepted=["case a"],
+        ),
+        slow_clients=SlowClients(
+            watched_s=65.0, half_head_s=ends, trickled_head_s=ends, half_body_s=10.0
+        ),
+        drain=Drain(
+            repeats=5,
+            sent=100,
+            answered=100 if cut_off else 3,
+            idle=25,
+            idle_closed=25,
+        ),
     )

@@ -10,14 +10,15 @@ from book.drawn import Sources
 from lab.measure.compare import compare_plan
 from lab.measure.peers import BY_PROCESSES, OURS, PEERS
 from lab.measure.points import Timing
-from lab.record.claims import Outcome, at_least
+from lab.record.claims import Outcome, at_least, load_claims
 from lab.record.measurement import Measurement
-from lab.record.model import Record, save_record
-from lab.record.names import IN_THE_LOOP
+from lab.record.model import Conduct, Record, save_record
+from lab.record.names import FOUR_WORKERS, IN_THE_LOOP
 from lab.record.show import tables
 from lab.record.versus import COSTS, RATES, SHEETS, Versus
 from tests.lab.sample_record import (
     sample_comparison,
+    sample_conduct,
     sample_point,
     sample_record,
     spread,
@@ -109,6 +110,74 @@ def test_what_a_server_could_not_do_is_a_row() -> None:
         "keep-alive, 100, 10\u202f000 silent",
         "nothing came",
     ]
+
+
+def with_conduct(record: Record, *conduct: Conduct) -> Record:
+    return record.model_copy(update={"conduct": list(conduct)})
+
+
+def test_what_else_they_do_is_a_table_where_it_was_watched() -> None:
+    lax = sample_conduct("granian", refused=20, cut_off=False)
+    record = with_conduct(
+        sample_comparison(),
+        sample_conduct(IN_THE_LOOP),
+        lax,
+        Conduct(server="bjoern", skipped="bjoern could not be compiled"),
+        Conduct(server="uvicorn", drain=lax.drain),
+    )
+    ours = row(record, "conduct", "step 13 in the loop")
+    assert ours[1:] == ["30 of 30", "11 of 12", "10", "10", "10", "100 of 100"]
+    theirs = row(record, "conduct", "granian")
+    assert theirs[1:] == ["20 of 30", "11 of 12", "> 65", "> 65", "10", "3 of 100"]
+    a_part = row(record, "conduct", "uvicorn, uvloop")
+    assert a_part[1:] == ["–", "–", "–", "–", "–", "3 of 100"]
+    assert len(SHEETS["conduct"](versus(record)).rows) == 3
+    why = ["bjoern", "its conduct", "bjoern could not be compiled"]
+    assert row(record, "failures", "bjoern") == why
+    titles = [str(table.title) for table in tables(record)]
+    assert any(title.startswith("Malformed requests") for title in titles)
+
+
+def test_a_record_from_before_it_was_watched_has_no_such_table() -> None:
+    old = sample_comparison().model_dump()
+    del old["conduct"]
+    record = Record.model_validate(old)
+    assert not SHEETS["conduct"](versus(record)).rows
+    titles = [str(table.title) for table in tables(record)]
+    assert not any(title.startswith("Malformed requests") for title in titles)
+
+
+def test_a_page_has_the_table_or_says_that_it_is_missing() -> None:
+    from book.pages import functions_for
+
+    page = Path(__file__).parents[2] / "chapters" / "13-x" / "README.md"
+
+    def text(record: Record) -> str:
+        m = Measurement(sample_record(), record)
+        drawn = functions_for(page, Sources(m))(m)["compare_table"]("conduct")
+        return str(drawn.repository())
+
+    assert "not measured yet" in text(sample_comparison())
+    record = with_conduct(sample_comparison(), sample_conduct(IN_THE_LOOP))
+    assert "| step 13 in the loop | 30 of 30 | 11 of 12 | 10 |" in text(record)
+
+
+@pytest.mark.parametrize(
+    "name", ["refuses_what_it_must", "cuts_off_slow_clients", "loses_no_answer"]
+)
+def test_the_claims_of_conduct_can_hold_break_and_be_open(name: str) -> None:
+    [found] = [c for c in load_claims("13") if c.name == name]
+
+    def outcome(*conduct: Conduct) -> Outcome:
+        compared = with_conduct(sample_comparison(), *conduct)
+        return found.check(Measurement(sample_record(), compared)).outcome
+
+    good = [sample_conduct(each) for each in (IN_THE_LOOP, FOUR_WORKERS)]
+    bad = sample_conduct(FOUR_WORKERS, refused=29, cut_off=False)
+    assert outcome(*good) is Outcome.HOLDS
+    assert outcome(good[0], bad) is Outcome.BROKEN
+    assert outcome(good[0]) is Outcome.UNDECIDED
+    assert outcome() is Outcome.UNDECIDED
 
 
 def test_versions_and_settings_are_told() -> None:

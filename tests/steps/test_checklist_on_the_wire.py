@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lab.measure import strictness
 from steps.app import DOCUMENT, app
 from steps.http11 import CONTINUE, Request, Response
 from tests.http11.lines import LINES, Outcome
@@ -218,6 +219,19 @@ def test_which_are_kept(step: str, version: str, option: str, is_kept: bool) -> 
             assert answer.headers["connection"] == "close"
             client.expect_end()
             assert seen.targets == ["/1"]  # the second is never processed
+
+
+# --- The checklist that servers are compared by --------------------------------------
+
+
+@every_reactor
+def test_all_is_refused_that_must_be(step: str) -> None:
+    with serving(step, Seen()) as server:
+        seen = strictness.check(server.port)
+    assert (seen.let_through, seen.waited) == ([], [])
+    assert seen.refused == seen.must_refuse == len(strictness.REFUSED)
+    # On purpose: see steps/http11.
+    assert seen.not_accepted == ["a space before a chunk extension"]
 
 
 # --- How connections end -------------------------------------------------------------
