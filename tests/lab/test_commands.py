@@ -173,3 +173,16 @@ def test_the_books_record_is_readable_if_there_is_one() -> None:
     path = ROOT / "docs" / "measurements" / "book.json"
     if path.exists():
         assert load_record(path).complete
+
+
+def test_a_comparison_lists_what_it_watches_beside_what_it_measures(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert compare.main(["--list", "--only", "conduct", "bjoern, 1 "]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "granian, conduct" in said
+    assert "step14, two processes, conduct" in said
+    assert any(line.startswith("bjoern, 1 × keep-alive") for line in said)
+    assert not any(line.startswith("granian, 1 ") for line in said)
+    assert compare.main(["--list", "--only", "fastpysgi"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "fastpysgi, conduct"

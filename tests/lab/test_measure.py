@@ -18,10 +18,11 @@ from lab.load.target import LoadError
 from lab.measure import peers, points
 from lab.measure.machine import Cores
 from lab.measure.points import Timing
-from lab.measure.run import exit_code, measure
+from lab.measure.run import Behaviour, exit_code, measure
+from lab.measure.servers import ServerError
 from lab.record.matrix import Plan
-from lab.record.model import Record, Repeat, load_record, save_record
-from tests.lab.sample_record import sample_record, sample_repeat
+from lab.record.model import Conduct, Record, Repeat, load_record, save_record
+from tests.lab.sample_record import sample_conduct, sample_record, sample_repeat
 
 PLANS = [Plan("step06", connections) for connections in (1, 10, 100)]
 TIMING = Timing(repeats=3, seconds=0.1, warmup_s=0)
@@ -113,6 +114,35 @@ def test_nothing_finished_writes_nothing(tmp_path: Path) -> None:
     assert exit_code(record) == 130
     assert list(tmp_path.iterdir()) == []
     assert "nothing was measured" in said
+
+
+def watched(output: Path, watch: Behaviour, plans: list[Plan]) -> tuple[Record, str]:
+    said = io.StringIO()
+    console = Console(file=said, width=100)
+    timing = Timing(1, 0.1, 0.0)
+    record = measure(plans, timing, output, console, Fake(), behaviour=watch)
+    return record, said.getvalue()
+
+
+def test_what_is_watched_at_the_end_is_a_record_too(tmp_path: Path) -> None:
+    watch = Behaviour(600.0, lambda cores: [sample_conduct("granian")])
+    record, said = watched(tmp_path / "mine.json", watch, [])
+    assert load_record(tmp_path / "mine.json") == record
+    assert exit_code(record) == 0
+    assert [each.server for each in record.conduct] == ["granian"]
+    assert [each.title for each in record.contestants] == ["granian"]
+    assert "about 10 min" in said
+
+
+def test_what_cannot_be_watched_does_not_cost_what_was_measured(tmp_path: Path) -> None:
+    def fail(cores: Cores) -> list[Conduct]:
+        raise ServerError("granian has ended")
+
+    record, said = watched(tmp_path / "mine.json", Behaviour(1.0, fail), PLANS)
+    assert record.complete
+    assert [len(point.repeats) for point in record.points] == [1, 1, 1]
+    assert record.conduct == []
+    assert "conduct not watched: granian has ended" in said
 
 
 def test_a_failing_point_does_not_stop_the_others(tmp_path: Path) -> None:
