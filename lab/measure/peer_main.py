@@ -25,9 +25,10 @@ THREADS = 4
 def bjoern(target: str) -> None:
     import bjoern
 
+    app = _load(target)
     listener = bjoern.bind_and_listen(HOST, 0, listen_backlog=BACKLOG)
     _say(listener.getsockname()[1])
-    bjoern.server_run(listener, _load(target))
+    bjoern.server_run(listener, app)
 
 
 def waitress(target: str) -> None:
@@ -67,9 +68,10 @@ def freastal(target: str) -> None:
     import freastal
 
     # It does not say where it listens, and does so only when it serves.
+    app = _load(target)
     port = _free_port()
     _say(port)
-    freastal.serve(_load(target), host=HOST, port=port)
+    freastal.serve(app, host=HOST, port=port)
 
 
 def fastpysgi(target: str) -> None:
@@ -78,9 +80,10 @@ def fastpysgi(target: str) -> None:
     fastpysgi.server.backlog = BACKLOG
     # Steps do not say which server they are either.
     fastpysgi.server.add_header_server = None
+    app = _load(target)
     port = _free_port()
     _say(port)
-    fastpysgi.run(_load(target), host=HOST, port=port)
+    fastpysgi.run(app, host=HOST, port=port)
 
 
 def granian(target: str, threads: int | None = None) -> None:

@@ -25,6 +25,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r]")
 
 #: refuse: an error, or the end of the connection, and no answer. close: the end, after
 #: one answer at most, whatever is sent behind it. not answer: anything else will do.
+#: accept: an answer, and no error to what comes behind it.
 Must = Literal["refuse", "close", "not answer", "accept"]
 
 
@@ -154,17 +155,25 @@ REFUSED = [
     ),
 ]
 
+#: Behind those that are accepted: who has read the one to its end finds the other.
+_LAST = _get(b"Connection: close")
+
 ACCEPTED = [
+    *_cases(  # it closes by itself
+        "accept",
+        "RFC 9112, 3.2",
+        {"HTTP/1.0 without Host": b"GET / HTTP/1.0\r\n\r\n"},
+    ),
     *_cases(
         "accept",
         "RFC 9112, 3.2",
         {
             "a plain request": _get(),
-            "HTTP/1.0 without Host": b"GET / HTTP/1.0\r\n\r\n",
             "Host with a port": _get(host=b"a:80"),
             "Host of IPv6": _get(host=b"[::1]:80"),
             "an absolute target": _get(line=b"GET http://a/ HTTP/1.1"),
         },
+        behind=_LAST,
     ),
     *_cases(
         "accept",
@@ -174,6 +183,7 @@ ACCEPTED = [
             "an empty value": _get(b"X:"),
             "a name in small letters": b"GET / HTTP/1.1\r\nhost: a\r\n\r\n",
         },
+        behind=_LAST,
     ),
     *_cases(
         "accept",
@@ -191,6 +201,7 @@ ACCEPTED = [
             ),
             "a trailer": _post(_CHUNKED, body=b"3\r\nabc\r\n0\r\nX: a\r\n\r\n"),
         },
+        behind=_LAST,
     ),
 ]
 
@@ -211,7 +222,7 @@ class Seen:
         answered = [status for status in self.statuses if status < 400]
         match must:
             case "accept":
-                return bool(self.statuses) and self.statuses[0] < 400
+                return bool(answered) and answered == list(self.statuses)
             case "refuse":
                 return not answered and not self.waits
             case "close":
@@ -258,7 +269,7 @@ def send(port: int, case: Case) -> Seen:
                 closed = True
                 break
             received += data
-            if case.must != "close" and _statuses(received):
+            if case.must not in ("close", "accept") and _statuses(received):
                 break
     except TimeoutError:
         pass
