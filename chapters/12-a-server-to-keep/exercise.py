@@ -6,7 +6,7 @@ Work in this file. `pytest chapters/12-a-server-to-keep` checks it.
 from collections.abc import Callable
 from typing import Literal
 
-#: How a drain ends. A server's exit status is 0 for "drained", and 1 for the others.
+#: How a drain ends, for the log: only after "drained" nobody was cut off.
 End = Literal["drained", "late", "forced"]
 
 
@@ -14,9 +14,11 @@ class Drain:
     """Is told what happens to a server, and says what the server has to do.
 
     It has no socket and does not wait. All calls come from the thread of the server's
-    loop, and none of them blocks. After each thing that happens, and whenever time has
-    passed, the loop asks the questions, and closes what it is told to close. It may ask
-    the same question twice, and then is told the same.
+    loop, and none of them blocks. In each round the loop tells what has happened, which
+    may be several things, then asks the questions, and closes what it is told to close.
+    It may ask the same question twice, and then is told the same. Time may pass between
+    a thing and the next question: a rule holds at its moment, whether it is asked about
+    then or later.
 
     An open connection is in one of three states:
 
@@ -32,7 +34,9 @@ class Drain:
     2.  From the first signal on it accepts no more: no opened() will come.
     3.  From the first signal on, answers say `Connection: close`.
     4.  From the first signal on, an idle connection is to be closed at once: one that
-        is idle at the signal, and one that becomes idle after it.
+        is idle at the signal, and one that becomes idle after it. If a piece of a
+        request comes before it has been closed, it is idle no more. (Step 12 waits
+        half a second for such a piece. These rules do not.)
     5.  A busy connection is never to be closed before the end (rules 8 and 9).
     6.  An arriving connection may go on until `patience_s` after the first signal, and
         then is to be closed. Another piece of its request does not earn it more time.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal
 
-#: How a drain ends. A server's exit status is 0 for "drained", and 1 for the others.
+#: How a drain ends, for the log: only after "drained" nobody was cut off.
 End = Literal["drained", "late", "forced"]
 State = Literal["idle", "arriving", "busy"]
 
@@ -34,7 +34,9 @@ class Drain:
         self._states[connection] = "idle"
 
     def closed(self, connection: int) -> None:
+        self.ended()  # it may be late by now, though nobody has asked
         del self._states[connection]
+        self.ended()  # or drained: it is now, and not when somebody asks
 
     def signal(self) -> None:
         if self._began is None:

@@ -19,6 +19,8 @@ GRACE_S = 15.0
 PATIENCE_S = 10.0
 #: What passes at a time: until a limit is met to the second, or jumped over.
 WAITS_S = (5.0, 12.0)
+#: The same where nobody asks meanwhile. No sum of them meets a limit to the second.
+UNASKED_S = (14.9, 0.2)
 #: Between two events before the first signal. A server runs for long.
 LONG_S = 3600.0
 LEADS_TO = {
@@ -67,9 +69,9 @@ class Moment(NamedTuple):
         waited_for = {"busy"} | ({"arriving"} if self.waited_s < PATIENCE_S else set())
         return {c for c, state in self.states if self.ended or state not in waited_for}
 
-    def events(self) -> Iterator[Event]:
-        """What can happen next."""
-        if self.to_close:
+    def events(self, is_asked: bool) -> Iterator[Event]:
+        """What can happen next. is_asked: and what is to be closed has been."""
+        if self.to_close and is_asked:
             yield Event("closed", min(self.to_close))
             return
         states = dict(self.states)
@@ -86,8 +88,8 @@ class Moment(NamedTuple):
                 yield Event("arriving", connection)
                 yield Event("request", connection)
             yield Event("closed", connection)
-        if self.signals and not self.ended:
-            for seconds in WAITS_S:
+        if self.signals and not (self.ended and is_asked):
+            for seconds in WAITS_S if is_asked else UNASKED_S:
                 yield Event("time", seconds=seconds)
         yield Event("signal")
 
@@ -107,20 +109,23 @@ Sequence = tuple[tuple[Event, Moment], ...]
 
 
 @functools.cache
-def sequences(before: int, after: int) -> list[Sequence]:
-    """All, with so many events at most before the first signal, and from it on."""
+def sequences(before: int, after: int, is_asked: bool = True) -> list[Sequence]:
+    """All, with so many events at most before the first signal, and from it on.
+
+    is_asked: after each event. Then those that another one begins with are left out.
+    """
     found = []
 
     def go_on(sequence: Sequence, moment: Moment, before: int, after: int) -> None:
         is_longer = False
-        for event in moment.events():
+        for event in moment.events(is_asked):
             is_before = not moment.signals and event.kind != "signal"
             if (before if is_before else after) > 0:
                 is_longer = True
                 then = moment.after(event)
                 longer = (*sequence, (event, then))
                 go_on(longer, then, before - is_before, after - (not is_before))
-        if not is_longer:
+        if sequence and not (is_longer and is_asked):
             found.append(sequence)
 
     go_on((), Moment(), before, after)
@@ -175,9 +180,12 @@ def ask(drain: Any) -> Said:
 
 
 def first_mistake(
-    exercise: Answer, sequence: Sequence, judge: Judge
+    exercise: Answer, sequence: Sequence, judge: Judge, is_asked: bool
 ) -> tuple[list[Event], Found] | None:
-    """Tell a Drain of these events, ask it after each, and judge what it says."""
+    """Tell a Drain of these events, ask it after each, and judge what it says.
+
+    is_asked: if not, it is asked after the last one only.
+    """
     now = 1000.0
     events: list[Event] = []
     try:
@@ -189,6 +197,8 @@ def first_mistake(
                 getattr(drain, event.kind)(event.connection)
             elif event.kind == "signal":
                 drain.signal()
+            if not is_asked and len(events) < len(sequence):
+                continue
             said = ask(drain)
             if not isinstance(said.to_close, set):
                 why = "The server has to know which ones, and it may be none."
@@ -203,7 +213,9 @@ def first_mistake(
     return None
 
 
-def go_through(exercise: Answer, before: int, after: int, judge: Judge) -> None:
+def go_through(
+    exercise: Answer, before: int, after: int, judge: Judge, is_asked: bool = True
+) -> None:
     """Complain of the shortest sequence that shows a mistake."""
     settings = f"Drain(grace_s={GRACE_S:g}, patience_s={PATIENCE_S:g}, clock)"
     with within(
@@ -215,14 +227,15 @@ def go_through(exercise: Answer, before: int, after: int, judge: Judge) -> None:
     ):
         found = [
             mistake
-            for sequence in sequences(before, after)
-            if (mistake := first_mistake(exercise, sequence, judge)) is not None
+            for sequence in sequences(before, after, is_asked)
+            if (mistake := first_mistake(exercise, sequence, judge, is_asked))
         ]
     if found:
         events, shortest = min(found, key=lambda each: len(each[0]))
         check(
             False,
             called=f"{shortest.asked} of a {settings} after\n"
+            + ("" if is_asked else "(and it was asked nothing before) ")
             + ", ".join(str(event) for event in events),
             came_back=shortest.came_back,
             expected=shortest.expected,
@@ -311,8 +324,9 @@ def test_idle(exercise: Answer) -> None:
             return
         for connection in said.wrongly_open(moment, "idle"):
             why = (
-                "An idle client may stay for an hour without a word. Nothing is under "
-                "way, so a drain that waits for the idle waits for nothing."
+                "An idle client may stay for an hour without a word, and has begun "
+                "nothing. These rules close it at once, as a drain that waits for the "
+                "idle may wait for ever. (Step 12 gives it half a second first.)"
             )
             if Event("answered", connection) in since_signal(events):
                 why = (
@@ -352,7 +366,8 @@ def test_arriving(exercise: Answer) -> None:
         if not said.ended and said.wrongly_closed(moment, "arriving"):
             why = (
                 "Its client is in the midst of sending, and the last piece may come in "
-                "a moment. A request that has begun is not an idle connection."
+                "a moment. A request that has begun is not an idle connection; and its "
+                "time is counted from the signal, however long it has been arriving."
             )
             yield Found("to_close()", said.to_close, moment.to_close, why)
         if not moment.ended and said.wrongly_open(moment, "arriving"):
@@ -474,17 +489,101 @@ def test_after_the_end(exercise: Answer) -> None:
         if moment.ended and said.ended != moment.ended:
             why = (
                 "What happens after the end is the cleaning up. If it changes how the "
-                "drain ended, clients are cut off, and the exit status says that all "
-                "was well."
+                "drain ended, clients are cut off, and the log says that all was "
+                "well."
             )
             yield Found("ended()", said.ended, moment.ended, why)
 
     go_through(exercise, 3, 6, judge)
 
 
+def test_moves_before_it_is_closed(exercise: Answer) -> None:
+    """What is idle at the signal may be so no more at the question (rules 4 and 5)."""
+
+    def judge(events: list[Event], moment: Moment, said: Said) -> Iterator[Found]:
+        if moment.ended:
+            return
+        moved = said.wrongly_closed(moment, "busy")
+        if moment.waited_s < PATIENCE_S:
+            moved |= said.wrongly_closed(moment, "arriving")
+        if moved:
+            why = (
+                "It was idle, and then its request came, in the same round of the loop "
+                "or the next: it was on its way when the signal was sent. A list of "
+                "those to be closed that is made when something happens is out of date "
+                "when the question comes. What counts is the state of that moment."
+            )
+            yield Found("to_close()", said.to_close, moment.to_close, why)
+        elif said.to_close != moment.to_close:
+            why = "Several things may happen before the loop asks: each of them counts."
+            yield Found("to_close()", said.to_close, moment.to_close, why)
+
+    go_through(exercise, 3, 3, judge, is_asked=False)
+
+
+def test_nobody_asks(exercise: Answer) -> None:
+    """How it ends is settled when it happens, not when it is asked (rules 7 to 9)."""
+
+    def judge(events: list[Event], moment: Moment, said: Said) -> Iterator[Found]:
+        if said.ended == moment.ended:
+            return
+        if moment.ended and said.ended == "forced":
+            why = (
+                "It was over before the second signal came: nothing was open, or the "
+                "grace had passed. That nobody asked in between does not matter."
+            )
+        elif moment.ended == "drained":
+            why = (
+                "The last connection was closed before the grace was over. That the "
+                "question comes later does not make it late: nobody was cut off."
+            )
+        elif moment.ended == "late" and said.ended == "drained":
+            why = (
+                "A connection was open when the grace was over, so it was late by "
+                "then. That it is closed now, before anybody has asked, does not "
+                "change that."
+            )
+        else:
+            why = "Several things may happen before the loop asks: each of them counts."
+        yield Found("ended()", said.ended, moment.ended, why)
+
+    go_through(exercise, 2, 4, judge, is_asked=False)
+
+
+def test_clock_at_zero(exercise: Answer) -> None:
+    """A signal at second 0 of the clock is one: zero means nothing."""
+    why = (
+        "The clock's zero means nothing. Where the time of the signal is kept, and "
+        "looked at with `if` or `not`, 0.0 is taken for no signal at all. What says "
+        "that there was none is `None`: ask `is None`."
+    )
+    now = 0.0
+    drain = exercise.Drain(GRACE_S, PATIENCE_S, lambda: now)
+    drain.opened(7)
+    drain.request(7)
+    drain.opened(8)
+    drain.signal()
+    for name, expected in (
+        ("may_accept", False),
+        ("answers_say_close", True),
+        ("to_close", {8}),
+        ("ended", None),
+        ("ended", "late"),
+    ):
+        now = GRACE_S if expected == "late" else 0.0
+        came_back = getattr(drain, name)()
+        check(
+            came_back == expected,
+            called=f"{name}() at {now:g} s on the clock, and the signal came at 0",
+            came_back=came_back,
+            expected=expected,
+            why=why,
+        )
+
+
 def test_set_of_its_own(exercise: Answer) -> None:
     """The server may tell closed() while it goes through to_close()."""
-    drain = exercise.Drain(GRACE_S, PATIENCE_S, lambda: 0.0)
+    drain = exercise.Drain(GRACE_S, PATIENCE_S, lambda: 1000.0)
     for connection in (7, 8, 9):
         drain.opened(connection)
     drain.signal()

@@ -36,8 +36,10 @@ class Drain:
         self._states[connection] = "idle"
 
     def closed(self, connection: int) -> None:
+        self.ended()
         del self._states[connection]
         self._was_idle.discard(connection)
+        self.ended()
 
     def signal(self) -> None:
         if self._began is None:

@@ -39,14 +39,16 @@ class Drain:
         self._idle.add(connection)
 
     def closed(self, connection: int) -> None:
+        self.ended()
         self._open.discard(connection)
         self._idle.discard(connection)
         self._arriving.discard(connection)
+        self.ended()
 
     def signal(self) -> None:
         if self._began is None:
             self._began = self._clock()
-        elif self._end is None:
+        elif self.ended() is None:
             self._end = "forced"
 
     def may_accept(self) -> bool:

@@ -35,7 +35,9 @@ class Drain:
         self._states[connection] = "idle"
 
     def closed(self, connection: int) -> None:
+        self.ended()
         del self._states[connection]
+        self.ended()
 
     def signal(self) -> None:
         if self._began is None:

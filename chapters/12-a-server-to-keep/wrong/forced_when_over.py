@@ -1,0 +1,69 @@
+"""Takes a second signal for the end, though it was over before.
+
+Refused by: test_nobody_asks
+Told: That nobody asked in between does not matter
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+End = Literal["drained", "late", "forced"]
+State = Literal["idle", "arriving", "busy"]
+
+
+class Drain:
+    def __init__(
+        self, grace_s: float, patience_s: float, clock: Callable[[], float]
+    ) -> None:
+        self._grace_s = grace_s
+        self._patience_s = patience_s
+        self._clock = clock
+        self._states: dict[int, State] = {}
+        self._began: float | None = None
+        self._end: End | None = None
+
+    def opened(self, connection: int) -> None:
+        self._states[connection] = "idle"
+
+    def arriving(self, connection: int) -> None:
+        self._states[connection] = "arriving"
+
+    def request(self, connection: int) -> None:
+        self._states[connection] = "busy"
+
+    def answered(self, connection: int) -> None:
+        self._states[connection] = "idle"
+
+    def closed(self, connection: int) -> None:
+        self.ended()
+        del self._states[connection]
+        self.ended()
+
+    def signal(self) -> None:
+        if self._began is None:
+            self._began = self._clock()
+        elif self._end is None:
+            self._end = "forced"
+
+    def may_accept(self) -> bool:
+        return self._began is None
+
+    def answers_say_close(self) -> bool:
+        return self._began is not None
+
+    def to_close(self) -> set[int]:
+        if self._began is None:
+            return set()
+        if self.ended() is not None:
+            return set(self._states)
+        is_patient = self._clock() < self._began + self._patience_s
+        waited_for = {"busy", "arriving"} if is_patient else {"busy"}
+        return {c for c, state in self._states.items() if state not in waited_for}
+
+    def ended(self) -> End | None:
+        if self._end is None and self._began is not None:
+            if not self._states:
+                self._end = "drained"
+            elif self._clock() >= self._began + self._grace_s:
+                self._end = "late"
+        return self._end
