@@ -59,13 +59,15 @@ class Supervisor:
        ends the row.
     5. At the quick death that is MAX_QUICK_DEATHS in a row it gives up: `gave_up` is
        True, each process that still runs is asked to end, and none is started any more.
+       One that the same tick has started before is asked as well.
     6. The same holds after `stop()`, but `gave_up` stays False.
     7. A pid that is not one of its own is nobody's death. And a pid that has been
        reaped is never terminated: it may be a stranger's by now.
     8. Each process is asked to end once.
 
     gave_up, is_over: see rule 5; and whether it has given up or been stopped, and all
-    its processes are dead. Attributes or properties, as you like.
+    its processes are dead. In a pause it is not over. Attributes or properties, as you
+    like.
 
     Example, with one slot: the process that is started at second 100 dies at 103.
 

@@ -26,9 +26,9 @@ STRANGER = 77
 class Machine:
     """The system that a supervisor runs on, and the loop that calls the supervisor."""
 
-    def __init__(self, exercise: Answer, slots: int) -> None:
+    def __init__(self, exercise: Answer, slots: int, clock_s: float = 0.5) -> None:
         self.exercise = exercise
-        self.clock_s = 0.5
+        self.clock_s = clock_s
         self.slot_of: dict[int, int] = {}  # by pid: those that run
         self.dead: deque[int] = deque()  # and not reaped yet
         self.started: list[int] = []  # the slots
@@ -142,12 +142,14 @@ class Machine:
             called=self.story,
             came_back=came_back,
             expected=returns,
-            why=why,
+            why=why if returns is not None else NO_START_TO_COME,
         )
 
-    def quick_death(self, slot: int, pause: float, why: str) -> None:
-        """One in a moment, the pause for it, and the next start."""
-        self.passes(0.25)
+    def quick_death(
+        self, slot: int, pause: float, why: str, lived: float = 0.25
+    ) -> None:
+        """One, the pause for it, and the next start."""
+        self.passes(lived)
         self.dies(slot)
         self.tick(returns=pause, why=why)
         self.passes(pause)
@@ -163,6 +165,14 @@ class Machine:
             expected=expected,
             why=why,
         )
+
+    def check_not_yet(self, number: int) -> None:
+        """It has not given up at so many quick deaths in a row."""
+        why = (
+            f"This is quick death number {number} in a row, and too early: at number "
+            f"{MAX_QUICK_DEATHS} it gives up, not before."
+        )
+        self.check_that("gave_up", False, why)
 
     def check_asked(self, slots: list[int], why: str) -> None:
         """Each process that runs, in these slots, was asked to end, and nobody else."""
@@ -184,6 +194,10 @@ class Machine:
         )
 
 
+NO_START_TO_COME = (
+    "No start is to come, so only a signal will bring news: None lets the loop wait "
+    "for one, however long. Any number wakes it for nothing."
+)
 STARTS = "A slot without a process serves nobody."
 STEADY = (
     "It has lived for long enough, so the next one will, too. Each second without it "
@@ -225,6 +239,13 @@ def test_steady(exercise: Answer) -> None:
         machine.passes(lived)
         machine.dies(1)
         machine.tick(1, why=STEADY)
+    machine.passes(STEADY_S)
+    machine.dies(0)
+    machine.tick(
+        0,
+        why="Slot 0 is a slot like the others. Its number is false to Python, so where "
+        "a slot is looked at with `if`, it is taken for none. Ask `is None`.",
+    )
 
 
 def test_crash_loop(exercise: Answer) -> None:
@@ -241,6 +262,20 @@ def test_crash_loop(exercise: Answer) -> None:
         expected="one start, and then a pause",
         why=CRASH_LOOP,
     )
+
+
+def test_nearly_steady(exercise: Answer) -> None:
+    """One that has lived for a little less than STEADY_S was a quick death (rule 3)."""
+    for lived in (STEADY_S - 0.25, STEADY_S / 2):
+        machine = Machine(exercise, 1)
+        machine.tick(0, why=STARTS)
+        machine.passes(lived)
+        machine.dies(0)
+        machine.tick(
+            returns=1.0,
+            why=f"It has lived for {lived:g} s. From {STEADY_S:g} s on a life is long "
+            "enough, and any shorter one was a quick death, which has its pause.",
+        )
 
 
 def test_due(exercise: Answer) -> None:
@@ -274,6 +309,16 @@ def test_doubles(exercise: Answer) -> None:
     machine.tick(0, why=STARTS)
     for pause in (1.0, 2.0, 4.0, 8.0):
         machine.quick_death(0, pause, why)
+    row = (
+        "A life that is shorter than STEADY_S goes on with the row, whatever it is "
+        "compared with otherwise: the life before it, or its pause. Only one that has "
+        "lived for STEADY_S ends the row."
+    )
+    for first, other in ((0.25, 4.0), (0.25, 6.0), (0.25, 7.75), (6.0, 0.25)):
+        machine = Machine(exercise, 1)
+        machine.tick(0, why=STARTS)
+        for pause, lived in ((1.0, first), (2.0, other), (4.0, first), (8.0, other)):
+            machine.quick_death(0, pause, row, lived)
 
 
 def test_longest(exercise: Answer) -> None:
@@ -284,6 +329,7 @@ def test_longest(exercise: Answer) -> None:
         machine.passes(1)
         machine.dies(0)
         pause = machine.call("tick", STARTS)
+        machine.check_not_yet(number)
         check(
             isinstance(pause, float | int) and pause <= LONGEST_PAUSE_S,
             called=machine.story,
@@ -441,7 +487,7 @@ def about_to_give_up(exercise: Answer, slots: int) -> Machine:
     machine.tick(*range(slots), why=STARTS)
     for number in range(1, MAX_QUICK_DEATHS):
         machine.quick_death(1, min(2.0 ** (number - 1), LONGEST_PAUSE_S), why)
-        machine.check_that("gave_up", False, why)
+        machine.check_not_yet(number)
     machine.passes(1)
     return machine
 
@@ -463,8 +509,15 @@ def test_gives_up(exercise: Answer) -> None:
     machine.dies(0)
     machine.tick(returns=1.0, why=CRASH_LOOP)
     machine.dies(1)
-    machine.tick(why=why)
+    returned = machine.call("tick", why)
     machine.check_that("gave_up", True, why)
+    check(
+        returned is None,
+        called=machine.story,
+        came_back=returned,
+        expected=None,
+        why="It has given up: no start is to come, whatever was due before.",
+    )
     machine.check_asked([2], left)
     machine.check_that("is_over", False, "Slot 2's process has not ended yet.")
     machine.passes(60)
@@ -477,6 +530,59 @@ def test_gives_up(exercise: Answer) -> None:
     machine.tick(why="It has given up: a death that it has asked for is no surprise.")
     machine.check_that("is_over", True, "Nobody is left to wait for.")
     machine.check_that("gave_up", True, "That is the exit status.")
+
+
+def test_gives_up_while_others_begin(exercise: Answer) -> None:
+    """What begins in the tick in which it gives up is no orphan (rule 5)."""
+    for order in ((0, 1), (1, 0), (0, 1, 2)):
+        machine = about_to_give_up(exercise, 3)
+        for slot in order:  # those of slots 0 and 2 have lived for long
+            machine.dies(slot)
+        before = len(machine.started)
+        machine.call("tick", STEADY)
+        began = sorted(machine.started[before:])
+        machine.check_that("gave_up", True, "Slot 1 has died once too often.")
+        check(
+            order[0] == 0 or not began,
+            called=machine.story,
+            came_back=f"started in slots {began}, after it had given up",
+            expected="no start: slot 1 had died before",
+            why="Whoever gives up starts nobody. A death that is seen after it, in the "
+            "same loop over the dead, leads to no start.",
+        )
+        # Whoever has died and has not been reaped may have been asked as well.
+        asked = [machine.slot_of.get(pid) for pid in machine.asked_to_end]
+        asked_slots = sorted(slot for slot in asked if slot is not None)
+        check(
+            asked_slots == sorted(machine.slot_of.values()),
+            called=machine.story,
+            came_back=f"those in slots {asked_slots} are asked to end",
+            expected=f"those in slots {sorted(machine.slot_of.values())}, each once",
+            why="One is replaced and another is one too many, in the same tick. What "
+            "was started a moment ago runs, too: left alone, it is an orphan.",
+        )
+        for slot in sorted(machine.slot_of.values()):
+            machine.dies(slot)
+        machine.tick(why="It has given up: it starts nobody.")
+        machine.check_that("is_over", True, "Nobody is left to wait for.")
+
+
+def test_clock_at_zero(exercise: Answer) -> None:
+    """What begins at second 0 of the clock begins like any other."""
+    why = (
+        "The clock's zero means nothing. Where a time is kept, and looked at with "
+        "`if`, `or` or `not`, 0.0 is taken for no time at all. What says that there is "
+        "none is `None`: ask `is None`."
+    )
+    for lived in (0.0, 0.25, STEADY_S):
+        machine = Machine(exercise, 1, clock_s=0.0)
+        machine.tick(0, why=why)
+        machine.passes(lived)
+        machine.dies(0)
+        if lived == STEADY_S:
+            machine.tick(0, why=why)
+        else:
+            machine.tick(returns=1.0, why=why)
 
 
 def test_stop(exercise: Answer) -> None:
@@ -519,3 +625,24 @@ def test_stop_at_a_death(exercise: Answer) -> None:
     machine.call("stop", "It is asked to end before it has begun.")
     machine.tick(why="It has been stopped: it starts nobody.")
     machine.check_that("is_over", True, "There is nobody to wait for.")
+
+
+def test_not_over_in_a_pause(exercise: Answer) -> None:
+    """In a pause no process may run, and it is not over."""
+    why = (
+        "Nobody has stopped it, and it has not given up: the next start is due. The "
+        "loop ends when it is over, so one that says so in a pause serves nobody any "
+        "more. That no process runs is half of it."
+    )
+    for slots in (1, 2):
+        machine = Machine(exercise, slots)
+        machine.check_that("is_over", False, "It has not begun. " + why)
+        machine.tick(*range(slots), why=STARTS)
+        machine.passes(2)
+        for slot in range(slots):
+            machine.dies(slot)
+        machine.tick(returns=1.0, why=DUE)
+        machine.check_that("is_over", False, why)
+        machine.call("stop", "It is asked to end.")
+        machine.tick(why="It has been stopped: it starts nobody.")
+        machine.check_that("is_over", True, "It has been stopped, and nobody runs.")
