@@ -9,7 +9,7 @@ from typing import cast
 
 
 class Connection(asyncio.Protocol):
-    r"""Answers each line that a client sends, in order.
+    r"""Answers each line that a client sends, in order. A server has many of these.
 
     A line ends with b"\n", which is no part of it. It may come in several pieces, and
     a piece may hold many lines. What has come behind the last b"\n" is no line yet.
@@ -28,7 +28,8 @@ class Connection(asyncio.Protocol):
 
     Once `transport.is_closing()`, the client is gone, or will be: no more answers.
 
-    Many lines may have come. What is left of them is not copied for each that is taken.
+    Many lines may have come, a quarter of a million in one piece. What is left of them
+    is neither copied nor moved for each that is taken.
 
     Example: answer is `lambda line: line.upper() + b"\n"`.
 

@@ -6,6 +6,7 @@ The starter is told: one call of data_received() is not one line
 import asyncio
 import contextlib
 import socket
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextvars import Context
@@ -105,6 +106,19 @@ class Client(asyncio.Transport):
         self.connections: set[object] = set()
         self._loop.set_exception_handler(lambda _loop, context: self._failed(context))
         self.was_early = False
+        self.limits_set: list[tuple[int | None, int | None]] = []
+        #: By method of the answer: how long each call has waited, in seconds. The time
+        #: in which it had the processor is no waiting.
+        self.waited_s: dict[str, list[float]] = {}
+
+    def tells(self, name: str, *arguments: object) -> Any:
+        """Call a method of the answer."""
+        began, worked = time.perf_counter(), time.thread_time()
+        try:
+            return getattr(self.protocol, name)(*arguments)
+        finally:
+            waited = time.perf_counter() - began - (time.thread_time() - worked)
+            self.waited_s.setdefault(name, []).append(waited)
 
     # -- what the client and the server do
 
@@ -135,7 +149,10 @@ class Client(asyncio.Transport):
         protocol = self._exercise.Connection(self.answer, self.connections)
         self.protocol = protocol
         self.was_early = protocol in self.connections
-        protocol.connection_made(self)
+        self.tells("connection_made", self)
+
+    def is_drained(self) -> None:
+        self.tells("drain")
 
     def sends(self, *pieces: bytes) -> None:
         """Send these pieces; an empty one is the end."""
@@ -185,6 +202,7 @@ class Client(asyncio.Transport):
     def set_write_buffer_limits(
         self, high: int | None = None, low: int | None = None
     ) -> None:
+        self.limits_set.append((high, low))
         if high is None:
             high = HIGH_WATER if low is None else 4 * low
         self._high, self._low = high, high // 4 if low is None else low
@@ -240,14 +258,14 @@ class Client(asyncio.Transport):
             piece = self._coming.pop(0)
             if piece:
                 self.pieces += 1
-                self.protocol.data_received(piece)
-            elif not self.protocol.eof_received():
+                self.tells("data_received", piece)
+            elif not self.tells("eof_received"):
                 self.close()
 
     def _tell_if_too_much(self) -> None:
         if len(self.unsent) > self._high and not self._pausing:
             self._pausing = True
-            self.protocol.pause_writing()
+            self.tells("pause_writing")
 
     def _send(self) -> None:
         self.received += self.unsent
@@ -255,7 +273,7 @@ class Client(asyncio.Transport):
         if self._pausing:
             self._pausing = False
             self._telling = True
-            self.protocol.resume_writing()
+            self.tells("resume_writing")
             self._telling = False
         if self.closing and not self.unsent:
             self._loses(None)
@@ -270,7 +288,7 @@ class Client(asyncio.Transport):
         def lose() -> None:
             if not self.lost:
                 self.lost.append(error)
-                self.protocol.connection_lost(error)
+                self.tells("connection_lost", error)
 
         self._loop.call_soon(lose)
 
@@ -307,6 +325,14 @@ def check_answers(
             expected=f"{expected!r} is written",
             why=why,
         )
+        lines = b"".join(pieces).split(b"\n")[:-1]
+        check(
+            client.asked == lines,
+            called=" and then ".join(f"data_received({piece!r})" for piece in pieces),
+            came_back=f"answer() is called for {client.asked}",
+            expected=f"for {lines}",
+            why="answer() is called once for each line. It may be a payment.",
+        )
 
 
 def test_a_line(exercise: Answer) -> None:
@@ -338,6 +364,84 @@ def test_pieces(exercise: Answer) -> None:
         expected,
         "Each byte may come by itself. What has no end yet is kept for the next call.",
     )
+
+
+def test_two_connections(exercise: Answer) -> None:
+    """What one client has sent is not another's."""
+    with connected(exercise) as one, connected(exercise) as other:
+        one.sends(b"mine is ")
+        other.sends(b"yours\n")
+        one.sends(b"here\n")
+        for client, name, expected in (
+            (other, "the other", backwards(b"yours")),
+            (one, "the first", backwards(b"mine is here")),
+        ):
+            check(
+                client.answers == expected,
+                called="with two connections: the first one's data_received(b'mine is "
+                "'), the other's data_received(b'yours\\n'), and the first one's "
+                "data_received(b'here\\n')",
+                came_back=f"{client.answers!r} is written to {name}",
+                expected=f"{expected!r}",
+                why="A server has many connections, each with its own state. A list "
+                "that stands in the class, in the module, or in a default is shared "
+                "by all of them: one client gets what another has sent.",
+            )
+    with connected(exercise, big) as one, connected(exercise, big) as other:
+        one.sends(lines_numbered(1, 10))
+        other.sends(lines_numbered(1, 1))
+        check(
+            in_answers(other.answers) == [line_number(1)],
+            called="with two connections: the first one's writing is paused, and the "
+            "other's client sends a line",
+            came_back=shown(in_answers(other.answers)),
+            expected="the answer to line 1",
+            why="One client that does not read is no reason to let the others wait. "
+            "Whether writing is paused belongs to a connection, not to all.",
+        )
+
+
+def test_limits(exercise: Answer) -> None:
+    """The limit of what may be unsent stays as it is."""
+    with connected(exercise, big) as client:
+        client.sends(lines_numbered(1, 10))
+        client.reads_on()
+        check(
+            not client.limits_set,
+            called="connection_made(), data_received() with ten lines, pause_writing() "
+            "and resume_writing()",
+            came_back="transport.set_write_buffer_limits(high, low) with "
+            + ", ".join(map(str, client.limits_set)),
+            expected="no call of it",
+            why="The contract says: leave the limit as it is. With a limit of 0 each "
+            "write() pauses, and a client waits a round of the loop for each answer; "
+            "with a huge one none does, and the memory fills.",
+        )
+
+
+def test_never_blocks(exercise: Answer) -> None:
+    """No method waits: not in sleep(), and not for anything else."""
+    waited_s: dict[str, list[float]] = {}
+    for end in ([b""], []) * 6:
+        with connected(exercise, big) as client:
+            client.sends(lines_numbered(1, 10), *end)
+            client.reads_on()
+            if not client.lost:
+                client.play(client.is_drained)
+            client.play(client.abort)
+            for name, times in client.waited_s.items():
+                waited_s.setdefault(name, []).append(min(times))
+    for name, times in waited_s.items():
+        # Another program may have had the processor, but not each time.
+        check(
+            min(times) < 0.001,
+            called=f"{name}(), in several connections",
+            came_back=f"it waits for {1000 * min(times):.0f} ms at least, each time",
+            expected="no waiting at all",
+            why="A loop is one thread. While a method sleeps, or waits for a lock, "
+            "nobody else is served either: with a thousand clients, each waits for "
+            "a thousand times that.",
+        )
 
 
 def test_many_in_a_piece(exercise: Answer) -> None:
@@ -713,6 +817,17 @@ def test_set(exercise: Answer) -> None:
             why="What stays in the set is never freed, and a drain that waits for the "
             "set to be empty waits for ever.",
         )
+    with connected(exercise, big) as client:
+        client.sends(lines_numbered(1, 10))
+        client.play(client.resets)
+        check(
+            client.protocol not in client.connections,
+            called="connection_lost(ConnectionResetError('the client is gone'))",
+            came_back="it still is in the set",
+            expected="no longer in the set",
+            why="Most connections that are lost with an error have no other end. The "
+            "error says why, and the connection is gone either way.",
+        )
 
 
 def test_copies(exercise: Answer) -> None:
@@ -733,11 +848,22 @@ def test_copies(exercise: Answer) -> None:
     with connected(exercise, watched) as client:
         was_tracing = tracemalloc.is_tracing()
         tracemalloc.start()
+        raised = ""
         try:
             client.sends(b"abc\n" * count)
+        except RecursionError as error:
+            raised = f"RecursionError: {error}"
         finally:
             if not was_tracing:
                 tracemalloc.stop()
+        check(
+            not raised,
+            called=f"data_received() with {count} lines of three letters",
+            came_back=raised,
+            expected="an answer to each",
+            why="A call within a call for each line ends after a thousand: Python "
+            "allows no more. A loop goes on.",
+        )
         check(
             copies < count / 10,
             called=f"data_received() with {count} lines of three letters",
@@ -747,6 +873,87 @@ def test_copies(exercise: Answer) -> None:
             "256 KiB at a time: a client that fills that with short lines stops "
             "everybody for seconds.",
         )
+
+
+def test_a_piece_full_of_lines(exercise: Answer) -> None:
+    """A line among 256 Ki costs what one among a few thousand costs."""
+    few, many = 2000, 256 * 1024
+    called = f"data_received() with {many} empty lines, which is 256 KiB"
+    why = (
+        "What is left is moved or copied for each line that is taken, as a list moves "
+        "it in pop(0). That is quadratic: one client with one such piece stops "
+        "everybody for many seconds."
+    )
+    with within(4, exercise, called=called, expected="an answer to each", why=why):
+        used_s = {n: min(used(exercise, n, few) for _ in range(3)) for n in (few, many)}
+    times = used_s[many] / used_s[few]
+    check(
+        times < 10,
+        called=called,
+        came_back=f"a line takes {times:.0f} times as long as with {few} lines",
+        expected="about as long",
+        why=why,
+    )
+
+
+def used(exercise: Answer, lines: int, answers: int) -> float:
+    """The processor's time for so many answers, of that many lines, in seconds."""
+    ends: list[float] = []
+
+    def answer(line: bytes) -> bytes:
+        ends.append(time.thread_time())
+        if len(ends) == answers:
+            taker.is_gone = True
+        return b""
+
+    async def receive() -> None:
+        protocol = exercise.Connection(answer, set())
+        protocol.connection_made(taker)
+        protocol.data_received(b"\n" * lines)
+        before = -1
+        while before < len(ends):
+            before = len(ends)
+            for _ in range(QUIET_ROUNDS):
+                await asyncio.sleep(0)
+
+    taker = Taker()
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(receive())
+    check(
+        len(ends) >= answers,
+        called=f"data_received() with {lines} empty lines",
+        came_back=f"{len(ends)} calls of answer()",
+        expected="one for each",
+        why="An empty line is a line, however many of them have come.",
+    )
+    return max(ends[answers - 1] - ends[0], 1e-5)
+
+
+class Taker(asyncio.Transport):
+    """A transport whose client takes everything at once, until it is gone."""
+
+    is_gone = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.is_gone
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def is_reading(self) -> bool:
+        return not self.is_gone
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        self.is_gone = True
 
 
 def test_real_client(exercise: Answer) -> None:
