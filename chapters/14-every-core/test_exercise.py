@@ -142,7 +142,7 @@ class Machine:
             called=self.story,
             came_back=came_back,
             expected=returns,
-            why=why if returns is not None else NO_START_TO_COME,
+            why=NO_START_TO_COME if returns is None and why is STARTS else why,
         )
 
     def quick_death(
