@@ -514,6 +514,13 @@ def test_moves_before_it_is_closed(exercise: Answer) -> None:
                 "when the question comes. What counts is the state of that moment."
             )
             yield Found("to_close()", said.to_close, moment.to_close, why)
+        elif said.wrongly_open(moment, "arriving"):
+            why = (
+                "Its patience is counted from the signal, not from the first piece of "
+                "its request. Counted from there, a client could begin late, and hold "
+                "the server for longer than anybody has allowed."
+            )
+            yield Found("to_close()", said.to_close, moment.to_close, why)
         elif said.to_close != moment.to_close:
             why = "Several things may happen before the loop asks: each of them counts."
             yield Found("to_close()", said.to_close, moment.to_close, why)
