@@ -28,7 +28,7 @@ def send_body(
         return False
     finally:
         try:
-            body.close()
+            body.close()  # type: ignore[attr-defined]
         except AttributeError:
             pass
 
