@@ -32,7 +32,8 @@ class HandOver:
     watched: the loop's connections. Other threads use the set as well: one takes
         connections out that were silent for too long, and closes them.
     lock: held by whoever looks into `watched` or changes it, and for no longer. It is
-        not held while submit() or respond() run: the workers need it as well.
+        not held while submit(), respond() or wake() run, nor while a connection is
+        closed: the workers and the loop need it as well.
     submit: gives a connection to a worker, which calls `serve()` with it. It may wait
         for room in a queue, so the worker may be done before submit() returns. Raises
         queue.Full when there is no room, RuntimeError when the workers have ended.
@@ -61,8 +62,9 @@ class HandOver:
         select() was given a copy of the set. If the connection has left the set since,
         it is somebody else's, and nothing is done.
 
-        If submit() raises, nobody will serve the connection. Then it is closed and not
-        watched again, and the exception goes on to the loop, which counts it.
+        If submit() raises, nobody will serve the connection. It is not tried again. The
+        connection is closed and not watched again, and the exception goes on to the
+        loop, which counts it. That may be any exception, KeyboardInterrupt as well.
         """
         # TODO: the connection belongs to two now, and never comes back from serve().
         self._submit(connection)
@@ -72,6 +74,7 @@ class HandOver:
 
         After the response, a connection that the client keeps is watched again, and the
         loop is woken, so that its next select() has it. Any other is closed, also if
-        respond() raises; that exception goes on to the worker, which logs it.
+        respond() raises; that exception goes on to the worker, which logs it. It may be
+        any, SystemExit as well.
         """
         self._respond(connection)

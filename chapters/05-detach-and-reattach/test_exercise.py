@@ -4,29 +4,55 @@ The starter is told: It is readable until a worker has read
 """
 
 import queue
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from workshop import Answer, check, within
 
+#: Nothing here is right that calls submit() or respond() so often.
+TOO_OFTEN = 3
 
-class Connection:
-    """Stands for a connection's socket."""
+
+class TooOftenError(BaseException):
+    """It is tried again and again. No Exception, so that it ends that."""
+
+
+class Connection(socket.socket):
+    """A connected socket, which notes whether it is closed while the lock is held."""
+
+    #: All that were made in this check, and their other ends.
+    made: list[socket.socket] = []  # noqa: RUF012 - it is meant to be of the class
 
     def __init__(self, name: str = "the connection") -> None:
+        ours, theirs = socket.socketpair()
+        super().__init__(fileno=ours.detach())
         self.name = name
-        self.closed = False
+        self.server: Server | None = None
+        self.made += [self, theirs]
 
     def __repr__(self) -> str:
         return self.name
 
-    def close(self) -> None:
-        self.closed = True
+    @property
+    def closed(self) -> bool:
+        return self.fileno() == -1
 
-    def shutdown(self, how: int) -> None:
-        pass
+    def close(self) -> None:
+        if self.server and self.server.lock.locked() and not self.closed:
+            self.server.with_lock.append("close()")
+        super().close()
+
+
+@pytest.fixture(autouse=True)
+def sockets_are_closed() -> Iterator[None]:
+    yield
+    while Connection.made:
+        socket.socket.close(Connection.made.pop())
 
 
 class Lock:
@@ -103,7 +129,8 @@ WORDS = {"__contains__": "in", "__iter__": "a loop over it", "__len__": "len()"}
 for _name in (
     *("__contains__", "__iter__", "__len__", "add", "clear", "copy", "discard"),
     *("difference", "difference_update", "pop", "remove", "union", "update"),
-    *("__iand__", "__ior__", "__isub__", "__ixor__", "__or__", "__sub__"),
+    *("__and__", "__iand__", "__ior__", "__isub__", "__ixor__", "__or__", "__sub__"),
+    *("__ge__", "__le__", "intersection", "isdisjoint", "issubset", "issuperset"),
 ):
     setattr(Watched, _name, _noted(_name))
 
@@ -131,7 +158,7 @@ class Server:
         self.watched = Watched(self.lock, *watched)
         self.submitted: list[Connection] = []
         self.responded: list[Connection] = []
-        #: Those of `submit` and `respond` that were called while the lock was held.
+        #: What was called while the lock was held, and should not have been.
         self.with_lock: list[str] = []
         #: What the loop finds in the set each time it is woken.
         self.found: list[set[Connection]] = []
@@ -142,12 +169,16 @@ class Server:
 
     def submit(self, connection: Connection) -> None:
         self.submitted.append(connection)
+        if len(self.submitted) >= TOO_OFTEN:
+            raise TooOftenError
         if self.lock.locked():
             self.with_lock.append("submit()")
         self._submit(connection)
 
     def respond(self, connection: Connection) -> bool:
         self.responded.append(connection)
+        if len(self.responded) >= TOO_OFTEN:
+            raise TooOftenError
         if self.lock.locked():
             self.with_lock.append("respond()")
         return self._respond(connection)
@@ -159,24 +190,32 @@ class Server:
             self.found.append(set(set.__iter__(self.watched)))
 
         if self.lock.locked():
+            self.with_lock.append("wake()")
             self.lock.when_free.append(look)
         else:
             look()
 
-    def on_readable(self, connection: Connection, where: str) -> None:
-        with self.calling(f"on_readable(connection) where {where}"):
+    def on_readable(self, connection: Connection, where: str, hangs: str = "") -> None:
+        connection.server = self
+        with self.calling(f"on_readable(connection) where {where}", hangs):
             self.hand_over.on_readable(connection)
 
-    def serve(self, connection: Connection, where: str) -> None:
-        with self.calling(f"serve(connection) where {where}"):
+    def serve(self, connection: Connection, where: str, hangs: str = "") -> None:
+        connection.server = self
+        with self.calling(f"serve(connection) where {where}", hangs):
             self.hand_over.serve(connection)
 
     @contextmanager
-    def calling(self, called: str) -> Iterator[None]:
+    def calling(self, called: str, hangs: str) -> Iterator[None]:
+        """hangs: why it may do so here, if not for the lock."""
         returns = "it returns, and the lock is free"
         why = "The loop needs the lock in each of its rounds. Then nobody is served."
-        with within(2, self.exercise, called=called, expected=returns, why=why):
-            yield
+        hangs = hangs or why
+        with within(2, self.exercise, called=called, expected=returns, why=hangs):
+            try:
+                yield
+            except TooOftenError:
+                pass
         check(
             not self.lock.deadlock,
             called=called,
@@ -241,6 +280,19 @@ def test_back_in_the_set(exercise: Answer) -> None:
         expected="respond() is called for it, once",
         why="One readiness is one request. Who responds twice waits for a request that "
         "nobody has sent.",
+    )
+    own = [
+        value
+        for value in vars(server.hand_over).values()
+        if isinstance(value, set) and value is not server.watched
+    ]
+    check(
+        server.watched.has(connection) or not any(connection in new for new in own),
+        called=f"serve(connection) where {where}",
+        came_back="the connection is in a new set, and not in `watched`",
+        expected="it is in `watched`, the set that was given",
+        why="The loop and the other threads have the set that was made first. "
+        "`a = a | {b}` makes another one; add() changes the one that all have.",
     )
     check(
         server.watched.has(connection) and not connection.closed,
@@ -343,18 +395,48 @@ def test_not_kept(exercise: Answer) -> None:
 
 def test_lock_is_short(exercise: Answer) -> None:
     """The lock is held for the set alone."""
+
+    def refuse(_: Connection) -> None:
+        raise queue.Full
+
+    def fail(_: Connection) -> bool:
+        raise ConnectionResetError
+
+    check_lock_is_free(exercise, "respond() returns True")
+    check_lock_is_free(exercise, "respond() returns False", respond=drop)
+    check_lock_is_free(exercise, "submit() raises queue.Full", submit=refuse)
+    check_lock_is_free(exercise, "respond() raises ConnectionResetError", respond=fail)
+
+
+#: Why the lock must not be held while that runs.
+WITH_LOCK = {
+    "submit()": "submit() may wait until a worker is done, and that worker waits for "
+    "the lock: a deadlock.",
+    "respond()": "Who responds with the lock in hand lets all others wait for this "
+    "client.",
+    "wake()": "The loop is awake at once, wants the lock, and has to sleep again until "
+    "it is free. First let go of the lock, then wake.",
+    "close()": "The connection is in no set any more, so nobody can come to it. "
+    "close() is a system call, for which all others wait: the lock is not needed for "
+    "it.",
+}
+
+
+def check_lock_is_free(exercise: Answer, where: str, **given: Any) -> None:
+    """Whatever may take long runs without the lock."""
     connection = Connection()
-    server = Server(exercise, connection)
-    server.on_readable(connection, "it is watched")
-    server.serve(connection, "respond() returns True")
+    server = Server(exercise, connection, **given)
+    for call in (server.on_readable, server.serve):
+        try:
+            call(connection, where)
+        except (queue.Full, ConnectionResetError):
+            break
     check(
         not server.with_lock,
-        called="on_readable(connection), then serve(connection)",
+        called=f"on_readable(connection), then serve(connection) where {where}",
         came_back=f"the lock was held while {' and '.join(server.with_lock)} ran",
         expected="it is held for the set alone",
-        why="submit() may wait until a worker is done, and that worker waits for the "
-        "lock: a deadlock. And who responds with the lock in hand lets all others wait "
-        "for this client.",
+        why=" ".join(WITH_LOCK[name] for name in dict.fromkeys(server.with_lock)),
     )
 
 
@@ -466,21 +548,42 @@ def check_left_alone(
 # -- what goes wrong ----------------------------------------------------------
 
 
+#: What is said if `except Exception` was not enough.
+NO_EXCEPTION = (
+    "is no Exception, so `except Exception` lets it by, and the connection with it. "
+)
+
+
 def test_no_room(exercise: Answer) -> None:
     """When submit() raises, the connection is closed and the loop is told."""
-    for raised in (queue.Full(), RuntimeError("the workers have ended")):
+    again = (
+        "submit() has waited for room for as long as it is meant to. While the loop "
+        "tries it again, it watches nobody, and nobody is served."
+    )
+    for raised in (
+        queue.Full(),
+        RuntimeError("the workers have ended"),
+        KeyboardInterrupt(),
+    ):
         connection = Connection()
 
-        def submit(_: Connection, raised: Exception = raised) -> None:
+        def submit(_: Connection, raised: BaseException = raised) -> None:
             raise raised
 
         server = Server(exercise, connection, submit=submit)
         where = f"submit() raises {raised!r}"
         came_back: object = "it returns"
         try:
-            server.on_readable(connection, where)
-        except (queue.Full, RuntimeError) as error:
+            server.on_readable(connection, where, again)
+        except (queue.Full, RuntimeError, KeyboardInterrupt) as error:
             came_back = error
+        check(
+            len(server.submitted) == 1,
+            called=f"on_readable(connection) where {where}",
+            came_back=f"submit() was called {len(server.submitted)} times",
+            expected="submit() is called once",
+            why=again,
+        )
         check(
             not server.watched.has(connection),
             called=f"on_readable(connection) where {where}",
@@ -490,12 +593,14 @@ def test_no_room(exercise: Answer) -> None:
             "once, again and again, and the loop spins for as long as the workers are "
             "busy, and takes the processor from them.",
         )
+        ctrl_c = f"Ctrl-C in the loop's thread {NO_EXCEPTION}"
         check(
             connection.closed,
             called=f"on_readable(connection) where {where}",
             came_back="the connection is open, in no set, and with no worker",
             expected="it is closed",
-            why="Nobody will ever touch it again. The client waits for ever, and a "
+            why=("" if isinstance(raised, Exception) else ctrl_c)
+            + "Nobody will ever touch it again. The client waits for ever, and a "
             "descriptor is lost with each one, just when there is most to do.",
         )
         check(
@@ -510,12 +615,14 @@ def test_no_room(exercise: Answer) -> None:
 
 def test_gone(exercise: Answer) -> None:
     """When respond() raises, the connection is closed and the worker is told."""
+    again = "Half a response may have been sent. A second one would begin within it."
     for raised in (
         ConnectionResetError("the client is gone"),
         ZeroDivisionError("a fault in the application"),
+        SystemExit("the application called sys.exit()"),
     ):
 
-        def respond(_: Connection, raised: Exception = raised) -> bool:
+        def respond(_: Connection, raised: BaseException = raised) -> bool:
             raise raised
 
         connection = Connection()
@@ -523,9 +630,16 @@ def test_gone(exercise: Answer) -> None:
         where = f"respond() raises {raised!r}"
         came_back: object = "it returns"
         try:
-            server.serve(connection, where)
-        except (ConnectionResetError, ZeroDivisionError) as error:
+            server.serve(connection, where, again)
+        except (ConnectionResetError, ZeroDivisionError, SystemExit) as error:
             came_back = error
+        check(
+            len(server.responded) == 1,
+            called=f"serve(connection) where {where}",
+            came_back=f"respond() was called {len(server.responded)} times",
+            expected="respond() is called once",
+            why=again,
+        )
         check(
             connection not in server.watched.added,
             called=f"serve(connection) where {where}",
@@ -534,12 +648,14 @@ def test_gone(exercise: Answer) -> None:
             why="Its client is gone, or has half a response. Nothing good can come on "
             "it, and closed it would be EBADF in the loop's next select().",
         )
+        sys_exit = f"SystemExit {NO_EXCEPTION}"
         check(
             connection.closed,
             called=f"serve(connection) where {where}",
             came_back="the connection is open, in no set, and with no worker",
             expected="it is closed",
-            why="Nobody will ever touch it again, and each client that goes away costs "
+            why=("" if isinstance(raised, Exception) else sys_exit)
+            + "Nobody will ever touch it again, and each client that goes away costs "
             "the server a descriptor.",
         )
         check(
