@@ -14,8 +14,9 @@ def send_response(sock: socket.socket, head: bytes, body: bytes) -> int:
     r"""Send the head and the body of a response, whole and in order.
 
     The first call gives the kernel all of both. If it takes only part of that, the next
-    call gives it all of the rest, and so on. Returns how many calls that took, for the
-    server's statistics: 1, as long as the kernel has room.
+    call gives it all of the rest, and so on, thousands of times for a client that reads
+    slowly. Returns how many calls that took, for the server's statistics: 1, as long as
+    the kernel has room.
 
     Uses `sock.send()` or `sock.sendmsg()`, and no other call on the socket. TCP_NODELAY
     is set already; `sendall()` goes on by itself, but it does not say how often.
@@ -50,7 +51,8 @@ def send_buffers(sock: socket.socket, buffers: Sequence[bytes]) -> int:
     MOST_BUFFERS of what is left if these are more. Returns how many calls it took.
 
     Copies nothing: what a call gets is the buffers themselves, or a memoryview of one.
-    The kernel may stop within a buffer, or between two. Leaves `buffers` as it is.
+    The kernel may stop within a buffer, or between two, and thousands of times. Leaves
+    `buffers` as it is, which may be a list or a tuple.
 
     Buffers may be empty. No call is made when nothing is left to send; if all buffers
     are empty, or there is none, that is 0 calls. OSError goes to the caller.

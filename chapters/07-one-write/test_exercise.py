@@ -21,8 +21,10 @@ PIECE = 1024
 #: As many as Linux and macOS take.
 MOST_BUFFERS = 1024
 RECEIVER_LIMIT_S = 10.0
-#: Nothing here takes so many.
+#: So many calls more than the kernel has parts to take are too many.
 TOO_MANY_CALLS = 1000
+#: More than a function can call itself: Python ends that after about a thousand.
+MANY_PARTS = 3000
 
 
 class TooManyCallsError(Exception):
@@ -39,14 +41,21 @@ class Call:
     owners: Sequence[tuple[object, int]]
 
 
-class Kernel:
-    """Stands for a connected socket: takes so many bytes in each call, then all."""
+class Kernel(socket.socket):
+    """A connected socket, of which the check says what the kernel takes.
+
+    It takes so many bytes in each call, then all. Nobody receives them.
+    """
 
     def __init__(self, room: Sequence[int | OSError] = ()) -> None:
+        one, other = socket.socketpair()
+        super().__init__(fileno=one.detach())
+        other.close()
         self.room = list(room)
+        self.most_calls = len(self.room) + TOO_MANY_CALLS
         self.calls: list[Call] = []
 
-    def send(self, data: Any, flags: int = 0) -> int:
+    def send(self, data: Any, flags: int = 0, /) -> int:
         return self._take("send", [data])
 
     def sendmsg(
@@ -55,22 +64,29 @@ class Kernel:
         ancdata: object = (),
         flags: int = 0,
         address: object = None,
+        /,
     ) -> int:
         return self._take("sendmsg", list(buffers))
 
-    def sendall(self, data: Any, flags: int = 0) -> None:
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
         self.room.clear()
         self._take("sendall", [data])
 
     def setsockopt(self, *args: object) -> None:
         self.calls.append(Call("setsockopt", b"", 0, []))
 
+    def settimeout(self, value: float | None, /) -> None:
+        self.calls.append(Call("settimeout", b"", 0, []))
+
+    def setblocking(self, flag: bool, /) -> None:
+        self.calls.append(Call("setblocking", b"", 0, []))
+
     def _take(self, name: str, buffers: list[Any]) -> int:
         views = [memoryview(buffer).cast("B") for buffer in buffers]
         owners = [(view.obj, memoryview(view.obj).nbytes) for view in views]
         call = Call(name, b"".join(views), 0, owners)
         self.calls.append(call)
-        if len(self.calls) == TOO_MANY_CALLS:
+        if len(self.calls) == self.most_calls:
             raise TooManyCallsError
         room = self.room.pop(0) if self.room else len(call.given)
         if len(buffers) > MOST_BUFFERS:
@@ -114,6 +130,11 @@ def mistake(calls: list[Call], whole: bytes, head: bytes, most: int) -> str:
                 "To set an option is a system call of its own. One for each response "
                 "costs as much as the second write did; set once, it lasts."
             )
+        if call.name in ("settimeout", "setblocking"):
+            return (
+                f"{call.name}() changes a socket that is the caller's. How long it may "
+                "wait for a client has been decided already."
+            )
         if not rest and not call.given:
             return (
                 "Everything had been sent. A call that has nothing to send is a system "
@@ -140,6 +161,13 @@ def mistake(calls: list[Call], whole: bytes, head: bytes, most: int) -> str:
             return (
                 "The kernel had taken everything, and gets the end of it again: what "
                 "is left was worked out as if it had taken less."
+            )
+        elif most and rest.startswith(call.given):
+            return (
+                f"Call {number + 1} was given {number_of(call)} buffers, though more "
+                f"were left. It may be given the first {most} of what is left then, "
+                "not of what the call before it left over: else a short write costs a "
+                "call more each time."
             )
         elif rest.startswith(call.given):
             return (
@@ -190,18 +218,34 @@ def check_calls(
     expected = f"{len(whole)} bytes sent, every call given all that was left"
     if most:
         expected = f"{len(whole)} bytes sent, every call given as much as it may be"
-    with within(
+    calls_itself = ""
+    hangs = within(
         2,
         exercise,
         called=called,
         expected=expected,
         why="It goes round and round, or waits for what does not come. Here the kernel "
         "has always room; nothing may be left over that is never sent.",
-    ):
+    )
+    with kernel, hangs:
         try:
             came_back = send(kernel)
         except TooManyCallsError:
             came_back = "nothing"
+        except RecursionError:
+            came_back = "RecursionError"
+            calls_itself = (
+                "A function that calls itself for what is left waits for that call, "
+                "and Python allows about a thousand that wait. A client that reads "
+                "slowly takes a large response in more parts than that: use a loop."
+            )
+    check(
+        not calls_itself,
+        called=called,
+        came_back=f"{came_back}, after {len(kernel.calls)} calls",
+        expected=expected,
+        why=calls_itself,
+    )
     wrong = mistake(kernel.calls, whole, head, most)
     check(
         not wrong and kernel.received == whole,
@@ -281,6 +325,8 @@ def test_many_short_writes(exercise: Answer) -> None:
     """The kernel may take a part many times."""
     check_response(exercise, [20, 20], "takes 20 bytes twice, and then the rest")
     check_response(exercise, [1] * 100, "takes 1 byte a call")
+    where = "takes 1 byte a call"
+    check_response(exercise, [1] * MANY_PARTS, where, body=LARGE[:MANY_PARTS])
 
 
 def test_no_copies(exercise: Answer) -> None:
@@ -308,6 +354,25 @@ def test_no_copies(exercise: Answer) -> None:
         why="A slice of bytes is a copy. To copy the rest for each call is 1 + 2 + 3 + "
         "… pieces: for a body ten times as large, a hundred times the work.",
     )
+    check(
+        not any(len(sizes) > 1 for sizes in sizes_of_bytearrays(kernel).values()),
+        called=called,
+        came_back="a bytearray, which gets shorter with each call",
+        expected="head and body put together once, and then not copied any more",
+        why="Who deletes the beginning of a bytearray leaves it to Python when the "
+        "rest is moved to a smaller place: each time that half of it has gone. Leave "
+        "the bytes where they are, and remember from where on they are to be sent.",
+    )
+
+
+def sizes_of_bytearrays(kernel: Kernel) -> dict[int, set[int]]:
+    """Which sizes each bytearray had that was given to the kernel."""
+    sizes: dict[int, set[int]] = {}
+    for call in kernel.calls:
+        for owner, size in call.owners:
+            if isinstance(owner, bytearray):
+                sizes.setdefault(id(owner), set()).add(size)
+    return sizes
 
 
 def copied_by(kernel: Kernel, originals: Sequence[bytes]) -> int:
@@ -336,6 +401,8 @@ def check_errors(
     for error in (
         BrokenPipeError(errno.EPIPE, "the client has gone"),
         TimeoutError("the client did not read for too long"),
+        BlockingIOError(errno.EAGAIN, "there is no room at the moment"),
+        OSError(errno.ENOBUFS, "no buffer space available"),
     ):
         for before in ([], [30]):
             kernel = Kernel([*before, *[error] * 50])
@@ -346,7 +413,8 @@ def check_errors(
             )
             situation += f"there is a {name}"
             why = "The caller closes the connection and logs why."
-            with within(2, exercise, called=situation, expected=expected, why=why):
+            hangs = within(2, exercise, called=situation, expected=expected, why=why)
+            with kernel, hangs:
                 try:
                     came_back: object = send(kernel)
                 except OSError as raised:
@@ -457,9 +525,20 @@ def test_buffers(exercise: Answer) -> None:
 
 def check_not_copied(buffers: list[bytes], kernel: Kernel, where: str) -> None:
     copied = copied_by(kernel, buffers)
+    called = f"send_buffers(sock, {len(buffers)} buffers) where the kernel {where}"
+    joined = "To join the buffers, so that send() takes them, copies all of them. "
     check(
-        copied == 0 and {call.name for call in kernel.calls} == {"sendmsg"},
-        called=f"send_buffers(sock, {len(buffers)} buffers) where the kernel {where}",
+        {call.name for call in kernel.calls} == {"sendmsg"},
+        called=called,
+        came_back=f"not every call was a sendmsg():\n{in_words(kernel.calls)}",
+        expected="every call is a sendmsg()",
+        why=(joined if copied else "")
+        + "send() takes one buffer, so it fits where one is left, and nowhere else. "
+        "sendmsg() takes one as well as many: there is one way to send, and to test.",
+    )
+    check(
+        copied == 0,
+        called=called,
         came_back=f"{copied:,} bytes copied, for\n{in_words(kernel.calls)}",
         expected="sendmsg() with the buffers themselves, or views of them",
         why="To join them copies all of them, and a slice of bytes is a copy, too. "
@@ -478,6 +557,9 @@ def test_buffers_short_write(exercise: Answer) -> None:
         where = f"takes {shown(each)} a call"
         room = [each] * (whole // each + 1)
         check_not_copied(buffers, check_buffers(exercise, buffers, room, where), where)
+    where = "takes 1 byte a call"
+    large = [HEAD, LARGE[:MANY_PARTS], HEAD]
+    check_buffers(exercise, large, [1] * MANY_PARTS, where)
 
 
 def test_empty_buffers(exercise: Answer) -> None:
@@ -500,7 +582,8 @@ def test_many_buffers(exercise: Answer) -> None:
         fewest = -(-number // MOST_BUFFERS)
         expected = f"all sent, in {fewest} calls"
         why = "It has to go on until all are sent."
-        with within(2, exercise, called=called, expected=expected, why=why):
+        hangs = within(2, exercise, called=called, expected=expected, why=why)
+        with kernel, hangs:
             try:
                 came_back: object = exercise.send_buffers(kernel, list(buffers))
             except OSError as error:
@@ -520,8 +603,9 @@ def test_many_buffers(exercise: Answer) -> None:
             expected=expected,
             why=why,
         )
-    where = "takes 4 bytes, and then all"
-    check_buffers(exercise, buffers, [4], where, most=MOST_BUFFERS)
+    for cut in (4, 62, 6 * MOST_BUFFERS - 6, 6 * MOST_BUFFERS - 1):
+        where = f"takes {cut} bytes, and then all"
+        check_buffers(exercise, buffers, [cut], where, most=MOST_BUFFERS)
 
 
 def test_buffers_are_left(exercise: Answer) -> None:
@@ -544,6 +628,13 @@ def test_buffers_are_left(exercise: Answer) -> None:
         expected="the list is as it was",
         why="The list is the caller's, who may have to log what it sent, or to try the "
         "responses on another connection.",
+    )
+    check_calls(
+        exercise,
+        f"send_buffers(sock, buffers) with a tuple of {len(before)} buffers",
+        lambda kernel: exercise.send_buffers(kernel, tuple(before)),
+        b"".join(before),
+        Kernel([50, 50]),
     )
 
 

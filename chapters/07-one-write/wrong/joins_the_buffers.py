@@ -1,7 +1,7 @@
 """Joins the buffers, and so copies all of them.
 
 Refused by: test_buffers
-Told: To join them copies all
+Told: To join the buffers, so that send() takes them
 """
 
 import socket

@@ -1,0 +1,34 @@
+"""Deletes from a bytearray what has been sent.
+
+Refused by: test_no_copies
+Told: Who deletes the beginning of a bytearray
+"""
+
+import socket
+from collections.abc import Sequence
+
+MOST_BUFFERS = 1024
+
+
+def send_response(sock: socket.socket, head: bytes, body: bytes) -> int:
+    left = bytearray(head)
+    left += body
+    calls = 0
+    while left:
+        sent = sock.send(left)
+        del left[:sent]
+        calls += 1
+    return calls
+
+
+def send_buffers(sock: socket.socket, buffers: Sequence[bytes]) -> int:
+    left = [memoryview(buffer) for buffer in buffers if buffer]
+    calls = 0
+    while left:
+        sent = sock.sendmsg(left[:MOST_BUFFERS])
+        calls += 1
+        while left and sent >= len(left[0]):
+            sent -= len(left.pop(0))
+        if left:
+            left[0] = left[0][sent:]
+    return calls
