@@ -64,10 +64,10 @@ class Reactor:
     def run_once(self, timeout: float | None = None) -> None:
         """Do one round: call `selector.select(timeout)` once, then the callbacks.
 
-        If a callback raises an Exception, its socket is unregistered, then
-        `on_error(sock, error)` is called, and the round goes on with the others.
-        `on_error` may close the socket; it does not raise. What is no Exception, such
-        as KeyboardInterrupt, comes out of here.
+        If a callback raises an Exception, its socket is unregistered at once, also if
+        the callback has registered it again; then `on_error(sock, error)` is called,
+        and the round goes on with the others. `on_error` may close the socket; it does
+        not raise. What is no Exception, such as KeyboardInterrupt, comes out of here.
 
         What a round costs depends on how many sockets are ready, not on how many are
         registered.
@@ -86,7 +86,8 @@ class Reactor:
     def run(self) -> None:
         """Do rounds until a callback calls `stop()`, and wait without a limit in each.
 
-        The round in which that happens is done to its end.
+        The round in which that happens is done to its end. What comes out of a round,
+        comes out of here.
         """
         while not self._stopped:
             self.run_once(0.1)
