@@ -3,7 +3,7 @@
 Work in this file. `pytest chapters/06-both` checks it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -27,6 +27,40 @@ class Span:
     #: When it began, and how long it took. It may take 0: less than the clock shows.
     ts: float
     dur: float
+
+
+def pauses(
+    spans: Iterable[Span], start: float, end: float
+) -> Iterator[tuple[float, float]]:
+    """The times from `start` to `end` in which none of these spans is, in order.
+
+    This is given; there is nothing to do in it. It looks at neither lanes nor names.
+    Spans may overlap, come in any order, and begin or end outside; a span that takes 0
+    ends a pause, and another begins.
+
+    Example, with the spans of two threads:
+
+        >>> list(
+        ...     pauses(
+        ...         [
+        ...             Span("keeper", True, "hand over", "work", 100, 50),
+        ...             Span("worker-1", True, "serve", "work", 130, 200),
+        ...         ],
+        ...         start=0,
+        ...         end=1000,
+        ...     )
+        ... )
+        [(0, 100), (330, 1000)]
+    """
+    since = start
+    for span in sorted(spans, key=lambda span: span.ts):
+        until = min(span.ts, end)
+        if since < until:
+            yield since, until
+        # Not where this span ends: an earlier one may go on behind it.
+        since = max(since, span.ts + span.dur)
+    if since < end:
+        yield since, end
 
 
 def longest_gap(
@@ -55,7 +89,8 @@ def longest_gap(
         ... )
         (190, 1000)
 
-    spans: in any order. They may begin before `start`, or end after `end`.
+    spans: a list or a tuple, in any order, which is left as it is. They may begin
+        before `start`, or end after `end`.
     start, end: of one request, as its client saw it; `start` is less than `end`.
     """
     # TODO: this takes the whole time for a gap, whoever worked in it.
@@ -75,7 +110,7 @@ def whose(spans: Sequence[Span], start: float, end: float) -> str | None:
     Example: with the spans above, `whose(spans, 190, 1000)` is "kernel". The client
     had the longer span, but it slept.
 
-    start, end: of a gap, as longest_gap() returns it.
+    start, end: of a gap, as longest_gap() returns it, or of any other time.
     """
     # TODO: this takes the longest span of all, wherever it is.
     others = [span for span in spans if not span.server]

@@ -16,6 +16,21 @@ class Span:
     dur: float
 
 
+def pauses(
+    spans: Iterable[Span], start: float, end: float
+) -> Iterator[tuple[float, float]]:
+    """The times from `start` to `end` in which none of these spans is: as it came."""
+    since = start
+    for span in sorted(spans, key=lambda span: span.ts):
+        until = min(span.ts, end)
+        if since < until:
+            yield since, until
+        # Not where this span ends: an earlier one may go on behind it.
+        since = max(since, span.ts + span.dur)
+    if since < end:
+        yield since, end
+
+
 def longest_gap(
     spans: Sequence[Span], start: float, end: float
 ) -> tuple[float, float] | None:
@@ -39,18 +54,3 @@ def whose(spans: Sequence[Span], start: float, end: float) -> str | None:
     if busiest is None or rest[busiest] >= (end - start) / 2:
         return None
     return busiest
-
-
-def pauses(
-    spans: Iterable[Span], start: float, end: float
-) -> Iterator[tuple[float, float]]:
-    """The times from `start` to `end` in which none of these spans is, in order."""
-    since = start
-    for span in sorted(spans, key=lambda span: span.ts):
-        until = min(span.ts, end)
-        if since < until:
-            yield since, until
-        # Not where this span ends: an earlier one may go on behind it.
-        since = max(since, span.ts + span.dur)
-    if since < end:
-        yield since, end

@@ -218,6 +218,13 @@ def test_spans_that_go_on(exercise: Answer) -> None:
             work("worker-3", 250, 300),
             work("worker-1", 700, 1000),
         ],
+        [
+            work("worker-1", 0, 600, "serve"),
+            work("worker-1", 50, 500, "handler"),
+            work("worker-1", 100, 150, "send head"),
+            work("worker-1", 200, 250, "send body"),
+            work("worker-1", 700, 1000, "serve"),
+        ],
     ):
         check_gap(
             exercise,
@@ -273,6 +280,18 @@ def test_no_length(exercise: Answer) -> None:
         (600, 1000),
         "Something that took less than the clock shows has happened nevertheless: a "
         "thread woke up and slept again. So there are two gaps, not one.",
+    )
+    check_gap(
+        exercise,
+        [
+            work("worker-1", 0, 300),
+            work("keeper", 350, 350, "wake"),
+            work("keeper", 900, 900, "wake"),
+            work("worker-1", 950, 1000),
+        ],
+        (350, 900),
+        "On either side of this gap a thread did something, though the clock shows no "
+        "time for it. A gap ends and begins there, as it does at any other span.",
     )
 
 
@@ -374,7 +393,26 @@ def test_a_clock(exercise: Answer) -> None:
     check_whose(exercise, [send, *asleep], None, why)
     check_whose(exercise, asleep, None, why)
     half = [work("kernel", 5000, 5500, "held back")]
-    check_whose(exercise, half, None, why, 5000, 6000)
+    check_whose(
+        exercise,
+        half,
+        None,
+        "The kernel is at work for exactly half of the gap, and for the other half "
+        "nobody is. Half is not more than half.",
+        5000,
+        6000,
+    )
+
+
+def test_none_of_the_server(exercise: Answer) -> None:
+    """It is never a thread of the server."""
+    check_whose(
+        exercise,
+        [work("worker-1", 0, 900), work("kernel", 100, 700, "held back")],
+        "kernel",
+        "The server's threads do not count here, however long they work. In a gap "
+        "none of them works, so the question is who else does.",
+    )
 
 
 def test_at_the_same_time(exercise: Answer) -> None:
@@ -401,6 +439,50 @@ def test_busiest(exercise: Answer) -> None:
     why = "Three lanes work for more than half of the gap, and the kernel longest."
     check_whose(exercise, spans, "kernel", why)
     check_whose(exercise, spans[::-1], "kernel", why)
+
+
+def test_left_as_it_is(exercise: Answer) -> None:
+    """The spans are the caller's: a list is left as it is, and a tuple will do."""
+    spans = made(
+        exercise,
+        [
+            work("worker-1", 600, 1000),
+            work("kernel", 150, 550, "held back"),
+            work("worker-1", 0, 100),
+        ],
+    )
+    for name, ask, expected in (
+        ("longest_gap", exercise.longest_gap, (100, 600)),
+        ("whose", exercise.whose, "kernel"),
+    ):
+        given = list(spans)
+        called = f"{name}(spans, 100, 600)"
+        why = (
+            "The list is the caller's, who asks for several requests, or shows the "
+            "spans afterwards in the order of the recording. sort() alters a list; "
+            "sorted() makes a new one."
+        )
+        with within(2, exercise, called=called, expected=expected, why=why):
+            ask(given, 100, 600)
+        check(
+            len(given) == len(spans)
+            and all(one is other for one, other in zip(given, spans, strict=True)),
+            called=f"{called} where spans is a list of {len(spans)}",
+            came_back=f"the list holds {len(given)} spans, in another order"
+            if len(given) == len(spans)
+            else f"the list holds {len(given)} spans",
+            expected="the list is as it was",
+            why=why,
+        )
+        with within(2, exercise, called=called, expected=expected, why=why):
+            came_back = ask(tuple(spans), 100, 600)
+        check(
+            came_back == expected,
+            called=f"{called} where spans is a tuple of {len(spans)}",
+            came_back=repr(came_back),
+            expected=repr(expected),
+            why="A tuple of spans holds what a list holds.",
+        )
 
 
 def test_the_recording(exercise: Answer) -> None:
