@@ -17,15 +17,18 @@ def read_head(sock: socket.socket, limit: int = 8192) -> tuple[bytes, bytes] | N
     is complete, for nobody is left who could be answered.
 
     Receives no more than it needs: as soon as the head is there it returns. Raises
-    ValueError once it is certain that the head is longer than `limit` bytes.
+    ValueError if the head is longer than `limit` bytes, and does not wait for more when
+    so many have come without its end. Nothing is kept for another call, which may be
+    for another client, at the same time. The bytes need not be text.
 
     Example: a client sends b"GET / HTTP/1.1\r\nHo", then b"st: a\r\n\r\n".
 
         >>> read_head(sock)
         (b'GET / HTTP/1.1\r\nHost: a\r\n\r\n', b'')
 
-    sock: a connected, blocking socket. `sock.recv(n)` waits until something is there,
-    and gives at least one byte and at most n; it gives b"" when the client has closed.
+    sock: a connected, blocking socket, and left so. `sock.recv(n)` waits until
+    something is there, and gives at least one byte and at most n; it gives b"" when the
+    client has closed. What else it raises is left to the caller.
     """
     # TODO: this takes the first piece for the whole.
     head, end, rest = sock.recv(4096).partition(END_OF_HEAD)

@@ -16,7 +16,7 @@ def read_head(sock: socket.socket, limit: int = 8192) -> tuple[bytes, bytes] | N
         received += piece
         # In all that came so far: the end itself may have arrived in two pieces.
         head, end, rest = received.partition(END_OF_HEAD)
-        if len(head + end) > limit:
-            raise ValueError(f"the head is longer than {limit} bytes")
-        if end:
+        if end and len(head + end) <= limit:
             return head + end, rest
+        if len(received) >= limit:
+            raise ValueError(f"the head is longer than {limit} bytes")

@@ -14,6 +14,6 @@ def read_head(sock: socket.socket, limit: int = 8192) -> tuple[bytes, bytes] | N
         if not piece:
             return None
         received += piece
-        if len(received) > limit:
+        if b"\r\n\r\n" not in received and len(received) >= limit:
             raise ValueError("too long")
     return received[: received.index(b"\r\n\r\n") + 4], b""

@@ -14,7 +14,7 @@ def read_head(sock: socket.socket, limit: int = 8192) -> tuple[bytes, bytes] | N
         if not piece:
             break
         received += piece
-        if len(received) > limit:
+        if b"\r\n\r\n" not in received and len(received) >= limit:
             raise ValueError("too long")
     head, end, rest = received.partition(b"\r\n\r\n")
     return head + end, rest

@@ -18,7 +18,7 @@ def read_head(sock: socket.socket, limit: int = 8192) -> tuple[bytes, bytes] | N
             return None
         received += piece
         head, end, rest = received.partition(b"\r\n\r\n")
-        if len(head + end) > limit:
-            raise ValueError("too long")
-        if end:
+        if end and len(head + end) <= limit:
             return head + end, rest
+        if len(received) >= limit:
+            raise ValueError("too long")

@@ -11,7 +11,7 @@ def read_head(sock: socket.socket, limit: int = 8192) -> tuple[bytes, bytes] | N
     received = b""
     while b"\r\n\r\n" not in received:
         received += sock.recv(4096)
-        if len(received) > limit:
+        if b"\r\n\r\n" not in received and len(received) >= limit:
             raise ValueError("too long")
     head, end, rest = received.partition(b"\r\n\r\n")
     return head + end, rest
