@@ -21,7 +21,8 @@ def work(
     handle: Callable[[Connection], object],
     report: Callable[[BaseException], object],
 ) -> None:
-    """Serve one connection after another. Each worker is a thread that runs this.
+    """Serve one connection after another. Each worker is a thread that runs this, and
+    it does all of it itself.
 
     `jobs.get()` sleeps until there is a job, and takes it from the queue; this is all
     that a worker does with the queue. For a connection it calls `handle(connection)`,
@@ -32,8 +33,9 @@ def work(
     calls `sys.exit()` is not to end a worker. What `report` raises is dropped, whatever
     it is; nobody is left to tell.
 
-    A None ends this worker, and this one alone: `work` returns, and leaves in the queue
-    what stands behind it. What `jobs.get()` itself raises comes out of `work` as it is.
+    Only a None ends this worker, and this one alone: `work` returns, and leaves in the
+    queue what stands behind it. What `jobs.get()` itself raises comes out of `work` as
+    it is.
 
     Example, where the handler raises KeyError("no such page") for the connection `bad`:
 

@@ -4,6 +4,7 @@ The starter is told: An exception that leaves the loop ends the thread
 """
 
 import queue
+import sys
 import threading
 
 from workshop import Answer, check, within
@@ -23,6 +24,15 @@ TWICE = (
 ORDER = (
     "A connection is handled, then closed; then comes the next. The None is no "
     "connection: it ends the worker."
+)
+GONE = (
+    "The worker has returned, and somebody is still to be served. Only a None ends a "
+    "worker: no error does, and no connection, whatever its bool() says."
+)
+ELSEWHERE = (
+    "The pool has as many threads as were asked for, and each is a worker. One that "
+    "gives its job to another thread is ready for the next at once: with a thousand "
+    "clients there are a thousand threads, and nothing that limits them."
 )
 #: A while in which the queue is empty; then somebody puts in what follows.
 LULL = "a lull"
@@ -46,6 +56,9 @@ class Scene:
         self.diary: list[str] = []
         self.polls = 0
         self.over = threading.Event()
+        self.thread: threading.Thread | None = None
+        #: Something was done in another thread than the worker's.
+        self.elsewhere = False
 
     # -- the queue
 
@@ -97,6 +110,10 @@ class Scene:
             raise self.reporting
 
     def note(self, what: str, last: bool = False) -> None:
+        if threading.current_thread() is not self.thread:
+            self.elsewhere = True
+            self.diary.append(f"{what} in another thread")
+            return
         if self.over.is_set():
             threading.Event().wait()  # for ever: it catches what should end it
         self.diary.append(what)
@@ -124,12 +141,15 @@ class Scene:
                 self.diary.append(end)
             self.over.set()
 
-        thread = threading.Thread(target=run, name="worker", daemon=True)
+        self.thread = threading.Thread(target=run, name="worker", daemon=True)
+        before = set(threading.enumerate())
         expected = "that it works through the queue"
         with within(2, exercise, called=called, expected=expected, why=ORDER):
-            thread.start()
+            self.thread.start()
             self.over.wait()
-        thread.join(0.1)
+        self.thread.join(0.1)
+        for started in set(threading.enumerate()) - before - {self.thread}:
+            started.join(1)
 
     def check_served(self, called: str, ended: str = ENDED) -> None:
         """Each connection was handled, then closed, once; then the worker returned."""
@@ -145,8 +165,12 @@ class Scene:
             diary.count(f"close({connection})") for connection in self.connections
         ]
         handled = [f"handle({connection})" in diary for connection in self.connections]
-        if self.raised:
+        if self.elsewhere:
+            why = ELSEWHERE
+        elif self.raised:
             why = ended
+        elif self.diary[-1] == "returns" and not all(handled):
+            why = GONE
         elif max(closed) > 1:
             why = TWICE
         elif all(handled) and not all(closed):
@@ -204,6 +228,21 @@ def test_one_after_another(exercise: Answer) -> None:
     scene.play(exercise, called)
     scene.check_served(called, ended=ORDER)
     scene.check_reported(called, "Nothing was wrong here. A false alarm hides others.")
+
+
+def test_falsy_connection(exercise: Answer) -> None:
+    """A connection is served, whatever its bool() says."""
+
+    class Empty(Connection):
+        """One that counts the bytes that have come: none so far."""
+
+        def __len__(self) -> int:
+            return 0
+
+    called = "work() where bool(first) is False, as its len() is 0"
+    scene = Scene(Empty("first"), Connection("second"), None)
+    scene.play(exercise, called)
+    scene.check_served(called)
 
 
 def test_handler_raises(exercise: Answer) -> None:
@@ -268,14 +307,20 @@ def test_close_raises(exercise: Answer) -> None:
 def test_report_raises(exercise: Answer) -> None:
     """A report that fails does not end the worker."""
     called = "work() where handle(first) raises ValueError and report() raises OSError"
-    first = Connection("first", ValueError("no such page"))
+    bad = ValueError("no such page")
     full = OSError("no space left on the disk")
-    scene = Scene(first, Connection("second"), None, reporting=full)
+    scene = Scene(Connection("first", bad), Connection("second"), None, reporting=full)
     scene.play(exercise, called)
     scene.check_served(
         called,
         "Now report() has ended the worker. A full disk under the log would end one "
         "worker after another, when clients are still served well.",
+    )
+    scene.check_reported(
+        called,
+        "A report that has failed is not tried again, nor is its own error reported: "
+        "that would fail as well, or never come to an end.",
+        bad,
     )
 
 
@@ -285,13 +330,15 @@ def test_system_exit(exercise: Answer) -> None:
     class Cancelled(BaseException):
         """As asyncio's CancelledError, which is no Exception either."""
 
-    for error in (SystemExit(1), Cancelled()):
+    bad = ValueError("no such page")
+    for error in (SystemExit(1), KeyboardInterrupt(), Cancelled()):
         name = type(error).__name__
-        for where, scene in {
-            "handle(first)": Scene(Connection("first", error), None),
-            "close() of first": Scene(Connection("first", None, error), None),
-            "report()": Scene(Connection("first", ValueError()), None, reporting=error),
-        }.items():
+        for where, first, reporting in (
+            ("handle(first)", Connection("first", error), None),
+            ("close() of first", Connection("first", None, error), None),
+            ("report()", Connection("first", bad), error),
+        ):
+            scene = Scene(first, Connection("second"), None, reporting=reporting)
             called = f"work() where {where} raises {name}, a BaseException"
             scene.play(exercise, called)
             scene.check_served(
@@ -300,9 +347,44 @@ def test_system_exit(exercise: Answer) -> None:
                 "SystemExit a thread ends without a word: after four requests that "
                 "call sys.exit() no worker is left, and no log says why.",
             )
-            if where != "report()":
+            if reporting:
+                why = "A report that has failed is not tried again."
+                scene.check_reported(called, why, bad)
+            else:
                 why = f"{name} is swallowed: a client is left without an answer."
                 scene.check_reported(called, why, error)
+
+
+def test_many_jobs(exercise: Answer) -> None:
+    """A worker serves more clients than Python lets calls stand within one another."""
+    many = sys.getrecursionlimit() + 100
+    closed: list[str] = []
+    jobs: queue.SimpleQueue[object] = queue.SimpleQueue()
+
+    class Client(Connection):
+        def close(self) -> None:
+            closed.append(self.name)
+
+    for number in range(many):
+        jobs.put(Client(str(number)))
+    jobs.put(None)
+    called = f"work() with {many} connections and then None in the queue"
+    expected = f"close() of {many} connections, and it returns"
+    error: BaseException | None = None
+    with within(2, exercise, called=called, expected=expected, why=ORDER):
+        try:
+            exercise.work(jobs, lambda connection: None, lambda error: None)
+        except RecursionError as recursion:
+            error = recursion
+    check(
+        error is None and len(closed) == many,
+        called=called,
+        came_back=error or f"close() of {len(closed)} connections",
+        expected=expected,
+        why="A function that calls itself for the next job comes no further than "
+        "Python lets calls stand within one another: the worker ends after so many "
+        "clients. A loop goes on for as long as the server runs.",
+    )
 
 
 def test_ends_alone(exercise: Answer) -> None:
