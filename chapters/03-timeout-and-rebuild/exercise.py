@@ -38,8 +38,9 @@ def predicted_rate(
 ) -> float:
     """Requests a second, all clients together, if each request waits for so long.
 
-    The server does no more than `ceiling` requests a second, however many wait.
-    `wait_ms` is in milliseconds. It may be 0; then the ceiling alone is the limit.
+    Not rounded. The server does no more than `ceiling` requests a second, however many
+    wait. `wait_ms` is in milliseconds. It may be 0; then the ceiling alone is the
+    limit.
 
     Example: ten clients whose requests wait for a timeout of 100 ms each.
 

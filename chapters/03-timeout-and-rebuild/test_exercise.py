@@ -21,6 +21,11 @@ def check_number(
         "number is off, and by much where the number is small: round what is printed."
         for digits in range(4)
     }
+    if math.isfinite(right):
+        rounded[float(math.floor(right))] = (
+            "What follows the point is cut off, by // or int(). That is rounding, too, "
+            "and always to the same side."
+        )
     named = [why for number, why in (mistakes | rounded).items() if is_about(number)]
     check(
         is_about(right),
@@ -60,7 +65,18 @@ def check_rate(
         alone: "What waits does not use the processor, but what is answered does. "
         "No wait is so short that a server answers more than it can."
     }
+    if 0 < wait_ms < 1:
+        mistakes[ceiling] = (
+            f"A wait of {wait_ms} ms is short, and a wait all the same: only with a "
+            "wait of 0 is the ceiling alone the limit."
+        )
     if wait_ms:
+        of_each = connections * min(1000 / wait_ms, ceiling)
+        if of_each < alone:
+            mistakes[of_each] = (
+                "The ceiling is the server's, for all clients together, and not for "
+                "each of them."
+            )
         mistakes |= {
             1000
             / wait_ms: "That is what one client gets. All of them wait at the same "
@@ -105,6 +121,7 @@ def test_latency(exercise: Answer) -> None:
     check_latency(exercise, 100, 2200)
     check_latency(exercise, 1000, 12_000)
     check_latency(exercise, 1, 9_650.5)
+    check_latency(exercise, 3, 0.25)
 
 
 def test_rate(exercise: Answer) -> None:
@@ -117,6 +134,7 @@ def test_rate(exercise: Answer) -> None:
 def test_ceiling(exercise: Answer) -> None:
     """A server does not answer more than it can, and a short wait does not help."""
     why = "The ceiling is a limit. Below it, the wait alone decides."
+    check_rate(exercise, 4, 0.05, 16_000, why)
     check_rate(exercise, 10, 10, 16_000, why)
     check_rate(exercise, 1000, 10, 16_000, why)
     check_rate(exercise, 16, 1, 20_000, why)
@@ -133,6 +151,21 @@ def test_no_wait(exercise: Answer) -> None:
             "A wait of 0 is allowed: it is the server that one hopes for. Nothing can "
             "be divided by it, and the ceiling alone is the limit.",
         )
+
+
+def test_ceiling_that_is_not_given(exercise: Answer) -> None:
+    """Without a ceiling there is none."""
+    why = (
+        "The signature says that the ceiling is math.inf if the caller gives none. "
+        "Then the wait alone decides, and where nothing waits there is no limit."
+    )
+    for connections, wait_ms, right in ((1000, 0.5, 2_000_000), (100, 0, math.inf)):
+        called = f"predicted_rate({connections}, wait_ms={wait_ms})"
+        try:
+            came_back = exercise.predicted_rate(connections, wait_ms)
+        except ZeroDivisionError as error:
+            came_back = error
+        check_number(called, came_back, right, {}, why)
 
 
 def test_the_question(exercise: Answer) -> None:
@@ -154,7 +187,7 @@ def test_the_question(exercise: Answer) -> None:
 
 def test_a_busy_server(exercise: Answer) -> None:
     """A server that is short of something: the rate hardly grows, the latency does."""
-    for before, after in ((15_700, 16_600), (16_000, 15_800), (9_000, 15_000)):
+    for before, after in ((15_700, 16_600), (9_000, 15_000)):
         check_cause(
             exercise,
             (100, before),
@@ -163,6 +196,16 @@ def test_a_busy_server(exercise: Answer) -> None:
             "With ten times the clients, a few more answers are no sign of a wait: the "
             "rate has grown less than TWICE, and the latency much more.",
         )
+
+
+def test_a_lower_rate(exercise: Answer) -> None:
+    """Which measurement is which, the connections say, and not the rate."""
+    why = (
+        "Here the rate fell a little, or the latency did. The measurement with more "
+        "connections is compared to the other, whichever is the faster one."
+    )
+    check_cause(exercise, (100, 16_000), (1000, 15_800), "works", why)
+    check_cause(exercise, (100, 1_000), (1000, 10_500), "waits", why)
 
 
 def test_fast_and_slow(exercise: Answer) -> None:
@@ -203,7 +246,7 @@ def test_other_factors(exercise: Answer) -> None:
         "grown. That was not ten times here."
     )
     check_cause(exercise, (20, 1000), (1000, 20_000), "neither", why)
-    check_cause(exercise, (25, 1000), (100, 3600), "waits", why)
+    check_cause(exercise, (25, 1000), (110, 3960), "waits", why)
     check_cause(exercise, (20, 1000), (1000, 1900), "works", why)
 
 
@@ -247,7 +290,28 @@ def test_less_than_before(exercise: Answer) -> None:
 
 
 def test_exactly(exercise: Answer) -> None:
-    """Exactly twice as much has grown."""
-    why = "Less than TWICE is about the same. Exactly TWICE is not less."
-    check_cause(exercise, (16, 1024), (128, 4096), "neither", why)
-    check_cause(exercise, (16, 1024), (128, 2048), "neither", why)
+    """Exactly so many times is not less."""
+    check_cause(
+        exercise,
+        (25, 1000),
+        (100, 3600),
+        "waits",
+        "There are exactly ENOUGH times the connections. “neither” is for less, so "
+        "that is `<`, not `<=`.",
+    )
+    check_cause(
+        exercise,
+        (16, 1024),
+        (128, 4096),
+        "neither",
+        "The latency is exactly TWICE what it was. “waits” is for less than TWICE, so "
+        "that is `<`, not `<=`.",
+    )
+    check_cause(
+        exercise,
+        (16, 1024),
+        (128, 2048),
+        "neither",
+        "The rate is exactly TWICE what it was. “works” is for less than TWICE, so "
+        "that is `<`, not `<=`.",
+    )
