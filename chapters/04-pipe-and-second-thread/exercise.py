@@ -45,8 +45,8 @@ class WakePipe:
     def wake(self) -> None:
         """Make the descriptor readable.
 
-        Returns at once, however often it was called since the last `drain()`. After
-        `close()` it does nothing.
+        Returns at once, without a pause or a timeout, however often it was called since
+        the last `drain()`. After `close()` it does nothing.
 
         Threads call this, and signal handlers. A signal handler runs in the main
         thread, between any two of its instructions: also in the middle of `wake()` or
