@@ -19,6 +19,11 @@ TEXT = (
     "picture behind the head. decode() raises UnicodeDecodeError, which is a "
     "ValueError, too: the caller takes it for a head that is too long."
 )
+WITHOUT_END = "The empty line that ends the head is part of it, and comes back with it."
+CUT_ELSEWHERE = (
+    "All of it has come back, and it is cut at the wrong place. The head ends with the "
+    "first empty line: one that comes later is in a body, or in the next request."
+)
 CLOSED = "The caller has to answer through this socket, and closes it then."
 TIMED = (
     "The socket was blocking, and is the caller's: the answer is sent through it, and "
@@ -53,6 +58,8 @@ class Client(socket.socket):
         self.taken = b""
         self.calls = 0
         self.again = False
+        #: How often it has said that it is closed.
+        self.ends = 0
         self.send_more()
 
     def send_more(self) -> None:
@@ -77,6 +84,9 @@ class Client(socket.socket):
             self.taken += received
         elif self.pieces:
             self.peer.send(self.pieces.pop(0))  # else who looks sees always the same
+        self.ends += not received
+        if self.ends == 3:
+            raise WouldWaitError
         self.send_more()
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
@@ -92,6 +102,14 @@ class Client(socket.socket):
         count = super().recv_into(buffer, nbytes, flags)
         self.after(bytes(memoryview(buffer)[:count]), flags)
         return count
+
+    def recvfrom(self, size: int, flags: int = 0, /) -> tuple[bytes, object]:
+        return self.recv(size, flags), None
+
+    def recvmsg(
+        self, size: int, ancillary: int = 0, flags: int = 0, /
+    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, object]:
+        return self.recv(size, flags), [], 0, None
 
     def forget(self) -> None:
         self.peer.close()
@@ -124,7 +142,11 @@ def check_head(
         try:
             came_back: object = exercise.read_head(client, **limit)
         except WouldWaitError:
-            came_back = f"nothing: it waits in call {client.calls} of recv()"
+            came_back = (
+                f"nothing: it waits in call {client.calls} of recv()"
+                if client.ends < 3
+                else "nothing: it calls recv() again and again, which gives b''"
+            )
         except (ValueError, OSError, EOFError) as error:
             came_back = error
     if isinstance(expected, bytes):
@@ -137,12 +159,20 @@ def check_head(
     is_text = isinstance(came_back, UnicodeError) or (
         isinstance(came_back, tuple) and any(isinstance(it, str) for it in came_back)
     )
+    if is_text:
+        why = TEXT
+    elif isinstance(expected, tuple) and isinstance(came_back, tuple):
+        head, rest = expected
+        if came_back == (head.removesuffix(END), rest):
+            why = WITHOUT_END
+        elif len(came_back) == 2 and came_back[0] + came_back[1] == head + rest:
+            why = CUT_ELSEWHERE
     check(
         right and not is_text,
         called=called,
         came_back=came_back,
         expected=expected,
-        why=TEXT if is_text else why,
+        why=why,
     )
     check(
         not client.again,
@@ -213,7 +243,7 @@ def test_each_call_begins_anew(exercise: Answer) -> None:
 
     for where, client, limit in (
         ("is complete", Client([first + b"and more"]), {}),
-        ("stops half-way", Client([first[:20]]), {}),
+        ("ends half-way", Client([first[:20]], closes=True), {}),
         ("is refused", Client([first * 2]), {"limit": 30}),
     ):
         what = f"the head of another client, in the call before, {where}"
