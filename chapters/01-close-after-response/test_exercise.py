@@ -432,7 +432,7 @@ def test_reset(exercise: Answer) -> None:
         def before(self) -> None:
             raise ConnectionResetError("the client is gone")
 
-    client = Reset([])
+    client = Reset([HEAD])
     try:
         came_back: object = exercise.read_head(client)
     except ConnectionResetError:
