@@ -30,8 +30,11 @@ def page(folder: Path, root: Path, anchors: dict[Path, str]) -> str:
         "the solution's, one with a plus the wrong answer's.",
     ]
     checks = _checks(chapter)
+    texts = {path: _docstring(path) for path in anchors}
+    broken = {path: _field(text, "Breaks", path) for path, text in texts.items()}
+    parts.append(_who_breaks_what(chapter / "exercise.py", broken, anchors))
     for path, anchor in anchors.items():
-        text = ast.get_docstring(ast.parse(read_source(path))) or ""
+        text = texts[path]
         mistake = text.partition("\n\n")[0].replace("\n", " ")
         refusing = checks.get(_field(text, "Refused by", path), "")
         told = _field(text, "Told", path)
@@ -39,11 +42,29 @@ def page(folder: Path, root: Path, anchors: dict[Path, str]) -> str:
         parts += [
             f"## `{path.name}` {{ #{anchor} }}",
             _prose(mistake),
-            f"- Refused by: {_prose(refusing)}\n- It is told: “{_prose(told)}”\n"
+            f"- Breaks: “{_prose(broken[path])}”\n- Refused by: {_prose(refusing)}\n"
+            f"- It is told: “{_prose(told)}”\n"
             f"- To see all of it: `{command}`",
             fenced(difference(chapter / "solution.py", path), "diff"),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _docstring(path: Path) -> str:
+    return ast.get_docstring(ast.parse(read_source(path))) or ""
+
+
+def _who_breaks_what(
+    exercise: Path, broken: dict[Path, str], anchors: dict[Path, str]
+) -> str:
+    """A list of what the exercise says, in its order, with the answers that do not."""
+    said = " ".join(read_source(exercise).split())
+    by_words: dict[str, list[str]] = {}
+    for path in sorted(broken, key=lambda path: said.find(broken[path])):
+        link = f"[{path.stem}](#{anchors[path]})"
+        by_words.setdefault(broken[path], []).append(link)
+    rows = [f"- “{_prose(words)}”: {', '.join(who)}" for words, who in by_words.items()]
+    return "\n".join(["What the exercise says, and which of them break it:\n", *rows])
 
 
 def difference(solution: Path, wrong: Path) -> str:

@@ -58,6 +58,17 @@ def silence_is_small(m: Measurement) -> Verdict:
 
 
 @claim(
+    "One that was served and is kept costs less than a kibibyte as well, and at most a "
+    "fifth more than a silent one."
+)
+def kept_is_as_small(m: Measurement) -> Verdict:
+    kept = m.compare.kept_bytes(IN_THE_LOOP)
+    return every(
+        at_most(kept, 1024), at_most(kept / m.compare.silent_bytes(IN_THE_LOOP), 1.2)
+    )
+
+
+@claim(
     "Keep-alive is at least two and a half times as fast as closing, with a hundred "
     "connections."
 )

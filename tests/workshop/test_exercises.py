@@ -191,6 +191,14 @@ def test_a_wrong_answer_is_refused_and_its_mistake_named(
     assert field(answer, "Told") in text
 
 
+@pytest.mark.parametrize(
+    "answer", WRONG, ids=[f"{path.parts[-3][:2]}-{path.stem}" for path in WRONG]
+)
+def test_a_wrong_answer_breaks_what_its_exercise_says(answer: Path) -> None:
+    exercise = answer.parent.parent / "exercise.py"
+    assert field(answer, "Breaks") in said(exercise.read_text(encoding="utf-8"))
+
+
 @each_chapter
 def test_no_two_wrong_answers_are_told_the_same(folder: Path) -> None:
     told = [field(path, "Told") for path in WRONG if folder in path.parents]

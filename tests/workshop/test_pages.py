@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import re
 from pathlib import Path
 
@@ -63,7 +64,9 @@ def test_the_page_of_wrong_answers_shows_what_differs_and_what_refuses_it(
     for path in files:
         part = said(page.partition(f"## `{path.name}`")[2].partition("\n## ")[0])
         refusing = checks(folder)[field(path, "Refused by")]
-        assert f"- Refused by: {refusing} - It is told: " in part.replace("\\", "")
+        shown = html.unescape(part.replace("\\", ""))
+        breaks = f"- Breaks: “{field(path, 'Breaks')}” "
+        assert f"{breaks}- Refused by: {refusing} - It is told: " in shown
         assert f"--answer wrong/{path.name}`" in part
         changed = wrong_answers.difference(folder / "solution.py", path)
         assert said(changed) in part

@@ -1,5 +1,6 @@
 """Closes the socket when it has the head: nobody can answer now.
 
+Breaks: a connected, blocking socket, and left so
 Refused by: test_another_request
 Told: The caller has to answer through this socket
 """

@@ -1,5 +1,6 @@
 """Takes bytes for text.
 
+Breaks: The bytes need not be text
 Refused by: test_bytes
 Told: What a client sends is bytes, and they need not be text
 """

@@ -1,5 +1,7 @@
 """Keeps what has come in a default, which is the same for all calls.
 
+Breaks: Nothing is kept for another call, which may be for another client, at the same
+time
 Refused by: test_each_call_begins_anew
 Told: which is made once, when Python reads
 """

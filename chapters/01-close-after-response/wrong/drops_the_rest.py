@@ -1,5 +1,6 @@
 """Throws away what came behind the head.
 
+Breaks: and what was received behind it
 Refused by: test_what_follows
 Told: are lost, and with them a body or the next request
 """

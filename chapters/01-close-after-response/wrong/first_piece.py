@@ -1,5 +1,6 @@
 """Takes what the first recv() gives for the whole head.
 
+Breaks: its lines, with the empty line that ends them
 Refused by: test_pieces
 Told: one call is not one request
 """

@@ -1,5 +1,6 @@
 """Gives half a head for a whole one when the client closes.
 
+Breaks: Returns None if the client closes the connection before the head is complete
 Refused by: test_hang_up
 Told: Half a head is no request
 """

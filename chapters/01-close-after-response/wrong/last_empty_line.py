@@ -1,5 +1,6 @@
 """Takes the last empty line for the end of the head.
 
+Breaks: its lines, with the empty line that ends them
 Refused by: test_what_follows
 Told: it is cut at the wrong place
 """

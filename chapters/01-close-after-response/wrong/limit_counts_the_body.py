@@ -1,5 +1,6 @@
 """Counts what follows the head to its length.
 
+Breaks: Raises ValueError if the head is longer than `limit` bytes
 Refused by: test_limit_is_exact
 Told: A limit that counts the body refuses good requests
 """

@@ -1,5 +1,6 @@
 """Refuses a head that is as long as the limit.
 
+Breaks: Raises ValueError if the head is longer than `limit` bytes
 Refused by: test_limit_is_exact
 Told: ValueError is for one that is longer
 """

@@ -1,5 +1,6 @@
 """Looks at the limit only while the end has not come.
 
+Breaks: Raises ValueError if the head is longer than `limit` bytes
 Refused by: test_limit_is_exact
 Told: holds for a whole head, too
 """

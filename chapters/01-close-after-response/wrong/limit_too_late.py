@@ -1,5 +1,6 @@
 """Looks at the limit only when the head is complete.
 
+Breaks: does not wait for more when so many have come without its end
 Refused by: test_no_end
 Told: one client can fill the server's memory
 """

@@ -1,5 +1,6 @@
 """Counts the lines of the head, and not the empty one.
 
+Breaks: Raises ValueError if the head is longer than `limit` bytes
 Refused by: test_limit_is_exact
 Told: The empty line is part of the head
 """

@@ -1,5 +1,6 @@
 """Looks for the end of the head in the newest piece only.
 
+Breaks: its lines, with the empty line that ends them
 Refused by: test_cut_anywhere
 Told: The end has to be looked for in all that has come
 """

@@ -1,5 +1,6 @@
 """Waits for one byte more than the limit.
 
+Breaks: does not wait for more when so many have come without its end
 Refused by: test_not_a_byte_more
 Told: Who waits for one byte more
 """

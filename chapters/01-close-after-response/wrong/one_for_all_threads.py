@@ -1,5 +1,7 @@
 """Begins anew each time, with a global: two threads mix their clients up.
 
+Breaks: Nothing is kept for another call, which may be for another client, at the same
+time
 Refused by: test_each_call_begins_anew
 Told: a global is there for all of them
 """

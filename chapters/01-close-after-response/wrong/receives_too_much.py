@@ -1,5 +1,6 @@
 """Receives all that has been sent, although the head is there.
 
+Breaks: Receives no more than it needs: as soon as the head is there it returns
 Refused by: test_no_more_than_needed
 Told: takes what the head does not need
 """

@@ -1,5 +1,7 @@
 """Keeps the rest in a global, for the next call: another client's, perhaps.
 
+Breaks: Nothing is kept for another call, which may be for another client, at the same
+time
 Refused by: test_each_call_begins_anew
 Told: Bytes of one client are given out for another's
 """

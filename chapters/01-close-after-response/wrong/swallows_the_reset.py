@@ -1,5 +1,6 @@
 """Treats an error of the socket like a client who closes.
 
+Breaks: What else it raises is left to the caller
 Refused by: test_reset
 Told: An exception swallowed here
 """

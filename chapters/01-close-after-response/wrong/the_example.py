@@ -1,5 +1,6 @@
 """Gives what the example shows, whatever comes.
 
+Breaks: its lines, with the empty line that ends them
 Refused by: test_another_request
 Told: not what the example shows
 """

@@ -1,5 +1,6 @@
 """Goes on receiving from a client that has closed.
 
+Breaks: Returns None if the client closes the connection before the head is complete
 Refused by: test_hang_up
 Told: one client who hangs up stops the server
 """

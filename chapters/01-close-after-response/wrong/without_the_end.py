@@ -1,5 +1,6 @@
 """Gives the head without the empty line.
 
+Breaks: its lines, with the empty line that ends them
 Refused by: test_another_request
 Told: The empty line that ends the head is part of it, and
 """

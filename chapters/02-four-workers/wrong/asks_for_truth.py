@@ -1,5 +1,6 @@
 """Asks whether a job is true, and not whether it is None.
 
+Breaks: Only a None ends this worker, and this one alone
 Refused by: test_falsy_connection
 Told: and no connection, whatever its bool() says
 """

@@ -1,5 +1,6 @@
 """Calls itself for the next job.
 
+Breaks: Serve one connection after another
 Refused by: test_many_jobs
 Told: A function that calls itself for the next job
 """

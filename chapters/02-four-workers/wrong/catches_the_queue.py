@@ -1,5 +1,6 @@
 """Has get() in the try, too, and so nothing can end it.
 
+Breaks: What `jobs.get()` itself raises comes out of `work` as it is
 Refused by: test_error_of_the_queue
 Told: and turns for ever
 """

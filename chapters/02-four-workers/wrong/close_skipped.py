@@ -1,5 +1,6 @@
 """Closes where nothing went wrong, and only there.
 
+Breaks: then `connection.close()`, once, whatever `handle` does
 Refused by: test_handler_raises
 Told: Nobody else closes this connection
 """

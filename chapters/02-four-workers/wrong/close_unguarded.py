@@ -1,5 +1,6 @@
 """Guards the handler, and not what follows it.
 
+Breaks: and the worker goes on
 Refused by: test_close_raises
 Told: Unguarded, it ends the worker
 """

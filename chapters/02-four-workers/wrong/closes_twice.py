@@ -1,5 +1,6 @@
 """Closes where something went wrong, and then once more, as always.
 
+Breaks: then `connection.close()`, once, whatever `handle` does
 Refused by: test_handler_raises
 Told: What is closed a second time may be another client's
 """

@@ -1,5 +1,6 @@
 """Closes whatever happens, and lets the exception go on its way.
 
+Breaks: and the worker goes on
 Refused by: test_handler_raises
 Told: An exception that leaves the loop ends the thread
 """

@@ -1,5 +1,6 @@
 """Takes an empty queue for the end.
 
+Breaks: this is all that a worker does with the queue
 Refused by: test_sleeps
 Told: An empty queue is not the end
 """

@@ -1,5 +1,7 @@
 """Catches Exception, which is not all that a handler can raise.
 
+Breaks: also SystemExit, as an application that calls `sys.exit()` is not to end a
+worker
 Refused by: test_system_exit
 Told: SystemExit is no Exception
 """

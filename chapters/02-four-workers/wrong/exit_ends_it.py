@@ -1,5 +1,7 @@
 """Reports a SystemExit, and then does what it says.
 
+Breaks: also SystemExit, as an application that calls `sys.exit()` is not to end a
+worker
 Refused by: test_system_exit
 Told: no error does
 """

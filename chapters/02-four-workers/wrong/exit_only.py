@@ -1,5 +1,7 @@
 """Catches SystemExit, which is not all that is no Exception.
 
+Breaks: also SystemExit, as an application that calls `sys.exit()` is not to end a
+worker
 Refused by: test_system_exit
 Told: KeyboardInterrupt is no Exception
 """

@@ -1,5 +1,6 @@
 """Lets an error of close() take the place of the handler's.
 
+Breaks: Whatever `handle` or `close` raises is given to `report`
 Refused by: test_close_raises
 Told: The second error has hidden the first
 """

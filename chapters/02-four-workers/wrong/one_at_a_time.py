@@ -1,5 +1,6 @@
 """Lets one worker work at a time.
 
+Breaks: Serve one connection after another
 Refused by: test_four_workers
 Told: Something lets one worker into handle() at a time
 """

@@ -1,5 +1,6 @@
 """Looks into the queue again and again, with a pause.
 
+Breaks: sleeps until there is a job
 Refused by: test_sleeps
 Told: Looking again and again
 """

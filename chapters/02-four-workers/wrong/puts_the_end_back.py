@@ -1,5 +1,6 @@
 """Puts the None back for the others, who have their own.
 
+Breaks: this is all that a worker does with the queue
 Refused by: test_ends_alone
 Told: Each worker has a None of its own
 """

@@ -1,5 +1,6 @@
 """Takes it for granted that a report succeeds.
 
+Breaks: What `report` raises is dropped, whatever it is
 Refused by: test_report_raises
 Told: Now report() has ended the worker
 """

@@ -1,5 +1,6 @@
 """Tries a report again that has failed.
 
+Breaks: What `report` raises is dropped, whatever it is
 Refused by: test_report_raises
 Told: is not tried again, nor is its own error reported
 """

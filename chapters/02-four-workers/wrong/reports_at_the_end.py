@@ -1,5 +1,6 @@
 """Keeps the errors, and reports them when the worker ends.
 
+Breaks: each exception once and before the next job
 Refused by: test_reported
 Told: An error is told when it happens
 """

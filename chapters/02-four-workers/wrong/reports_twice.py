@@ -1,5 +1,6 @@
 """Reports an error where it happens, and once more outside.
 
+Breaks: each exception once and before the next job
 Refused by: test_reported
 Told: reported twice looks like two
 """

@@ -1,5 +1,6 @@
 """Passes over a None as over a job that is void.
 
+Breaks: Only a None ends this worker, and this one alone
 Refused by: test_one_after_another
 Told: it ends the worker
 """

@@ -1,5 +1,6 @@
 """Catches everything, and tells nobody.
 
+Breaks: Whatever `handle` or `close` raises is given to `report`
 Refused by: test_reported
 Told: An exception that is swallowed
 """

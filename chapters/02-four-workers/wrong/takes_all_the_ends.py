@@ -1,5 +1,6 @@
 """Empties the queue at its end, with what is meant for others.
 
+Breaks: this is all that a worker does with the queue
 Refused by: test_ends_alone
 Told: The second None is another worker's
 """

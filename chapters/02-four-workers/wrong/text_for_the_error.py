@@ -1,5 +1,6 @@
 """Reports what the exception says, and not the exception.
 
+Breaks: Whatever `handle` or `close` raises is given to `report`
 Refused by: test_reported
 Told: report() gets the exception itself
 """

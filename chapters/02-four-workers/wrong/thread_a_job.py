@@ -1,5 +1,6 @@
 """Starts a thread for each job.
 
+Breaks: it does all of it itself
 Refused by: test_one_after_another
 Told: nothing that limits them
 """

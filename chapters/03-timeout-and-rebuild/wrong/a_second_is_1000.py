@@ -1,5 +1,6 @@
 """Divides by milliseconds, and calls it a rate per second.
 
+Breaks: Requests a second, all clients together, if each request waits for so long
 Refused by: test_rate
 Told: wait_ms is in milliseconds
 """

@@ -1,5 +1,6 @@
 """Compares two measurements with nearly the same connections.
 
+Breaks: if there are less than ENOUGH times as many connections
 Refused by: test_too_little_to_compare
 Told: Noise alone may change a figure so much
 """

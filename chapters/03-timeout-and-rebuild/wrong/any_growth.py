@@ -1,5 +1,6 @@
 """Takes each answer more for a sign of waiting.
 
+Breaks: if the rate is less than TWICE what it was
 Refused by: test_a_busy_server
 Told: a few more answers are no sign of a wait
 """

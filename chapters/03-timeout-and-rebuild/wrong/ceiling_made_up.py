@@ -1,5 +1,6 @@
 """Has a ceiling of its own where none is given.
 
+Breaks: The server does no more than `ceiling` requests a second, however many wait
 Refused by: test_ceiling_that_is_not_given
 Told: The signature says that the ceiling is math.inf
 """

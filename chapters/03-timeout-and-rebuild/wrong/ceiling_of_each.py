@@ -1,5 +1,6 @@
 """Gives each client the whole ceiling.
 
+Breaks: The server does no more than `ceiling` requests a second, however many wait
 Refused by: test_ceiling
 Told: The ceiling is the server's
 """

@@ -1,5 +1,6 @@
 """Looks at how many milliseconds came on top, not how many times.
 
+Breaks: if the latency is less than TWICE what it was
 Refused by: test_fast_and_slow
 Told: nor by how many milliseconds it grew
 """

@@ -1,5 +1,6 @@
 """Divides with //, which cuts off what follows the point.
 
+Breaks: in milliseconds, not rounded
 Refused by: test_latency
 Told: What follows the point is cut off
 """

@@ -1,5 +1,6 @@
 """Divides by a wait of 0.
 
+Breaks: It may be 0; then the ceiling alone is the limit
 Refused by: test_no_wait
 Told: Nothing can be divided by it
 """

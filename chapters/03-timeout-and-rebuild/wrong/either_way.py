@@ -1,5 +1,6 @@
 """Asks whether two figures are alike, and not whether one has grown.
 
+Breaks: if the latency is less than TWICE what it was
 Refused by: test_less_than_before
 Told: What has become shorter is less
 """

@@ -1,5 +1,6 @@
 """Expects two measurements to be equal.
 
+Breaks: if the latency is less than TWICE what it was
 Refused by: test_the_question
 Told: No two measurements are equal
 """

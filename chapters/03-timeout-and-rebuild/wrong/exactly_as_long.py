@@ -1,5 +1,6 @@
 """Takes exactly TWICE the latency for less.
 
+Breaks: if the latency is less than TWICE what it was
 Refused by: test_exactly
 Told: The latency is exactly TWICE what it was
 """

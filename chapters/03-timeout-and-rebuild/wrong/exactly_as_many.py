@@ -1,5 +1,6 @@
 """Takes exactly TWICE the rate for less.
 
+Breaks: if the rate is less than TWICE what it was
 Refused by: test_exactly
 Told: The rate is exactly TWICE what it was
 """

@@ -1,5 +1,6 @@
 """Takes exactly ENOUGH for too little.
 
+Breaks: if there are less than ENOUGH times as many connections
 Refused by: test_exactly
 Told: There are exactly ENOUGH times the connections
 """

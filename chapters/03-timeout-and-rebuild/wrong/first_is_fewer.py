@@ -1,5 +1,6 @@
 """Takes the first measurement for the one with fewer connections.
 
+Breaks: What a server did in two measurements, given in any order
 Refused by: test_any_order
 Told: Which one has more connections has to be looked up
 """

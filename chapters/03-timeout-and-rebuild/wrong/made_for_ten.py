@@ -1,5 +1,6 @@
 """Has limits that are right for ten times the connections.
 
+Breaks: if the latency is less than TWICE what it was
 Refused by: test_other_factors
 Told: That was not ten times here
 """

@@ -1,5 +1,6 @@
 """Predicts more than the server can do.
 
+Breaks: The server does no more than `ceiling` requests a second, however many wait
 Refused by: test_ceiling
 Told: No wait is so short
 """

@@ -1,5 +1,6 @@
 """Always has an answer.
 
+Breaks: if both have grown: it may wait at first, and then reach its ceiling
 Refused by: test_neither
 Told: Who names one cause stops looking for the other
 """

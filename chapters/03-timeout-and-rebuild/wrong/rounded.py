@@ -1,5 +1,6 @@
 """Rounds what is still to be reckoned with.
 
+Breaks: in milliseconds, not rounded
 Refused by: test_latency
 Told: It is rounded
 """

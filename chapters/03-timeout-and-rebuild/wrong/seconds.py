@@ -1,5 +1,6 @@
 """Gives seconds for milliseconds.
 
+Breaks: in milliseconds, not rounded
 Refused by: test_latency
 Told: That is in seconds
 """

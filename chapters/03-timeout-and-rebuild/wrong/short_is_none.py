@@ -1,5 +1,6 @@
 """Takes a wait of less than a millisecond for none.
 
+Breaks: It may be 0; then the ceiling alone is the limit
 Refused by: test_rate
 Told: a wait all the same
 """

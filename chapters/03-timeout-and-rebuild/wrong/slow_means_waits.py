@@ -1,5 +1,6 @@
 """Calls a slow server one that waits, and a fast one one that works.
 
+Breaks: if the latency is less than TWICE what it was
 Refused by: test_fast_and_slow
 Told: Slow is not waiting
 """

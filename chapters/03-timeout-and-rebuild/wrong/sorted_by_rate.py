@@ -1,5 +1,6 @@
 """Takes the slower measurement for the one with fewer connections.
 
+Breaks: What a server did in two measurements, given in any order
 Refused by: test_a_lower_rate
 Told: whichever is the faster one
 """

@@ -1,5 +1,6 @@
 """Gives what the examples show, whatever is asked.
 
+Breaks: How long a client waits for an answer, on average
 Refused by: test_latency
 Told: That is what the example shows
 """

@@ -1,5 +1,6 @@
 """Divides the rate by the clients.
 
+Breaks: How long a client waits for an answer, on average
 Refused by: test_latency
 Told: That is upside down
 """

@@ -1,5 +1,6 @@
 """Reads as many bytes as it has counted: a race that mostly passes.
 
+Breaks: Make the descriptor unreadable, however often `wake()` was called
 Refused by: test_wake_during_drain
 Told: What it reads must not depend on a count
 """

@@ -1,5 +1,6 @@
 """Lets the error through that says that nothing is there.
 
+Breaks: Returns at once, also if there was nothing to drain
 Refused by: test_drain_of_nothing
 Told: An empty pipe is not an error
 """

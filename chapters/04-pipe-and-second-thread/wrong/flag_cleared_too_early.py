@@ -1,5 +1,6 @@
 """Clears its flag before it reads: the read may take the byte of a later wake.
 
+Breaks: Each wake after it makes the descriptor readable
 Refused by: test_wake_during_drain
 Told: drain() cleared the flag, wake() set it and wrote
 """

@@ -1,5 +1,6 @@
 """Clears its flag at a place that is never reached: an error ends the loop.
 
+Breaks: Make the descriptor readable
 Refused by: test_drain_and_again
 Told: whichever way drain() is left
 """

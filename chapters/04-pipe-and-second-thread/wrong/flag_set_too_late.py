@@ -1,5 +1,6 @@
 """Sets its flag after it has written: the sleeper may have read by then.
 
+Breaks: Make the descriptor readable
 Refused by: test_drain_during_wake
 Told: The sleeper was quicker
 """

@@ -1,5 +1,6 @@
 """Lets the error through that says that the pipe is full.
 
+Breaks: Returns at once, without a pause or a timeout, however often it was called
 Refused by: test_wakes_in_droves
 Told: A full pipe is readable
 """

@@ -1,5 +1,6 @@
 """Keeps the numbers of closed descriptors: a late wake writes into a stranger.
 
+Breaks: After `close()` it does nothing
 Refused by: test_after_close
 Told: who finds a byte too many
 """

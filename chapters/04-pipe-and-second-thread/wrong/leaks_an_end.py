@@ -1,5 +1,6 @@
 """Closes the end that is watched, and forgets the other.
 
+Breaks: Free all descriptors
 Refused by: test_close_frees_all
 Told: A pipe has two ends
 """

@@ -1,5 +1,6 @@
 """Waits for its lock for a while only, and goes on without it.
 
+Breaks: So neither of them takes a lock, for its own thread may hold it
 Refused by: test_wake_during_drain
 Told: a lock with a timeout perhaps
 """

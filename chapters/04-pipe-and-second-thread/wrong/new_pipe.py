@@ -1,5 +1,6 @@
 """Drains by making a new pipe.
 
+Breaks: The descriptor to watch for reading: one number until `close()`
 Refused by: test_one_number
 Told: A new pipe in place of the old one
 """

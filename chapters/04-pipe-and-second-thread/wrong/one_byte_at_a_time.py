@@ -1,5 +1,6 @@
 """Drains one byte, however many there are.
 
+Breaks: Make the descriptor unreadable, however often `wake()` was called
 Refused by: test_drain_and_again
 Told: drain() has left bytes in the pipe
 """

@@ -1,5 +1,6 @@
 """Has one pipe, in the class, for all that are made of it.
 
+Breaks: Make the descriptor readable
 Refused by: test_two_pipes
 Told: there once, for all of them
 """

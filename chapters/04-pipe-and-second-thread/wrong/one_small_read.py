@@ -1,5 +1,6 @@
 """Drains with one read, which asks for fewer bytes than a pipe can hold.
 
+Breaks: Make the descriptor unreadable, however often `wake()` was called
 Refused by: test_wakes_in_droves
 Told: One read gives no more bytes than it is asked for
 """

@@ -1,5 +1,6 @@
 """Tries again after a pause when the pipe is full.
 
+Breaks: Returns at once, without a pause or a timeout, however often it was called
 Refused by: test_at_once
 Told: wake() is called for each job
 """

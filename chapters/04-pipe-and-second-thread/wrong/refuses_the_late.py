@@ -1,5 +1,6 @@
 """Raises an error in a worker that finishes late.
 
+Breaks: After `close()` it does nothing
 Refused by: test_after_close
 Told: A worker that finishes late
 """

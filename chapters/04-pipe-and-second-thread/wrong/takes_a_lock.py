@@ -1,5 +1,6 @@
 """Guards its flag with a lock: a signal handler waits for it for ever.
 
+Breaks: So neither of them takes a lock, for its own thread may hold it
 Refused by: test_wake_during_drain
 Told: that lock is never freed
 """

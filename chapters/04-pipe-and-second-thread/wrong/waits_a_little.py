@@ -1,5 +1,6 @@
 """Waits a fifth of a second for a byte that does not come.
 
+Breaks: Returns at once, also if there was nothing to drain
 Refused by: test_at_once
 Told: a pause in there, or a timeout
 """

@@ -1,5 +1,6 @@
 """Leaves the end that is read blocking: drain() waits for a byte.
 
+Breaks: Returns at once, also if there was nothing to drain
 Refused by: test_drain_of_nothing
 Told: drain() waits for a byte
 """

@@ -1,5 +1,6 @@
 """Leaves the end that is written blocking: wake() waits when the pipe is full.
 
+Breaks: Returns at once, without a pause or a timeout, however often it was called
 Refused by: test_wakes_in_droves
 Told: wake() waits until somebody reads
 """

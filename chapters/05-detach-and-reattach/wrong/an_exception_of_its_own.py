@@ -1,5 +1,6 @@
 """Lets another exception go on, of its own.
 
+Breaks: and the exception goes on to the loop
 Refused by: test_no_room
 Told: This is another exception
 """

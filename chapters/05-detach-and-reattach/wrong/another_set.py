@@ -1,5 +1,6 @@
 """Makes a new set, which nobody else has.
 
+Breaks: the loop's connections. Other threads use the set as well
 Refused by: test_back_in_the_set
 Told: add() changes the one that all have
 """

@@ -1,5 +1,6 @@
 """Puts the connection back before the response is sent.
 
+Breaks: After the response, a connection that the client keeps is watched again
 Refused by: test_after_the_response
 Told: the loop gives it to a second worker while the first one responds
 """

@@ -1,5 +1,6 @@
 """Puts every connection back, also one that is closed.
 
+Breaks: Any other is closed, also if respond() raises
 Refused by: test_not_kept
 Told: its number is a stranger's by then
 """

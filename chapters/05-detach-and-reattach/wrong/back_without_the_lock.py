@@ -1,5 +1,6 @@
 """Puts the connection back without the lock, as add() is one call only.
 
+Breaks: held by whoever looks into `watched` or changes it
 Refused by: test_lock_around_the_set
 Told: Set changed size during iteration
 """

@@ -1,5 +1,6 @@
 """Holds the lock while it closes a connection.
 
+Breaks: nor while a connection is closed
 Refused by: test_lock_is_short
 Told: the lock is not needed for it
 """

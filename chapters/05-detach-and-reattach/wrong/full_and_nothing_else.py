@@ -1,5 +1,6 @@
 """Expects a full queue of submit(), and no other exception.
 
+Breaks: That may be any exception, KeyboardInterrupt as well
 Refused by: test_no_room
 Told: where submit() raises RuntimeError
 """

@@ -1,5 +1,6 @@
 """Returns without giving the lock back where there is nothing to do.
 
+Breaks: and for no longer
 Refused by: test_left_already
 Told: it returns, and keeps the lock
 """

@@ -1,5 +1,6 @@
 """Gives the lock back between the look and the removal: a race.
 
+Breaks: held by whoever looks into `watched` or changes it
 Refused by: test_left_meanwhile
 Told: To look and to take are one step only
 """

@@ -1,5 +1,6 @@
 """Forgets the connection when there is no room.
 
+Breaks: The connection is closed and not watched again
 Refused by: test_no_room
 Told: a descriptor is lost with each one
 """

@@ -1,5 +1,6 @@
 """Forgets the connection when respond() raises.
 
+Breaks: Any other is closed, also if respond() raises
 Refused by: test_gone
 Told: each client that goes away costs the server a descriptor
 """

@@ -1,5 +1,6 @@
 """Drops a connection that the client does not keep, and does not close it.
 
+Breaks: Any other is closed, also if respond() raises
 Refused by: test_not_kept
 Told: The client waits for the end of the connection
 """

@@ -1,5 +1,6 @@
 """Closes after an Exception, and so not after Ctrl-C.
 
+Breaks: That may be any exception, KeyboardInterrupt as well
 Refused by: test_no_room
 Told: Ctrl-C in the loop's thread is no Exception
 """

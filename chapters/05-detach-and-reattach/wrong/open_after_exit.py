@@ -1,5 +1,6 @@
 """Closes after an Exception, and so not when the application calls sys.exit().
 
+Breaks: It may be any, SystemExit as well
 Refused by: test_gone
 Told: SystemExit is no Exception
 """

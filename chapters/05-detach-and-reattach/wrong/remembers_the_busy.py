@@ -1,5 +1,6 @@
 """Keeps a second account of who is busy, and forgets to strike out who is not.
 
+Breaks: Gives each connection one owner at a time: the loop, or a worker
 Refused by: test_every_request
 Told: must not keep the next from being served
 """

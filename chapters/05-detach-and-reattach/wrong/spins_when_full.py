@@ -1,5 +1,6 @@
 """Puts the connection back when there is no room: the loop spins.
 
+Breaks: The connection is closed and not watched again
 Refused by: test_no_room
 Told: the loop spins for as long as the workers are busy
 """

@@ -1,5 +1,6 @@
 """Submits the connection before it takes it out of the set: a race.
 
+Breaks: so the worker may be done before submit() returns
 Refused by: test_quick_worker
 Told: The worker had put it back into the set, and then it was taken out
 """

@@ -1,5 +1,7 @@
 """Submits a connection that somebody else has taken out of the set.
 
+Breaks: If the connection has left the set since, it is somebody else's, and nothing is
+done
 Refused by: test_left_already
 Told: Who takes a connection out of the set owns it
 """

@@ -1,5 +1,6 @@
 """Holds the lock while it submits: a deadlock when the queue is full.
 
+Breaks: It is not held while submit(), respond() or wake() run
 Refused by: test_lock_is_short
 Told: and that worker waits for the lock: a deadlock
 """

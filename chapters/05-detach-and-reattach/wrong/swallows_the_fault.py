@@ -1,5 +1,6 @@
 """Takes an OSError for the end of a connection, and tells nobody.
 
+Breaks: that exception goes on to the worker, which logs it
 Refused by: test_gone
 Told: hides the faults of the application
 """

@@ -1,5 +1,6 @@
 """Closes the connection when there is no room, and tells nobody.
 
+Breaks: and the exception goes on to the loop
 Refused by: test_no_room
 Told: looks like a client who was served
 """

@@ -1,5 +1,6 @@
 """Submits the connection once more when there is no room.
 
+Breaks: If submit() raises, nobody will serve the connection. It is not tried again
 Refused by: test_no_room
 Told: submit() was called 2 times
 """

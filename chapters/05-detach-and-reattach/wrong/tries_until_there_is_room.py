@@ -1,5 +1,6 @@
 """Submits the connection again and again until there is room.
 
+Breaks: If submit() raises, nobody will serve the connection. It is not tried again
 Refused by: test_no_room
 Told: While the loop tries it again, it watches nobody
 """

@@ -1,5 +1,6 @@
 """Puts the connection back and tells nobody: the question's third design.
 
+Breaks: and the loop is woken, so that its next select() has it
 Refused by: test_the_loop_is_woken
 Told: The client's next request waits until somebody else wakes the loop
 """

@@ -1,5 +1,6 @@
 """Wakes the loop, and then puts the connection back.
 
+Breaks: and the loop is woken, so that its next select() has it
 Refused by: test_the_loop_is_woken
 Told: it wakes, finds nothing new, and sleeps again
 """

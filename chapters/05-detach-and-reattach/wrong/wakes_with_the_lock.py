@@ -1,5 +1,6 @@
 """Wakes the loop before it lets go of the lock.
 
+Breaks: It is not held while submit(), respond() or wake() run
 Refused by: test_lock_is_short
 Told: First let go of the lock, then wake
 """

@@ -1,5 +1,6 @@
 """Leaves the connection in the set, as step 04 did.
 
+Breaks: Gives each connection one owner at a time: the loop, or a worker
 Refused by: test_out_of_the_set
 Told: each time another worker gets the same connection
 """

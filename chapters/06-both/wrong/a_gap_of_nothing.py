@@ -1,5 +1,6 @@
 """Has a gap of no length where somebody works all the time.
 
+Breaks: Returns None if some thread is at work all the time
 Refused by: test_no_gap
 Told: there is no wait to remove
 """

@@ -1,5 +1,6 @@
 """Takes the spans for sorted.
 
+Breaks: a list or a tuple, in any order, which is left as it is
 Refused by: test_any_order
 Told: They have to be put in order first
 """

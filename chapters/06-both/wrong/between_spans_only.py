@@ -1,5 +1,6 @@
 """Forgets the time before the first span, and behind the last one.
 
+Breaks: Find the longest time
 Refused by: test_start_and_end
 Told: the start and the end of the request bound gaps
 """

@@ -1,5 +1,6 @@
 """Counts a span within another one twice.
 
+Breaks: A lane that does two things at a time works once
 Refused by: test_at_the_same_time
 Told: added up twice
 """

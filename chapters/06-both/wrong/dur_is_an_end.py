@@ -1,5 +1,6 @@
 """Takes the length of a span for the time at which it ends.
 
+Breaks: a time in which no thread of the server works
 Refused by: test_between_spans
 Told: is how long a span took, not when it ended
 """

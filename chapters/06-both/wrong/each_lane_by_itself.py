@@ -1,5 +1,6 @@
 """Looks at each thread by itself, and takes the longest gap of any.
 
+Breaks: a time in which no thread of the server works
 Refused by: test_another_thread_works
 Told: not each by itself
 """

@@ -1,5 +1,6 @@
 """Lets clients and the kernel fill a gap.
 
+Breaks: What clients and the kernel do does not fill a gap
 Refused by: test_others_do_not_fill_it
 Told: Only threads of the server count
 """

@@ -1,5 +1,6 @@
 """Takes the first lane that works for more than half of the gap.
 
+Breaks: of several, the one that works longest
 Refused by: test_busiest
 Told: and the kernel longest
 """

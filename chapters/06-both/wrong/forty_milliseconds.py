@@ -1,5 +1,6 @@
 """Looks for a gap of 40 ms, because that is what the chapter is about.
 
+Breaks: Find the longest time
 Refused by: test_between_spans
 Told: the longest is asked for
 """

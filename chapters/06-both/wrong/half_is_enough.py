@@ -1,5 +1,6 @@
 """Is content with half of the gap.
 
+Breaks: that works for more than half of the time from `start` to `end`
 Refused by: test_a_clock
 Told: Half is not more than half
 """

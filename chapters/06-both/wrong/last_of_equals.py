@@ -1,5 +1,6 @@
 """Of gaps that are equally long, takes the last.
 
+Breaks: Of several that are equally long it returns the first
 Refused by: test_equally_long
 Told: The first of them was asked for
 """

@@ -1,5 +1,6 @@
 """Looks how far the last two spans reach, and not all so far.
 
+Breaks: a time in which no thread of the server works
 Refused by: test_spans_that_go_on
 Told: from 300 to 600
 """

@@ -1,5 +1,6 @@
 """Takes the longest span, and does not add up what a lane did.
 
+Breaks: of several, the one that works longest
 Refused by: test_in_pieces
 Told: Together they fill most of it
 """

@@ -1,5 +1,6 @@
 """Returns milliseconds.
 
+Breaks: in microseconds, both within `start` and `end`
 Refused by: test_between_spans
 Told: Times are microseconds
 """

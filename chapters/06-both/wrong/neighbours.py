@@ -1,5 +1,6 @@
 """Compares the end of each span with the start of its neighbour.
 
+Breaks: a time in which no thread of the server works
 Refused by: test_spans_that_go_on
 Told: neighbours is not enough
 """

@@ -1,5 +1,6 @@
 """Drops spans that take no time.
 
+Breaks: A span that takes 0 is work, too: a gap ends there, and another begins
 Refused by: test_no_length
 Told: has happened nevertheless
 """

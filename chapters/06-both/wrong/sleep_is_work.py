@@ -1,5 +1,6 @@
 """Takes a span in which a thread sleeps for work.
 
+Breaks: A thread that sleeps does not work
 Refused by: test_sleep_is_no_work
 Told: is sleep
 """

@@ -1,5 +1,6 @@
 """Always blames somebody, however little they did.
 
+Breaks: Returns None if there is none
 Refused by: test_a_clock
 Told: it is nobody
 """

@@ -1,5 +1,6 @@
 """Puts the list of the caller in order.
 
+Breaks: a list or a tuple, in any order, which is left as it is
 Refused by: test_left_as_it_is
 Told: sort() alters a list
 """

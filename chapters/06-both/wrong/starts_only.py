@@ -1,5 +1,6 @@
 """Compares where neighbouring spans start, and forgets that they take time.
 
+Breaks: a time in which no thread of the server works
 Refused by: test_between_spans
 Told: a gap begins where one has ended
 """

@@ -1,5 +1,6 @@
 """Works with a list, and not with another sequence.
 
+Breaks: a list or a tuple, in any order, which is left as it is
 Refused by: test_left_as_it_is
 Told: no attribute 'copy'
 """

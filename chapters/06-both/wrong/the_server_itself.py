@@ -1,5 +1,6 @@
 """Lets the gap be a thread of the server.
 
+Breaks: Returns the lane, none of the server's
 Refused by: test_none_of_the_server
 Told: The server's threads do not count here
 """

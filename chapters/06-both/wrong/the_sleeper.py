@@ -1,5 +1,6 @@
 """Blames whoever has the longest span in the gap, asleep or not.
 
+Breaks: The client had the longer span, but it slept
 Refused by: test_whoever_sleeps
 Told: it makes wait
 """

@@ -1,5 +1,6 @@
 """Blames the thread that is first to work after the gap.
 
+Breaks: Returns the lane, none of the server's
 Refused by: test_whose
 Told: nor of the one that works after it
 """

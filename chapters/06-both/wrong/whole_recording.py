@@ -1,5 +1,6 @@
 """Looks for the longest gap of the whole recording, not of the request.
 
+Breaks: in microseconds, both within `start` and `end`
 Refused by: test_before_and_after
 Told: The question is about one request
 """

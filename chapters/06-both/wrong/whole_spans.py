@@ -1,5 +1,6 @@
 """Counts whole spans, not what of them lies within the gap.
 
+Breaks: that works for more than half of the time from `start` to `end`
 Refused by: test_within_the_gap
 Told: only the part within the gap counts
 """

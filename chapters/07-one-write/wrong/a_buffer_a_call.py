@@ -1,5 +1,6 @@
 """Sends each buffer by itself.
 
+Breaks: Send many buffers in as few calls as that takes
 Refused by: test_buffers
 Told: A call was given one buffer
 """

@@ -1,5 +1,6 @@
 """Sets a timeout, so as not to wait for ever.
 
+Breaks: Uses `sock.send()` or `sock.sendmsg()`, and no other call on the socket
 Refused by: test_one_call
 Told: settimeout() changes a socket
 """

@@ -1,5 +1,6 @@
 """Takes an error for the end of the buffers.
 
+Breaks: or there is none, that is 0 calls. OSError goes to the caller
 Refused by: test_buffers_errors
 Told: send_buffers(sock, [head, body]) where the kernel takes 0 bytes
 """

@@ -1,5 +1,6 @@
 """Gives the kernel any number of buffers.
 
+Breaks: or the first MOST_BUFFERS of what is left if these are more
 Refused by: test_many_buffers
 Told: Message too long
 """

@@ -1,5 +1,6 @@
 """Sends the first MOST_BUFFERS to their end, and then the next ones.
 
+Breaks: or the first MOST_BUFFERS of what is left if these are more
 Refused by: test_many_buffers
 Told: not of what the call before it left over
 """

@@ -1,5 +1,6 @@
 """After a short write within the body, sends the body from its start.
 
+Breaks: Send the head and the body of a response, whole and in order
 Refused by: test_short_write
 Told: does not begin where the kernel stopped
 """

@@ -1,5 +1,6 @@
 """Calls itself for the buffers that are left, and so at most a thousand times.
 
+Breaks: and thousands of times. Leaves
 Refused by: test_buffers_short_write
 Told: A function that calls itself
 """

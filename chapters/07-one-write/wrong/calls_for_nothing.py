@@ -1,5 +1,6 @@
 """Calls sendmsg() once, also where there is nothing to send.
 
+Breaks: No call is made when nothing is left to send
 Refused by: test_empty_buffers
 Told: where the kernel would take all
 """

@@ -1,5 +1,6 @@
 """Calls itself for what is left, and so at most a thousand times.
 
+Breaks: and so on, thousands of times for a client that reads slowly
 Refused by: test_many_short_writes
 Told: use a loop
 """

@@ -1,5 +1,6 @@
 """Copies what is left for each call.
 
+Breaks: what is left of a large body is not copied for each of them
 Refused by: test_no_copies
 Told: A slice of bytes is a copy
 """

@@ -1,5 +1,7 @@
 """Copies what is left of a buffer in which the kernel stopped.
 
+Breaks: Copies nothing: what a call gets is the buffers themselves, or a memoryview of
+one
 Refused by: test_buffers_short_write
 Told: 38 bytes copied
 """

@@ -1,5 +1,6 @@
 """Returns how many bytes were sent.
 
+Breaks: Returns how many calls that took, for the server's statistics
 Refused by: test_one_call
 Told: counts its calls
 """

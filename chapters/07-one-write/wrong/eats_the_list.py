@@ -1,5 +1,6 @@
 """Takes the buffers out of the list of the caller.
 
+Breaks: Leaves `buffers` as it is
 Refused by: test_buffers_are_left
 Told: The list is the caller's
 """

@@ -1,5 +1,6 @@
 """After a short write, sends everything again.
 
+Breaks: Send the head and the body of a response, whole and in order
 Refused by: test_short_write
 Told: receives them twice
 """

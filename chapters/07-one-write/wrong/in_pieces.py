@@ -1,5 +1,6 @@
 """Gives the kernel 64 KiB at a time.
 
+Breaks: The first call gives the kernel all of both
 Refused by: test_one_call
 Told: only a part of what was left
 """

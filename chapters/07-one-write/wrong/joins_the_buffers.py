@@ -1,5 +1,7 @@
 """Joins the buffers, and so copies all of them.
 
+Breaks: Copies nothing: what a call gets is the buffers themselves, or a memoryview of
+one
 Refused by: test_buffers
 Told: To join the buffers, so that send() takes them
 """

@@ -1,5 +1,6 @@
 """Goes on after one short write, and believes that there is no second one.
 
+Breaks: and so on, thousands of times for a client that reads slowly
 Refused by: test_many_short_writes
 Told: the kernel may take a part again
 """

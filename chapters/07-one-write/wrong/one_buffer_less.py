@@ -1,5 +1,6 @@
 """Takes away at most one buffer for each call.
 
+Breaks: The kernel may stop within a buffer, or between two
 Refused by: test_buffers
 Told: gets the end of it again
 """

@@ -1,5 +1,6 @@
 """Sets TCP_NODELAY for each response.
 
+Breaks: Uses `sock.send()` or `sock.sendmsg()`, and no other call on the socket
 Refused by: test_one_call
 Told: a system call of its own
 """

@@ -1,5 +1,6 @@
 """Uses send() for the last buffer.
 
+Breaks: Every call is a `sock.sendmsg()` that gives the kernel all that is left
 Refused by: test_buffers_short_write
 Told: not every call was a sendmsg()
 """

@@ -1,5 +1,6 @@
 """Leaves it to sendall().
 
+Breaks: Uses `sock.send()` or `sock.sendmsg()`, and no other call on the socket
 Refused by: test_one_call
 Told: nobody learns how often
 """

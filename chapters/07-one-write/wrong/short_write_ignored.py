@@ -1,5 +1,6 @@
 """Believes that the kernel takes all it is given.
 
+Breaks: Send the head and the body of a response, whole and in order
 Refused by: test_short_write
 Told: Nobody sends the rest
 """

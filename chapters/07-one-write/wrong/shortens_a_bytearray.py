@@ -1,5 +1,6 @@
 """Deletes from a bytearray what has been sent.
 
+Breaks: what is left of a large body is not copied for each of them
 Refused by: test_no_copies
 Told: Who deletes the beginning of a bytearray
 """

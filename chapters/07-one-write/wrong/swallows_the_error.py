@@ -1,5 +1,6 @@
 """Takes an error for the end.
 
+Breaks: Every OSError goes to the caller, TimeoutError as well
 Refused by: test_errors
 Told: the caller does not learn of it
 """

@@ -1,5 +1,6 @@
 """After a short write within the head, sends the head to its end, and then the body.
 
+Breaks: the next call gives it all of the rest
 Refused by: test_short_write
 Told: 38 bytes, of which 38 were taken
 """

@@ -1,5 +1,6 @@
 """Tries again, however long a client does not read.
 
+Breaks: Every OSError goes to the caller, TimeoutError as well
 Refused by: test_errors
 Told: would keep this thread for ever
 """

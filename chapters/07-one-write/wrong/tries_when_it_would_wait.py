@@ -1,5 +1,6 @@
 """Tries again and again where a socket has no room and must not wait.
 
+Breaks: Every OSError goes to the caller, TimeoutError as well
 Refused by: test_errors
 Told: It went on after the BlockingIOError
 """

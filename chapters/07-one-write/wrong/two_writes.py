@@ -1,5 +1,6 @@
 """Sends the head, and then the body.
 
+Breaks: The first call gives the kernel all of both
 Refused by: test_one_call
 Told: the kernel the head alone
 """

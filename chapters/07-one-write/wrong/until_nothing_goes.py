@@ -1,5 +1,6 @@
 """Goes on until send() says that it took nothing.
 
+Breaks: Uses `sock.send()` or `sock.sendmsg()`, and no other call on the socket
 Refused by: test_one_call
 Told: has nothing to send
 """

@@ -1,5 +1,6 @@
 """Tries to send empty buffers, for ever.
 
+Breaks: No call is made when nothing is left to send
 Refused by: test_empty_buffers
 Told: system call wasted
 """

@@ -1,5 +1,6 @@
 """After a short write, sends the buffer from its start in which the kernel stopped.
 
+Breaks: The kernel may stop within a buffer, or between two
 Refused by: test_buffers_short_write
 Told: gets them again
 """

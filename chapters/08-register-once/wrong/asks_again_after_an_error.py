@@ -1,5 +1,6 @@
 """Asks the selector again after a callback has raised.
 
+Breaks: call `selector.select(timeout)` once, then the callbacks
 Refused by: test_callback_raises
 Told: Who asks again in the middle of a round
 """

@@ -1,5 +1,6 @@
 """Asks again and again, in place of waiting.
 
+Breaks: and wait without a limit in each
 Refused by: test_run
 Told: burns a processor
 """

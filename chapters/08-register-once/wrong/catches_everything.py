@@ -1,5 +1,6 @@
 """Catches Ctrl-C, too.
 
+Breaks: What is no Exception, such as KeyboardInterrupt, comes out of here
 Refused by: test_interrupt
 Told: A loop that catches them as well
 """

@@ -1,5 +1,7 @@
 """Walks over all that are registered while callbacks change them.
 
+Breaks: What a round costs depends on how many sockets are ready, not on how many are
+registered
 Refused by: test_unregistered_meanwhile
 Told: dictionary changed size during iteration
 """

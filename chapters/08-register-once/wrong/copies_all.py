@@ -1,5 +1,7 @@
 """Copies what is registered in each round, to see afterwards what has changed.
 
+Breaks: What a round costs depends on how many sockets are ready, not on how many are
+registered
 Refused by: test_cost
 Told: A copy is one line, and goes over all
 """

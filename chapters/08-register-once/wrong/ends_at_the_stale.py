@@ -1,5 +1,6 @@
 """Ends the round at the first socket that was unregistered meanwhile.
 
+Breaks: From now on do not call its callback, not even later in this round
 Refused by: test_unregistered_meanwhile
 Told: the others of the round are as ready as they were
 """

@@ -1,5 +1,6 @@
 """Takes Ctrl-C for a stop, and says nothing.
 
+Breaks: What comes out of a round, comes out of here
 Refused by: test_interrupt
 Told: run() where a callback raises KeyboardInterrupt
 """

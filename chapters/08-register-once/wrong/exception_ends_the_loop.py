@@ -1,5 +1,6 @@
 """Lets the exception of one callback out.
 
+Breaks: and the round goes on with the others
 Refused by: test_callback_raises
 Told: takes the whole server down
 """

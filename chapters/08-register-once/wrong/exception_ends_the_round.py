@@ -1,5 +1,6 @@
 """Reports an exception, and leaves the rest of the round undone.
 
+Breaks: and the round goes on with the others
 Refused by: test_callback_raises
 Told: the round goes on after a mistake in one callback
 """

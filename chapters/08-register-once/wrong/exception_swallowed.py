@@ -1,5 +1,6 @@
 """Unregisters the socket of a callback that raised, and says nothing.
 
+Breaks: then `on_error(sock, error)` is called
 Refused by: test_callback_raises
 Told: An exception swallowed
 """

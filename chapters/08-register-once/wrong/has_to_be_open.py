@@ -1,5 +1,7 @@
 """Bears that a socket is not registered, and not that it is closed.
 
+Breaks: For a socket that is not registered this does nothing, even if that socket is
+closed
 Refused by: test_unregister
 Told: where a is not registered, and closed
 """

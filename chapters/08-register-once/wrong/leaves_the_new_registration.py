@@ -1,5 +1,6 @@
 """Unregisters what was found ready and failed, not what was registered since.
 
+Breaks: its socket is unregistered at once, also if the callback has registered it again
 Refused by: test_raises_after_registering
 Told: is one of a as well
 """

@@ -1,5 +1,7 @@
 """Looks among all that are registered whether one is still there.
 
+Breaks: What a round costs depends on how many sockets are ready, not on how many are
+registered
 Refused by: test_cost
 Told: lines of Python are run for 10
 """

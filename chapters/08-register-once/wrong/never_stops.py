@@ -1,5 +1,6 @@
 """Sees that it was stopped when somebody comes the next time.
 
+Breaks: `run()` returns after this round
 Refused by: test_run
 Told: A server that does not end
 """

@@ -1,5 +1,6 @@
 """Takes a limit of 0 for none.
 
+Breaks: call `selector.select(timeout)` once, then the callbacks
 Refused by: test_one_select
 Told: these timeouts: [1.5, None]
 """

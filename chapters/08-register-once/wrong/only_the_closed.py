@@ -1,5 +1,6 @@
 """Passes over those that are closed, and no others.
 
+Breaks: From now on do not call its callback, not even later in this round
 Refused by: test_unregistered_meanwhile
 Told: Whether it is closed does not matter
 """

@@ -1,5 +1,6 @@
 """Leaves the socket of a callback that raised registered.
 
+Breaks: its socket is unregistered at once, also if the callback has registered it again
 Refused by: test_callback_raises
 Told: its callback raises again
 """

@@ -1,5 +1,6 @@
 """Tells the selector the whole set in every round, and takes it back.
 
+Breaks: The selector is told here, once: not in every round
 Refused by: test_register_once
 Told: The kernel remembers the set
 """

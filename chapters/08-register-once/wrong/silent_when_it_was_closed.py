@@ -1,5 +1,6 @@
 """Tells nobody when the callback had unregistered its socket before it raised.
 
+Breaks: then `on_error(sock, error)` is called
 Refused by: test_raises_after_closing
 Told: has failed all the same
 """

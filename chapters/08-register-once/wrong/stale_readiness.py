@@ -1,5 +1,6 @@
 """Believes for the whole round what select() said at its beginning.
 
+Breaks: From now on do not call its callback, not even later in this round
 Refused by: test_unregistered_meanwhile
 Told: reads from a closed socket
 """

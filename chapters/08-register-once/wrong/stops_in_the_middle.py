@@ -1,5 +1,6 @@
 """Leaves the rest of the round undone after stop().
 
+Breaks: The round in which that happens is done to its end
 Refused by: test_run
 Told: stop() ended the round in its middle
 """

@@ -1,5 +1,6 @@
 """Tells of the errors when the round is over.
 
+Breaks: then `on_error(sock, error)` is called
 Refused by: test_callback_raises
 Told: each on_error() immediately after its callback
 """

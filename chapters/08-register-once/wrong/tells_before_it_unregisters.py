@@ -1,5 +1,6 @@
 """Lets on_error() close a socket that is still registered.
 
+Breaks: then `on_error(sock, error)` is called
 Refused by: test_callback_raises
 Told: Closed while it is registered
 """

@@ -1,5 +1,6 @@
 """Tells which class an error has, and no more.
 
+Breaks: then `on_error(sock, error)` is called
 Refused by: test_callback_raises
 Told: The exception itself says what happened
 """

@@ -1,5 +1,6 @@
 """Takes a number that is registered for the socket that had it.
 
+Breaks: Whoever registers during a round has its first turn in the next one
 Refused by: test_number_reused
 Told: gives a closed descriptor's number to the next one
 """

@@ -1,5 +1,6 @@
 """Takes a socket that was registered anew for the one found ready.
 
+Breaks: Whoever registers during a round has its first turn in the next one
 Refused by: test_registered_again
 Told: the registration that select() found ready is gone
 """

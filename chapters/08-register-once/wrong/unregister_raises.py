@@ -1,5 +1,7 @@
 """Raises when a socket is unregistered that was not registered.
 
+Breaks: For a socket that is not registered this does nothing, even if that socket is
+closed
 Refused by: test_unregister
 Told: Who comes second must not fail
 """

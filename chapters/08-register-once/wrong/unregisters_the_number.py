@@ -1,5 +1,6 @@
 """Unregisters the number of a socket whose callback raised.
 
+Breaks: its socket is unregistered at once, also if the callback has registered it again
 Refused by: test_raises_after_closing
 Told: hits a stranger
 """

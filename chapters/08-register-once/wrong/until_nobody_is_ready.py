@@ -1,5 +1,6 @@
 """Serves in one round as long as somebody is ready.
 
+Breaks: call `selector.select(timeout)` once, then the callbacks
 Refused by: test_one_select
 Told: serves those who talk most
 """

@@ -1,5 +1,6 @@
 """Waits with a limit, so as to see that it was stopped.
 
+Breaks: and wait without a limit in each
 Refused by: test_run
 Told: wakes up for nothing, for ever
 """

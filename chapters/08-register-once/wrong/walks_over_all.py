@@ -1,5 +1,7 @@
 """Looks through all that are registered for those that are ready.
 
+Breaks: What a round costs depends on how many sockets are ready, not on how many are
+registered
 Refused by: test_cost
 Told: A walk over all
 """

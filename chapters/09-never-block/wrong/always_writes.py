@@ -1,5 +1,6 @@
 """Watches for room all the time.
 
+Breaks: Otherwise EVENT_WRITE if something is unsent, and only then
 Refused by: test_quiet
 Told: there is nearly always room
 """

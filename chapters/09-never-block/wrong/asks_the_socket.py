@@ -1,5 +1,6 @@
 """Peeks whether the client has ended.
 
+Breaks: It changes nothing, neither in the connection nor elsewhere, and asks nobody
 Refused by: test_changes_nothing
 Told: the socket was asked: ['recv']
 """

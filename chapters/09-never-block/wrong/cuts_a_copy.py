@@ -1,5 +1,6 @@
 """Cuts what was sent from a copy, and the caller keeps all of it.
 
+Breaks: What was sent is removed from `output`. The rest stays in it
 Refused by: test_short_write
 Told: is the caller's bytearray
 """

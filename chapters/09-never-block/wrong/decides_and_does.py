@@ -1,5 +1,6 @@
 """Ends the connection by the way, when it is asked for its interest.
 
+Breaks: It changes nothing, neither in the connection nor elsewhere, and asks nobody
 Refused by: test_changes_nothing
 Told: If looking changes the connection
 """

@@ -1,5 +1,6 @@
 """Gives up a client that has ended its input, with its answers unsent.
 
+Breaks: Otherwise EVENT_WRITE if something is unsent, and only then
 Refused by: test_output
 Told: it has ended one direction
 """

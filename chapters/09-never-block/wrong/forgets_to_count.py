@@ -1,5 +1,6 @@
 """Removes what was sent, and does not say how much is left.
 
+Breaks: and `connection.unsent` says how much that is
 Refused by: test_short_write
 Told: interest() looks at connection.unsent alone
 """

@@ -1,5 +1,7 @@
 """Leaves it to the caller that there is no room.
 
+Breaks: It does not wait: the kernel may take all, some, or nothing, which is
+BlockingIOError
 Refused by: test_no_room
 Told: A kernel without room is not an error
 """

@@ -1,5 +1,7 @@
 """Takes a kernel without room for a socket that has failed.
 
+Breaks: It does not wait: the kernel may take all, some, or nothing, which is
+BlockingIOError
 Refused by: test_no_room
 Told: an OSError that says: later
 """

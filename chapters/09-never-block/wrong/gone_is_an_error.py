@@ -1,5 +1,6 @@
 """Lets the error of a client that has gone end the loop.
 
+Breaks: Nothing is raised
 Refused by: test_gone
 Told: Clients go away all the time
 """

@@ -1,5 +1,6 @@
 """Hides that a client has gone.
 
+Breaks: If the socket fails, with any other OSError, the state is BROKEN
 Refused by: test_gone
 Told: Nobody will read this any more
 """

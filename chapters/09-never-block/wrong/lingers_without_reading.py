@@ -1,5 +1,6 @@
 """Waits for the client to close, and does not read.
 
+Breaks: EVENT_READ in the states OPEN and LINGERING, unless the client has ended
 Refused by: test_lingering
 Told: It has to be read
 """

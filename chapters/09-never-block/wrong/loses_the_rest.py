@@ -1,5 +1,6 @@
 """Takes for granted that send() has sent all.
 
+Breaks: What was sent is removed from `output`. The rest stays in it
 Refused by: test_short_write
 Told: A short write
 """

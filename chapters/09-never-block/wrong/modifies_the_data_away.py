@@ -1,5 +1,6 @@
 """Gives modify() no connection, and so takes it away.
 
+Breaks: `modify(sock, events, connection)` if it is
 Refused by: test_changed
 Told: modify() replaces what was registered
 """

@@ -1,5 +1,6 @@
 """Gives the selector an interest of 0.
 
+Breaks: if the interest is 0 now. A selector cannot watch for nothing
 Refused by: test_nothing
 Told: Selectors know no interest of 0
 """

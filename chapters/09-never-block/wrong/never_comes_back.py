@@ -1,5 +1,6 @@
 """Takes an interest of 0 for the end of the connection.
 
+Breaks: if the socket is not registered;
 Refused by: test_comes_back
 Told: An interest of 0 is no farewell
 """

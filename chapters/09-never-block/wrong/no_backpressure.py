@@ -1,5 +1,6 @@
 """Reads on while more is unsent than the mark.
 
+Breaks: OPEN, with more bytes unsent than the mark: no EVENT_READ
 Refused by: test_mark
 Told: a client that does not read its answers must not be read
 """

@@ -1,5 +1,7 @@
 """Adds what is to be watched for, and takes nothing back.
 
+Breaks: It calls one of the selector's methods if something else is to be watched for
+than until now
 Refused by: test_changed
 Told: What is left out here is left out for good
 """

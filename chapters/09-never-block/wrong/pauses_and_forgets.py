@@ -1,5 +1,6 @@
 """Remembers that it has stopped reading, and does not begin again.
 
+Breaks: the same values give the same result, whatever was asked before
 Refused by: test_changes_nothing
 Told: is read again when its output has drained
 """

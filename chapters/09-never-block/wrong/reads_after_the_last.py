@@ -1,5 +1,6 @@
 """Goes on reading while the last answer is on its way.
 
+Breaks: EVENT_READ in the states OPEN and LINGERING, unless the client has ended
 Refused by: test_last
 Told: No further request is answered here
 """

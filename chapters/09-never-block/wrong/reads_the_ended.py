@@ -1,5 +1,6 @@
 """Goes on watching for a client that has ended its input.
 
+Breaks: EVENT_READ in the states OPEN and LINGERING, unless the client has ended
 Refused by: test_ended
 Told: recv() gives b'' at once, again and again
 """

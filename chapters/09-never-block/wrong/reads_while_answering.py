@@ -1,5 +1,6 @@
 """Reads the next request while one is being answered.
 
+Breaks: OPEN, while a request is being answered: no EVENT_READ
 Refused by: test_answering
 Told: requests pile up in memory
 """

@@ -1,5 +1,7 @@
 """Unregisters the socket and registers it anew for each change.
 
+Breaks: It calls one of the selector's methods if something else is to be watched for
+than until now
 Refused by: test_changed
 Told: One system call in place of two
 """

@@ -1,5 +1,6 @@
 """Notes on the connection what it is watched for, whoever watches.
 
+Breaks: there may be other selectors, which know other things
 Refused by: test_another_selector
 Told: what some selector was told
 """

@@ -1,5 +1,6 @@
 """Calls sendall(), and keeps everything when there is no room for all.
 
+Breaks: what the kernel takes now
 Refused by: test_short_write
 Told: sendall() on a socket that does not block
 """

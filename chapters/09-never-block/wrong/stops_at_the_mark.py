@@ -1,5 +1,6 @@
 """Stops reading at the mark, not above it.
 
+Breaks: With as many as the mark, or fewer, it is read again
 Refused by: test_mark
 Told: The mark itself is allowed
 """

@@ -1,5 +1,6 @@
 """Tells the selector after every event, whether or not something changed.
 
+Breaks: and none of them otherwise
 Refused by: test_told_once
 Told: Most of the time nothing has changed
 """

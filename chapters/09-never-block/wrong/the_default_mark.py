@@ -1,5 +1,6 @@
 """Takes the default for the mark of every connection.
 
+Breaks: OPEN, with more bytes unsent than the mark: no EVENT_READ
 Refused by: test_mark
 Told: The bound is this connection's mark
 """

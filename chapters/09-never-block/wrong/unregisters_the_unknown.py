@@ -1,5 +1,6 @@
 """Unregisters a socket that is not registered.
 
+Breaks: if the interest is 0 now. A selector cannot watch for nothing
 Refused by: test_nothing
 Told: What is not registered cannot be unregistered
 """

@@ -1,5 +1,6 @@
 """Reads a client that has sent a request only when everything is sent.
 
+Breaks: With as many as the mark, or fewer, it is read again
 Refused by: test_mark
 Told: Below the mark there is room
 """

@@ -1,5 +1,7 @@
 """Makes the socket block until all is sent.
 
+Breaks: It does not wait: the kernel may take all, some, or nothing, which is
+BlockingIOError
 Refused by: test_short_write
 Told: The selector is what waits
 """

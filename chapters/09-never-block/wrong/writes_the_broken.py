@@ -1,5 +1,6 @@
 """Tries to send on a socket that has failed.
 
+Breaks: BROKEN: 0, whatever else is the case
 Refused by: test_broken
 Told: What is unsent can never be sent
 """

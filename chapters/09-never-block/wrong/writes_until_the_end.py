@@ -1,5 +1,6 @@
 """Watches for room as long as an answer is being made.
 
+Breaks: Otherwise EVENT_WRITE if something is unsent, and only then
 Refused by: test_output
 Told: With nothing to send, select() returns at once
 """

@@ -1,5 +1,6 @@
 """Asks whether its answer is the first, and then hands it in, without a lock.
 
+Breaks: at any time, also several at once
 Refused by: test_taken_meanwhile
 Told: A lost wake
 """

@@ -1,5 +1,7 @@
 """Copies all that wait behind those that it gives.
 
+Breaks: its cost does not grow with the number of others that wait, which are neither
+copied nor moved
 Refused by: test_moves_nothing
 Told: A copy of those that wait is a look at each
 """

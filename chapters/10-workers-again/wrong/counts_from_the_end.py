@@ -1,5 +1,7 @@
 """Uses the ticket of a request that is gone as an index, which is negative then.
 
+Breaks: Raises ValueError, and changes nothing, if no request with this ticket is under
+way
 Refused by: test_wrong_tickets
 Told: taken for the answer to the next request
 """

@@ -1,5 +1,6 @@
 """Takes an empty answer for none.
 
+Breaks: It may be empty: b"" is an answer, too
 Refused by: test_any_answer
 Told: holds up all that come behind it
 """

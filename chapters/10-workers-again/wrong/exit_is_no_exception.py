@@ -1,5 +1,6 @@
 """Catches Exception, which SystemExit is not.
 
+Breaks: Whatever the handler raises, SystemExit too: FAILED is the answer then
 Refused by: test_failed_handler
 Told: sys.exit() in a handler
 """

@@ -1,5 +1,6 @@
 """Catches Exception and SystemExit, as if there were no more.
 
+Breaks: Whatever the handler raises, SystemExit too: FAILED is the answer then
 Refused by: test_failed_handler
 Told: SystemExit is not the only one
 """

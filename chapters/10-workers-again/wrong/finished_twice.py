@@ -1,5 +1,6 @@
 """Takes the answer FAILED for a sign that the handler failed.
 
+Breaks: finish the request with what it returns
 Refused by: test_any_answer
 Told: A handler may return the same bytes
 """

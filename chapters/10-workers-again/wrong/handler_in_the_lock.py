@@ -1,5 +1,6 @@
 """Holds the lock while the handler runs.
 
+Breaks: Handlers of several workers run at the same time
 Refused by: test_handlers_together
 Told: makes of all workers one
 """

@@ -1,5 +1,6 @@
 """Finishes nothing where a handler fails.
 
+Breaks: Whatever the handler raises, SystemExit too: FAILED is the answer then
 Refused by: test_failed_handler
 Told: A failed request needs an answer in its place
 """

@@ -1,5 +1,6 @@
 """Counts only the requests that workers have, not the answers that wait.
 
+Breaks: so it is under way, too, while its answer waits for an earlier one
 Refused by: test_limit
 Told: An answer that waits for an earlier one needs memory
 """

@@ -1,5 +1,6 @@
 """Looks whether there is an answer before it has the lock.
 
+Breaks: at any time, also several at once
 Refused by: test_finished_by_two
 Told: both found none
 """

@@ -1,5 +1,6 @@
 """Keeps the answers in the class, where all connections have the same.
 
+Breaks: The requests of one connection that are under way, and their answers
 Refused by: test_two_connections
 Told: What stands in the class itself is shared
 """

@@ -1,5 +1,6 @@
 """Gives the answers in the order in which workers finish.
 
+Breaks: the answers go out in the order of the requests
 Refused by: test_order
 Told: An answer that overtakes another
 """

@@ -1,5 +1,6 @@
 """Takes a number before it asks whether there is room.
 
+Breaks: the answers go out in the order of the requests
 Refused by: test_limit
 Told: A request that was refused has no place in the order
 """

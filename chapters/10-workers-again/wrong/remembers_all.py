@@ -1,5 +1,6 @@
 """Remembers every ticket that was finished.
 
+Breaks: Nothing is kept of a request that is not under way any more
 Refused by: test_forgets
 Told: a list of tickets that were finished
 """

@@ -1,5 +1,6 @@
 """Compares numbers with `is`.
 
+Breaks: so many requests may be under way, at least 1
 Refused by: test_hundreds
 Told: `is` asks for the same object
 """

@@ -1,5 +1,6 @@
 """Searches its place among the requests while the loop adds to them.
 
+Breaks: at any time, also several at once
 Refused by: test_begun_meanwhile
 Told: The worker reads what the loop is changing
 """

@@ -1,5 +1,6 @@
 """Puts FAILED in its place, and wakes nobody.
 
+Breaks: FAILED wakes the loop like any other answer
 Refused by: test_failed_handler
 Told: FAILED is an answer like any other
 """

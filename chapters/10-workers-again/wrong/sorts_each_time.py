@@ -1,5 +1,7 @@
 """Sorts all answers that wait, each time.
 
+Breaks: its cost does not grow with the number of others that wait, which are neither
+copied nor moved
 Refused by: test_cost
 Told: If it looks through all that wait
 """

@@ -1,5 +1,6 @@
 """Answers for a failed handler, and tells nobody.
 
+Breaks: what it raised is raised here, for the worker to log
 Refused by: test_failed_handler
 Told: An exception swallowed here
 """

@@ -1,5 +1,6 @@
 """Waits in begin() until an answer has been taken.
 
+Breaks: It does not wait
 Refused by: test_limit
 Told: here it waits for itself
 """

@@ -1,5 +1,6 @@
 """Wakes the loop with each answer.
 
+Breaks: and at no other time
 Refused by: test_wakes
 Told: a round in which it finds nothing that is new
 """

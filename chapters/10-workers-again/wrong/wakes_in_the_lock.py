@@ -1,5 +1,7 @@
 """Wakes the loop while it holds the lock that the loop needs.
 
+Breaks: Whatever it calls must be able to call `take()`, from any thread, and get the
+answer
 Refused by: test_woken_loop_finds_it
 Told: The loop, once woken, has to wait for the lock
 """

@@ -1,5 +1,6 @@
 """Wakes the loop, and then sees that the answer is not wanted.
 
+Breaks: and at no other time
 Refused by: test_wrong_tickets
 Told: What is refused changes nothing: there is nothing to take
 """

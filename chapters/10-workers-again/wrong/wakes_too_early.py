@@ -1,5 +1,7 @@
 """Wakes the loop before the answer is there.
 
+Breaks: each time that `take()`, which would have given nothing, would now give
+something
 Refused by: test_woken_loop_finds_it
 Told: First the answer, then the wake
 """

@@ -1,5 +1,6 @@
 """Lets any number of requests begin.
 
+Breaks: so many requests may be under way, at least 1
 Refused by: test_limit
 Told: Nothing bounds what a client sends
 """

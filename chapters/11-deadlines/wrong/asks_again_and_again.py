@@ -1,5 +1,6 @@
 """Asks the clock anew for each key, so a slow loop never ends.
 
+Breaks: The clock is asked once, at the beginning
 Refused by: test_inside_the_loop
 Told: a loop that is slow never ends
 """

@@ -1,5 +1,6 @@
 """Leaves a deadline that was moved or cancelled where it is, until its time has come.
 
+Breaks: Nothing is kept of a key that has no deadline any more
 Refused by: test_forgets
 Told: What was cancelled or moved, and is kept
 """

@@ -1,5 +1,6 @@
 """Takes for granted that a key has a deadline when it is cancelled.
 
+Breaks: That it had none before is no error
 Refused by: test_cancel
 Told: does not know whether it has one
 """

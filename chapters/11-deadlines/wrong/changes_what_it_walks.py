@@ -1,5 +1,6 @@
 """Walks through the deadlines while those that are late are removed.
 
+Breaks: everything may be called
 Refused by: test_inside_the_loop
 Told: must not change while one walks through it
 """

@@ -1,5 +1,6 @@
 """Puts pairs into a heap, which compares the keys where deadlines are the same.
 
+Breaks: no two keys can be put in an order
 Refused by: test_order
 Told: two keys cannot be put in an order
 """

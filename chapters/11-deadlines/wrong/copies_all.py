@@ -1,5 +1,6 @@
 """Copies all deadlines, to be safe from changes.
 
+Breaks: everything costs the same for 10 keys and for 100 000
 Refused by: test_copies_nothing
 Told: A copy of all keys is a walk through all keys
 """

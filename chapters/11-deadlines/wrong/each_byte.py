@@ -1,5 +1,6 @@
 """Moves the deadline with every byte.
 
+Breaks: A deadline that it has already stays
 Refused by: test_another_byte
 Told: a byte now and then
 """

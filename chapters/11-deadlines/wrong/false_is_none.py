@@ -1,5 +1,6 @@
 """Takes a key that is false for none.
 
+Breaks: It can be hashed, and may be false, as 0 is
 Refused by: test_zero
 Told: descriptor 0 is one
 """

@@ -1,5 +1,6 @@
 """Gives a late key, and leaves its deadline to whoever got it.
 
+Breaks: When a key is given, it has no deadline any more
 Refused by: test_order
 Told: A key that is given again and again
 """

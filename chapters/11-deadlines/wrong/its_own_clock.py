@@ -1,5 +1,6 @@
 """Asks time.monotonic() in place of the clock that it was given.
 
+Breaks: There is no other clock: a test turns this one by hand
 Refused by: test_time_is_over
 Told: The clock was not asked
 """

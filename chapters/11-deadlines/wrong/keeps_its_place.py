@@ -1,5 +1,6 @@
 """Gives a key a new deadline, and leaves it in its old place.
 
+Breaks: its deadline is `timeout_s` from now in any case
 Refused by: test_restart
 Told: B stands behind it and is not looked at
 """

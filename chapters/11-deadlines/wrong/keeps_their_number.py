@@ -1,5 +1,6 @@
 """Counts how often each key was restarted, and never forgets it.
 
+Breaks: Nothing is kept of a key that has no deadline any more
 Refused by: test_forgets
 Told: called restart(), set() and cancel() of a new key
 """

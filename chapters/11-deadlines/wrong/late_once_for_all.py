@@ -1,5 +1,7 @@
 """Gives those who were late at the beginning, if they have a deadline at all.
 
+Breaks: a key that is cancelled or restarted before its turn is not given, nor is one
+that is set anew
 Refused by: test_inside_the_loop
 Told: To ask whether a key has a deadline is not enough
 """

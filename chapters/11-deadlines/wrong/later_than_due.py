@@ -1,5 +1,6 @@
 """Takes a deadline for passed only when it is over by a little.
 
+Breaks: Gives each key whose deadline has come: now, or before now
 Refused by: test_time_is_over
 Told: at 100 % CPU
 """

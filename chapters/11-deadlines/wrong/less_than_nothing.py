@@ -1,5 +1,6 @@
 """Gives the selector a negative number of seconds.
 
+Breaks: 0 if it has come or passed, never less
 Refused by: test_next_due
 Told: It is not negative
 """

@@ -1,5 +1,6 @@
 """Makes a list of all that are late, to give the first.
 
+Breaks: everything costs the same for 10 keys and for 100 000
 Refused by: test_cost
 Told: called expired(), left after the first key
 """

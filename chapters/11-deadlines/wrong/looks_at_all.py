@@ -1,5 +1,6 @@
 """Looks at every deadline, each time.
 
+Breaks: everything costs the same for 10 keys and for 100 000
 Refused by: test_cost
 Told: If it looks at all
 """

@@ -1,5 +1,6 @@
 """Forgets all that are late before it gives the first.
 
+Breaks: Who leaves the loop early gets the others the next time
 Refused by: test_left_early
 Told: those that were not taken are never closed
 """

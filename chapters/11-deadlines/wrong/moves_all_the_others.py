@@ -1,5 +1,6 @@
 """Takes the first from a list, and all the others move up.
 
+Breaks: everything costs the same for 10 keys and for 100 000
 Refused by: test_moves_nothing
 Told: pop(0) moves all the others
 """

@@ -1,5 +1,6 @@
 """Takes a deadline of 0 for none.
 
+Breaks: gives the time in seconds, which may be 0 or less
 Refused by: test_zero
 Told: The deadline is 0, which is false for `if`
 """

@@ -1,5 +1,6 @@
 """Keeps the deadlines in the class, where all have the same.
 
+Breaks: the time of each key, in seconds, more than 0
 Refused by: test_two
 Told: What stands in the class itself is shared
 """

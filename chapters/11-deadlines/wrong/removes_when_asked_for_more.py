@@ -1,5 +1,6 @@
 """Removes a key when the loop asks for the next one.
 
+Breaks: When a key is given, it has no deadline any more
 Refused by: test_inside_the_loop
 Told: loses the deadline that it got meanwhile
 """

@@ -1,5 +1,6 @@
 """Leaves a key in its place if its deadline is the same as before.
 
+Breaks: of those with the same deadline the one first whose deadline was set first
 Refused by: test_same_deadline
 Told: restart() sets a deadline, too
 """

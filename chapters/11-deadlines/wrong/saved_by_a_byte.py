@@ -1,5 +1,6 @@
 """Gives a client that is late another deadline, if it sends something.
 
+Breaks: also one that has passed: one more byte earns no more time
 Refused by: test_another_byte
 Told: would save a late client
 """

@@ -1,5 +1,6 @@
 """Searches the place of each deadline, which is always the last.
 
+Breaks: everything costs the same for 10 keys and for 100 000
 Refused by: test_cost
 Told: nothing comes out of order here
 """

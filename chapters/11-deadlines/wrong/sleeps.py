@@ -1,5 +1,6 @@
 """Sleeps until the first deadline, in place of the selector.
 
+Breaks: so nothing here waits
 Refused by: test_time_is_over
 Told: It is the selector that waits
 """

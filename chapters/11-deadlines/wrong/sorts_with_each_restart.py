@@ -1,5 +1,6 @@
 """Sorts all deadlines when one moves.
 
+Breaks: everything costs the same for 10 keys and for 100 000
 Refused by: test_cost
 Told: If others have to be moved or searched
 """

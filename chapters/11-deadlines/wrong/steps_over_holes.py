@@ -1,5 +1,6 @@
 """Looks for the first key of a dict, which steps over those that are gone.
 
+Breaks: nothing steps over where it was
 Refused by: test_moves_nothing
 Told: a dict steps over the holes
 """

@@ -1,5 +1,6 @@
 """Takes those that are late when it is asked how long there is to sleep.
 
+Breaks: It looks, and changes nothing
 Refused by: test_next_due
 Told: next_due() only looks
 """

@@ -1,5 +1,6 @@
 """Names each connection once: whoever asks again is told of none.
 
+Breaks: It may ask the same question twice, and then is told the same
 Refused by: test_asking_twice
 Told: What a question takes away
 """

@@ -1,5 +1,6 @@
 """Takes a second signal for a first one, and begins the drain anew.
 
+Breaks: when `grace_s` has passed since the first signal
 Refused by: test_forced
 Told: or is taken for a first one
 """

@@ -1,5 +1,6 @@
 """Closes what is idle at the signal, and keeps what becomes idle after it.
 
+Breaks: one that is idle at the signal, and one that becomes idle after it
 Refused by: test_idle
 Told: A connection that is kept alive after it
 """

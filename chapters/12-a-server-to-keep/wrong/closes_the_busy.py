@@ -1,5 +1,6 @@
 """Closes all connections at the signal, also those with a request under way.
 
+Breaks: A busy connection is never to be closed before the end
 Refused by: test_busy
 Told: A request is under way
 """

@@ -1,5 +1,6 @@
 """Counts the requests under way, and goes on counting one whose client has gone.
 
+Breaks: It ends with "drained" as soon as no connection is open
 Refused by: test_drained
 Told: whose client has gone is under way no more
 """

@@ -1,5 +1,6 @@
 """Looks at what is open when it is asked, however late that was closed.
 
+Breaks: a rule holds at its moment, whether it is asked about then or later
 Refused by: test_nobody_asks
 Told: so it was late by then
 """

@@ -1,5 +1,6 @@
 """Counts the patience from the newest piece of the request.
 
+Breaks: Another piece of its request does not earn it more time
 Refused by: test_arriving
 Told: would always earn more time
 """

@@ -1,5 +1,6 @@
 """Ends when the last connection is closed, so never if none was open.
 
+Breaks: at the signal itself, if none is open then
 Refused by: test_nothing_under_way
 Told: never ends here
 """

@@ -1,5 +1,6 @@
 """Takes a second signal for the end, though it was over before.
 
+Breaks: if it has not ended before
 Refused by: test_nobody_asks
 Told: That nobody asked in between does not matter
 """

@@ -1,5 +1,6 @@
 """Says how it ended anew each time, so the cleaning up changes it.
 
+Breaks: nothing that happens changes how it has ended
 Refused by: test_after_the_end
 Told: If it changes how the drain ended
 """

@@ -1,5 +1,6 @@
 """Gives the set in which it keeps the connections itself.
 
+Breaks: A set of its own, which stays as it is while the server goes through it
 Refused by: test_set_of_its_own
 Told: it changes meanwhile
 """

@@ -1,5 +1,6 @@
 """Goes on accepting, as long as somebody comes.
 
+Breaks: From the first signal on it accepts no more
 Refused by: test_accepts_no_more
 Told: a server that goes on accepting is never drained
 """

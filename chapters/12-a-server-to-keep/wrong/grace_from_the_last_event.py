@@ -1,5 +1,6 @@
 """Counts the grace from the last thing that has happened.
 
+Breaks: when `grace_s` has passed since the first signal
 Refused by: test_late
 Told: If each event begins it anew
 """

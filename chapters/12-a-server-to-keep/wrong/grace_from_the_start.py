@@ -1,5 +1,6 @@
 """Counts the grace from when the server was started.
 
+Breaks: when `grace_s` has passed since the first signal
 Refused by: test_late
 Told: Before the signal no time counts
 """

@@ -1,5 +1,6 @@
 """Waits for the rest of a request without a bound of its own.
 
+Breaks: An arriving connection may go on until `patience_s` after the first signal
 Refused by: test_arriving
 Told: The rest may never come
 """

@@ -1,5 +1,6 @@
 """Takes a connection for idle whose request has come in part.
 
+Breaks: An arriving connection may go on until `patience_s` after the first signal
 Refused by: test_arriving
 Told: A request that has begun is not an idle connection
 """

@@ -1,5 +1,6 @@
 """Does nothing at a second signal, for it is draining already.
 
+Breaks: It ends with "forced" at a second signal
 Refused by: test_forced
 Told: If the second signal does nothing
 """

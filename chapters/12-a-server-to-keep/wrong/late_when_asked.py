@@ -1,5 +1,6 @@
 """Looks at the clock when it is asked, whatever was closed in time.
 
+Breaks: a rule holds at its moment, whether it is asked about then or later
 Refused by: test_nobody_asks
 Told: does not make it late
 """

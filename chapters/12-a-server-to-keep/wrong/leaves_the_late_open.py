@@ -1,5 +1,6 @@
 """Closes nothing that is under way, not even when it is over.
 
+Breaks: After the end, all connections that are left are to be closed
 Refused by: test_after_the_end
 Told: It is over: what is open now
 """

@@ -1,5 +1,6 @@
 """Makes a list of those to be closed, and does not look at it again.
 
+Breaks: If a piece of a request comes before it has been closed, it is idle no more
 Refused by: test_moves_before_it_is_closed
 Told: is out of date when the question comes
 """

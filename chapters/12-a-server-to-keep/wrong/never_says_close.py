@@ -1,5 +1,6 @@
 """Says nothing to the clients, and closes.
 
+Breaks: From the first signal on, answers say `Connection: close`
 Refused by: test_answers_say_close
 Told: Only an answer can tell a client
 """

@@ -1,5 +1,6 @@
 """Waits for what is under way, however long it takes.
 
+Breaks: when `grace_s` has passed since the first signal
 Refused by: test_late
 Told: A handler that hangs
 """

@@ -1,5 +1,6 @@
 """Counts the patience from the first piece, if that comes after the signal.
 
+Breaks: An arriving connection may go on until `patience_s` after the first signal
 Refused by: test_moves_before_it_is_closed
 Told: not from the first piece of its request
 """

@@ -1,5 +1,6 @@
 """Waits for the whole grace, though all has been done.
 
+Breaks: It ends with "drained" as soon as no connection is open
 Refused by: test_drained
 Told: is how long a drain may take
 """

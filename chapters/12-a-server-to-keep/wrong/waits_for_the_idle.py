@@ -1,5 +1,6 @@
 """Waits until the clients that are idle leave.
 
+Breaks: From the first signal on, an idle connection is to be closed at once
 Refused by: test_idle
 Told: a drain that waits for the idle
 """

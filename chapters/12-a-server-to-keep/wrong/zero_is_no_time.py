@@ -1,5 +1,6 @@
 """Takes a signal at second 0 of the clock for none.
 
+Breaks: It never goes back, and its zero means nothing
 Refused by: test_clock_at_zero
 Told: ask `is None`
 """

@@ -1,5 +1,6 @@
 """Sends a piece, and calls itself for those that are left.
 
+Breaks: It may have very many pieces
 Refused by: test_many_pieces
 Told: A call within a call for each piece
 """

@@ -1,5 +1,6 @@
 """Looks behind each piece whether it was the last, so not before the first.
 
+Breaks: A `length` was announced (`Content-Length`), 0 perhaps
 Refused by: test_enough
 Told: Of 0 bytes all have been sent before the first piece
 """

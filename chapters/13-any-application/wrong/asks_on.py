@@ -1,5 +1,6 @@
 """Asks for another piece, and then looks whether one is needed.
 
+Breaks: When so many have been sent, `body` is not asked for another piece
 Refused by: test_enough
 Told: of the pieces are enough
 """

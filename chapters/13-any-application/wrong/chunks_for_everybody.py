@@ -1,5 +1,6 @@
 """Sends chunks to HTTP/1.0 as well.
 
+Breaks: The pieces are sent as they are
 Refused by: test_old_client
 Told: HTTP/1.0 knows no chunks
 """

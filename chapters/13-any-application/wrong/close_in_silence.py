@@ -1,5 +1,6 @@
 """Closes the body, and lets nobody know if that fails.
 
+Breaks: What it raises goes on to the caller as well
 Refused by: test_close_fails
 Told: a transaction that cannot be ended
 """

@@ -1,5 +1,6 @@
 """Does not keep a connection on which chunks were sent.
 
+Breaks: The connection can be kept. 4.
 Refused by: test_chunks
 Told: That is what chunks are for
 """

@@ -1,5 +1,6 @@
 """Closes the body if it is a generator, or another iterator.
 
+Breaks: If `body` has a method `close()`, it is called once, last of all
 Refused by: test_close
 Told: This body has a close(), though it is no iterator
 """

@@ -1,5 +1,6 @@
 """Closes the body when all went well.
 
+Breaks: whatever has happened. (A list has none.)
 Refused by: test_close
 Told: whoever fails needs it more than others
 """

@@ -1,5 +1,6 @@
 """Closes the body as soon as it has ended, before the last chunk.
 
+Breaks: If `body` has a method `close()`, it is called once, last of all
 Refused by: test_close
 Told: close() was called before the end
 """

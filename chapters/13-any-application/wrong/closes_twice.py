@@ -1,5 +1,6 @@
 """Closes the body at a failure, and once more at the end.
 
+Breaks: If `body` has a method `close()`, it is called once, last of all
 Refused by: test_close
 Told: What is given back twice fails
 """

@@ -1,5 +1,6 @@
 """Stops at the length, and cuts no piece.
 
+Breaks: Bytes beyond it are cut off
 Refused by: test_too_long
 Told: The border may lie within a piece
 """

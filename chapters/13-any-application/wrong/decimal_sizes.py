@@ -1,5 +1,6 @@
 """Writes the sizes of the chunks with decimal digits.
 
+Breaks: Each piece is sent as a chunk: its size in hexadecimal digits
 Refused by: test_chunks
 Told: The client reads the size as hexadecimal digits
 """

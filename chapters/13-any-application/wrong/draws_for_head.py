@@ -1,5 +1,6 @@
 """Makes the whole body for HEAD, and throws it away.
 
+Breaks: Nothing is sent, and `body` is asked for no piece
 Refused by: test_no_body
 Told: What nobody will see need not be made
 """

@@ -1,5 +1,6 @@
 """Sends an empty piece as a chunk like others.
 
+Breaks: An empty piece is not sent
 Refused by: test_chunks
 Told: A chunk without a byte is the last one
 """

@@ -1,5 +1,6 @@
 """Sends the last chunk whatever has happened.
 
+Breaks: After it nothing is sent
 Refused by: test_body_fails
 Told: The last chunk says that the body is whole
 """

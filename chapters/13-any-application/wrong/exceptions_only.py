@@ -1,5 +1,6 @@
 """Closes the body in an `except` that does not catch every exception.
 
+Breaks: whatever has happened. (A list has none.)
 Refused by: test_close
 Told: an exception need not be an Exception
 """

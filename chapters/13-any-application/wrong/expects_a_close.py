@@ -1,5 +1,6 @@
 """Closes every body, also one that has no close().
 
+Breaks: If `body` has a method `close()`, it is called once, last of all
 Refused by: test_length
 Told: 'list' object has no attribute 'close'
 """

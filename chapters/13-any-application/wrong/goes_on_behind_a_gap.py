@@ -1,5 +1,6 @@
 """Gives the exception on, after it has tried to send the other chunks.
 
+Breaks: After it nothing is sent
 Refused by: test_send_fails
 Told: Behind a gap nothing may follow
 """

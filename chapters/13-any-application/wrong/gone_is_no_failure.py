@@ -1,5 +1,7 @@
 """Takes a client that is gone for the end of the answer.
 
+Breaks: What `body` or `send()` raises, an exception of whatever kind, goes on to the
+caller
 Refused by: test_send_fails
 Told: Only the caller can give up a client that is gone
 """

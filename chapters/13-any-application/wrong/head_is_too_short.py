@@ -1,5 +1,6 @@
 """Takes an answer to HEAD for one whose body is missing.
 
+Breaks: has no body, whatever its head says
 Refused by: test_no_body
 Told: the empty line behind its head
 """

@@ -1,5 +1,6 @@
 """Tries close(), and takes every AttributeError for "it has none".
 
+Breaks: What it raises goes on to the caller as well
 Refused by: test_close_fails
 Told: This close() exists, and has failed within
 """

@@ -1,5 +1,6 @@
 """Puts the pieces together, and sends them when the body has ended.
 
+Breaks: A piece is sent before the next one is asked for
 Refused by: test_piece_by_piece
 Told: pieces were made, and none was sent
 """

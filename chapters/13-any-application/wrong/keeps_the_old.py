@@ -1,5 +1,6 @@
 """Keeps the connection of an HTTP/1.0 client that was told no length.
 
+Breaks: The connection cannot be kept. In all cases
 Refused by: test_old_client
 Told: Nothing but the end of the connection
 """

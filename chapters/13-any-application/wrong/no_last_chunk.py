@@ -1,5 +1,6 @@
 """Leaves out the last chunk.
 
+Breaks: At the end of `body` the last chunk is sent
 Refused by: test_chunks
 Told: The body has ended well, and nothing says so
 """

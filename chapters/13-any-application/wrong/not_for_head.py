@@ -1,5 +1,6 @@
 """Returns before the `try` if there is nothing to send.
 
+Breaks: whatever has happened. (A list has none.)
 Refused by: test_close
 Told: an application has been called here
 """

@@ -1,5 +1,6 @@
 """Takes a length of 0 for none.
 
+Breaks: A `length` was announced (`Content-Length`), 0 perhaps
 Refused by: test_length
 Told: A length of 0 is a length
 """

@@ -1,5 +1,6 @@
 """Looks for the next piece first, to know whether this one is the last.
 
+Breaks: A piece is sent before the next one is asked for
 Refused by: test_piece_by_piece
 Told: The newest piece is held back
 """

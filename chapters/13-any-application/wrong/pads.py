@@ -1,5 +1,6 @@
 """Makes up what is missing.
 
+Breaks: If `body` has fewer, nothing is sent in place of what is missing
 Refused by: test_too_short
 Told: The client cannot tell filling
 """

@@ -1,5 +1,6 @@
 """Tells the client what has happened, in the midst of the body.
 
+Breaks: After it nothing is sent
 Refused by: test_body_fails
 Told: In the midst of a body there is no place
 """

@@ -1,5 +1,6 @@
 """Sends the body of a 204 or a 304, if the application makes one.
 
+Breaks: Nothing is sent, and `body` is asked for no piece
 Refused by: test_no_body
 Told: A 204 or 304 ends with its head
 """

@@ -1,5 +1,6 @@
 """Sends the body in answer to HEAD.
 
+Breaks: Nothing is sent, and `body` is asked for no piece
 Refused by: test_no_body
 Told: Who asks HEAD wants the head
 """

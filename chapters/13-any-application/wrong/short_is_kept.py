@@ -1,5 +1,6 @@
 """Keeps the connection, though less was sent than announced.
 
+Breaks: and the connection cannot be kept. 3.
 Refused by: test_too_short
 Told: takes the head of its next answer for them
 """

@@ -1,5 +1,6 @@
 """Takes a piece of white space for an empty one.
 
+Breaks: An empty piece is not sent
 Refused by: test_chunks
 Told: A piece of white space is no empty piece
 """

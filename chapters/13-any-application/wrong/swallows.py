@@ -1,5 +1,7 @@
 """Catches the exception, and tells nobody.
 
+Breaks: What `body` or `send()` raises, an exception of whatever kind, goes on to the
+caller
 Refused by: test_body_fails
 Told: The caller has to learn that it has failed
 """

@@ -1,5 +1,6 @@
 """Counts what came and not what was sent, so too much is as bad as too little.
 
+Breaks: Bytes beyond it are cut off
 Refused by: test_too_long
 Told: There is no reason to close
 """

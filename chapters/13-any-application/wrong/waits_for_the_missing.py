@@ -1,5 +1,6 @@
 """Goes on until the length is reached, whether pieces come or not.
 
+Breaks: If `body` has fewer, nothing is sent in place of what is missing
 Refused by: test_too_short
 Told: Whoever waits for what is missing
 """

@@ -1,5 +1,6 @@
 """Starts what is missing whenever it is woken, also before the pause is over.
 
+Breaks: it may call it sooner, too
 Refused by: test_due
 Told: Nothing is due before the pause is over
 """

@@ -1,5 +1,6 @@
 """Asks those that are ending already once more.
 
+Breaks: Each process is asked to end once
 Refused by: test_gives_up
 Told: takes a second for another
 """

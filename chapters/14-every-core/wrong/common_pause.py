@@ -1,5 +1,6 @@
 """Counts quick deaths for all slots together.
 
+Breaks: Each slot has its own row of quick deaths
 Refused by: test_slots_apart
 Told: If all slots share one row
 """

@@ -1,5 +1,6 @@
 """Gives up after so many quick deaths, whether in a row or not.
 
+Breaks: A process that has lived for STEADY_S ends the row
 Refused by: test_deaths_of_days
 Told: These deaths are not in a row
 """

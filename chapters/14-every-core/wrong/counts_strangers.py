@@ -1,5 +1,6 @@
 """Takes any child that has died for one of its own.
 
+Breaks: A pid that is not one of its own is nobody's death
 Refused by: test_stranger
 Told: Their deaths are no deaths of its own
 """

@@ -1,5 +1,6 @@
 """Replaces each that has died at once.
 
+Breaks: Otherwise it was a quick death, and there is a pause before the next start
 Refused by: test_crash_loop
 Told: That is a crash loop
 """

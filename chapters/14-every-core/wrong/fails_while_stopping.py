@@ -1,5 +1,6 @@
 """Takes a death during the stop for one too many.
 
+Breaks: but `gave_up` stays False
 Refused by: test_stop_at_a_death
 Told: the death is the answer to that
 """

@@ -1,5 +1,6 @@
 """Takes half of STEADY_S for a life that is long enough.
 
+Breaks: If it has lived for STEADY_S or longer, the same tick starts another in its slot
 Refused by: test_nearly_steady
 Told: From 8 s on a life is long enough
 """

@@ -1,5 +1,6 @@
 """Keeps the pids of the dead, and ends them, too.
 
+Breaks: a pid that has been reaped is never terminated
 Refused by: test_gives_up
 Told: Who has the number now is a stranger
 """

@@ -1,5 +1,6 @@
 """Gives up, and leaves the others running.
 
+Breaks: each process that still runs is asked to end
 Refused by: test_gives_up
 Told: leaves processes behind
 """

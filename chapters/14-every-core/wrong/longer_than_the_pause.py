@@ -1,5 +1,6 @@
 """Begins the row anew after a life that was longer than the pause before it.
 
+Breaks: A process that has lived for STEADY_S ends the row
 Refused by: test_doubles
 Told: Only one that has lived for STEADY_S ends the row
 """

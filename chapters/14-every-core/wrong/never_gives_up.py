@@ -1,5 +1,6 @@
 """Tries for ever.
 
+Breaks: At the quick death that is MAX_QUICK_DEATHS in a row it gives up
 Refused by: test_gives_up
 Told: a supervisor that goes on trying
 """

@@ -1,5 +1,6 @@
 """Goes on from the last pause after one that has lived for long.
 
+Breaks: A process that has lived for STEADY_S ends the row
 Refused by: test_begins_anew
 Told: A pause that is never short again
 """

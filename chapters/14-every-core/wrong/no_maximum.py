@@ -1,5 +1,6 @@
 """Doubles the pause without a maximum.
 
+Breaks: but never longer than LONGEST_PAUSE_S
 Refused by: test_longest
 Told: A pause without a maximum
 """

@@ -1,5 +1,6 @@
 """Reaps one child for each signal.
 
+Breaks: One SIGCHLD may stand for several deaths
 Refused by: test_several_at_once
 Told: One SIGCHLD may stand for several
 """

@@ -1,5 +1,6 @@
 """Gives up at the last death but one.
 
+Breaks: At the quick death that is MAX_QUICK_DEATHS in a row it gives up
 Refused by: test_longest
 Told: and too early
 """

@@ -1,5 +1,6 @@
 """Gives up, and asks those to end that were not started in the same tick.
 
+Breaks: One that the same tick has started before is asked as well
 Refused by: test_gives_up_while_others_begin
 Told: What was started a moment ago runs, too
 """

@@ -1,5 +1,6 @@
 """Is over when no process runs, stopped or not.
 
+Breaks: In a pause it is not over
 Refused by: test_not_over_in_a_pause
 Told: one that says so in a pause serves nobody
 """

@@ -1,5 +1,6 @@
 """Replaces those that it has asked to end.
 
+Breaks: The same holds after `stop()`
 Refused by: test_stop
 Told: It is stopping
 """

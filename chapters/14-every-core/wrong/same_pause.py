@@ -1,5 +1,6 @@
 """Pauses for as long each time.
 
+Breaks: twice as long after each further one
 Refused by: test_doubles
 Told: A pause that doubles
 """

@@ -1,5 +1,6 @@
 """Sleeps for the pause, and then starts the next.
 
+Breaks: Nothing in here waits, for then no signal would be heard
 Refused by: test_crash_loop
 Told: A supervisor that sleeps in a call
 """

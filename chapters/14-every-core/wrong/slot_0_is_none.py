@@ -1,5 +1,6 @@
 """Takes slot 0 for no slot.
 
+Breaks: The first tick starts a process in each slot, from 0 on
 Refused by: test_steady
 Told: Slot 0 is a slot like the others
 """

@@ -1,5 +1,6 @@
 """Finds the slot by a pid that it keeps after the death.
 
+Breaks: A pid that is not one of its own is nobody's death
 Refused by: test_reused_pid
 Told: leads to the wrong slot
 """

@@ -1,5 +1,6 @@
 """Starts another for each that has lived for long, also after it has given up.
 
+Breaks: and none is started any more
 Refused by: test_gives_up_while_others_begin
 Told: Whoever gives up starts nobody
 """

@@ -1,5 +1,6 @@
 """Looks no further when the first that has died is somebody else's.
 
+Breaks: It may be a child that the supervisor has not started
 Refused by: test_stranger
 Told: behind a stranger there may be one that is
 """

@@ -1,5 +1,6 @@
 """Has the loop look once a minute when no start is to come.
 
+Breaks: None if there is none to come
 Refused by: test_starts
 Told: Any number wakes it for nothing
 """

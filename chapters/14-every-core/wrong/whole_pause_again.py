@@ -1,5 +1,6 @@
 """Returns the whole pause each time, however much of it is over.
 
+Breaks: Returns the seconds until the next start is due
 Refused by: test_due
 Told: how many seconds are left
 """

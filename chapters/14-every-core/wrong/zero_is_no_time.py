@@ -1,5 +1,6 @@
 """Takes a start at second 0 of the clock for none.
 
+Breaks: It never goes back, and its zero means nothing
 Refused by: test_clock_at_zero
 Told: 0.0 is taken for no time at all
 """

@@ -1,5 +1,6 @@
 """Answers a line, and calls itself for the next.
 
+Breaks: Many lines may have come, a quarter of a million in one piece
 Refused by: test_copies
 Told: A call within a call for each line
 """

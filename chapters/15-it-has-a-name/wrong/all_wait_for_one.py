@@ -1,5 +1,6 @@
 """Keeps in the class whether writing is paused.
 
+Breaks: A server has many of these
 Refused by: test_two_connections
 Told: One client that does not read is no reason
 """

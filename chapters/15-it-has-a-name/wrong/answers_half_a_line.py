@@ -1,5 +1,6 @@
 """Answers what has no end, when the client has half-closed.
 
+Breaks: is no line yet
 Refused by: test_half_close
 Told: What has no end is no line
 """

@@ -1,5 +1,6 @@
 """Asks for the answer once to see whether there is one, and once to write it.
 
+Breaks: called once for each line
 Refused by: test_a_line
 Told: It may be a payment
 """

@@ -1,5 +1,6 @@
 """Leaves the closing to the transport, though lines wait.
 
+Breaks: it answers the lines that have come until then
 Refused by: test_half_close
 Told: what waits in your hands it does not know
 """

@@ -1,5 +1,6 @@
 """Closes the transport within resume_writing().
 
+Breaks: A transport that calls this must not be closed before it returns
 Refused by: test_closing_is_put_off
 Told: in the middle of its own work
 """

@@ -1,5 +1,6 @@
 """Makes another string of the rest, for each line.
 
+Breaks: What is left of them is neither copied nor moved for each that is taken
 Refused by: test_copies
 Told: To copy the rest for each line is quadratic
 """

@@ -1,5 +1,6 @@
 """Closes in a drain, while lines wait for their answers.
 
+Breaks: it answers the lines that have come until then
 Refused by: test_drain
 Told: loses them
 """

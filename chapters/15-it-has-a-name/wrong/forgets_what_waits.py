@@ -1,5 +1,6 @@
 """After resume_writing(), waits for the next piece.
 
+Breaks: Then it answers what it kept
 Refused by: test_writing_goes_on
 Told: no event will come for them
 """

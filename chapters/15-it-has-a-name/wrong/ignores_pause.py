@@ -1,5 +1,7 @@
 """Takes pause_writing() for information.
 
+Breaks: From pause_writing() to resume_writing() it calls answer() for no line, keeps
+what has come
 Refused by: test_writing_stops
 Told: lets one client who does not read fill the memory
 """

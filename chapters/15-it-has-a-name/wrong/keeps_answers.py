@@ -1,5 +1,7 @@
 """While writing is paused, keeps answers in place of lines.
 
+Breaks: From pause_writing() to resume_writing() it calls answer() for no line, keeps
+what has come
 Refused by: test_called_within_write
 Told: Answers that you keep take as much memory
 """

@@ -1,5 +1,6 @@
 """Takes the line that has come last.
 
+Breaks: Answers each line that a client sends, in order
 Refused by: test_writing_goes_on
 Told: The line that has waited longest is next
 """

@@ -1,5 +1,6 @@
 """Leaves the server's set when it closes, not when it is lost.
 
+Breaks: This one is in it from connection_made() until connection_lost()
 Refused by: test_set
 Told: what is written has yet to be sent
 """

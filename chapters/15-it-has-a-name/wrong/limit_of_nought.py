@@ -1,5 +1,6 @@
 """Has the transport pause writing after each byte.
 
+Breaks: Leave the limit as it is
 Refused by: test_limits
 Told: leave the limit as it is
 """

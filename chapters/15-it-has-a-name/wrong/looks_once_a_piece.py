@@ -1,5 +1,7 @@
 """Asks whether writing is paused once for each piece.
 
+Breaks: From pause_writing() to resume_writing() it calls answer() for no line, keeps
+what has come
 Refused by: test_called_within_write
 Told: It has to look before each line
 """

@@ -1,5 +1,6 @@
 """Sleeps a little whenever something has come.
 
+Breaks: none may block
 Refused by: test_never_blocks
 Told: While a method sleeps, or waits for a lock
 """

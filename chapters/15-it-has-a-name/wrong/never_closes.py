@@ -1,5 +1,6 @@
 """Keeps the connection open at the end of input, for ever.
 
+Breaks: reads no more, and calls `transport.close()`
 Refused by: test_half_close
 Told: no event will remind you
 """

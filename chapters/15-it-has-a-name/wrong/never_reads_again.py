@@ -1,5 +1,6 @@
 """Does not call resume_reading().
 
+Breaks: and reads on: `transport.resume_reading()`
 Refused by: test_reading_goes_on
 Told: the client is never heard again
 """

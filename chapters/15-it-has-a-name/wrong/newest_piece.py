@@ -1,5 +1,6 @@
 """Looks for lines in the newest piece only.
 
+Breaks: It may come in several pieces
 Refused by: test_pieces
 Told: What has no end yet is kept for the next call
 """

@@ -1,5 +1,6 @@
 """Keeps what has come in the class, so for all connections together.
 
+Breaks: A server has many of these
 Refused by: test_two_connections
 Told: one client gets what another has sent
 """

@@ -1,5 +1,6 @@
 """Answers one line for each call of data_received().
 
+Breaks: a piece may hold many lines
 Refused by: test_many_in_a_piece
 Told: may be left for ever
 """

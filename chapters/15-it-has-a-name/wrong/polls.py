@@ -1,5 +1,6 @@
 """Asks in every round of the loop whether writing may go on.
 
+Breaks: none may block
 Refused by: test_waiting_is_no_work
 Told: keeps the loop from sleeping
 """

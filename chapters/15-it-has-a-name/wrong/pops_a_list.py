@@ -1,5 +1,6 @@
 """Takes the lines from the front of a list, which moves the others.
 
+Breaks: What is left of them is neither copied nor moved for each that is taken
 Refused by: test_a_piece_full_of_lines
 Told: as a list moves it in pop(0)
 """

@@ -1,5 +1,6 @@
 """Stops answering, and goes on reading.
 
+Breaks: and reads no more, or at most one piece
 Refused by: test_reading_stops
 Told: What has come and may not be answered is memory, too
 """

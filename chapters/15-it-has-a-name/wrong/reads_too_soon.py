@@ -1,5 +1,6 @@
 """Reads on while writing is paused again.
 
+Breaks: and reads on: `transport.resume_reading()`
 Refused by: test_reading_goes_on
 Told: as if it had never been paused
 """

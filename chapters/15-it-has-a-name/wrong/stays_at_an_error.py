@@ -1,5 +1,6 @@
 """Leaves the set unless there was an error.
 
+Breaks: This one is in it from connection_made() until connection_lost()
 Refused by: test_set
 Told: Most connections that are lost with an error
 """

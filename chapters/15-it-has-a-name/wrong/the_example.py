@@ -1,5 +1,6 @@
 """Does what the example shows, and does not ask answer().
 
+Breaks: Answers each line that a client sends, in order
 Refused by: test_a_line
 Told: nothing else is known about answers
 """

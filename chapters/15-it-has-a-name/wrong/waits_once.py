@@ -1,5 +1,6 @@
 """Goes on after a pause, and does not look for the next.
 
+Breaks: Then it answers what it kept
 Refused by: test_writing_goes_on
 Told: It counts each time
 """

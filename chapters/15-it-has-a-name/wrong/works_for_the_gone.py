@@ -1,5 +1,6 @@
 """Answers on when the client is gone.
 
+Breaks: Once `transport.is_closing()`, the client is gone, or will be: no more answers
 Refused by: test_gone
 Told: works for nobody
 """

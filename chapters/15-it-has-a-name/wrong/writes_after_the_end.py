@@ -1,5 +1,6 @@
 """Does not ask again, where it has put something off.
 
+Breaks: Once `transport.is_closing()`, the client is gone, or will be: no more answers
 Refused by: test_gone
 Told: comes into another world
 """
