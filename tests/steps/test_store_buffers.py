@@ -151,13 +151,16 @@ def with_a_flag() -> list[Program]:
     return [sleeper, waker(0), waker(1)]
 
 
-def with_a_byte_each_time() -> list[Program]:
+def with_a_flag_and_a_lock() -> list[Program]:
     """As it is. The work is put there under a lock, as step 04's list does it."""
 
     def sleeper() -> Thread:
         work = 0
         while work < 2:
-            yield Step("wait", "pipe")
+            yield Step("wait", "readable")
+            yield Step("lock", "pipe")
+            yield write("woken", 0)
+            yield Step("unlock", "pipe")
             yield Step("lock", "list")
             work = (yield read("work 0")) + (yield read("work 1"))
             yield Step("unlock", "list")
@@ -167,7 +170,12 @@ def with_a_byte_each_time() -> list[Program]:
             yield Step("lock", "list")
             yield write(f"work {number}", 1)
             yield Step("unlock", "list")
-            yield Step("add", "pipe", 1)
+            yield Step("lock", "pipe")
+            woken = yield read("woken")
+            yield write("woken", 1)
+            yield Step("unlock", "pipe")
+            if not woken:
+                yield Step("add", "readable", 1)
 
         return run
 
@@ -315,7 +323,7 @@ def _worker_with_a_room() -> Thread:
 
 LOSE = [with_a_flag, loop_says_and_looks, stop_with_two_flags, room_alone]
 HOLD = [
-    with_a_byte_each_time,
+    with_a_flag_and_a_lock,
     loop_and_workers_with_a_lock,
     stop_with_a_lock,
     room_looked_at_again,

@@ -248,13 +248,19 @@ def test_04_a_wake_during_drain_is_not_the_last(
     when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipe, read = WakePipe(), os.read
+    another = threading.Thread(target=pipe.wake)
+
+    def wake() -> None:
+        """Until it is through, or waits for the lock that drain() has."""
+        another.start()
+        another.join(0.05)
 
     def read_and_be_woken(descriptor: int, count: int) -> bytes:
         if when == "before the read":
-            pipe.wake()
+            wake()
         data = read(descriptor, count)
         if when == "after the read":
-            pipe.wake()
+            wake()
         return data
 
     try:
@@ -262,6 +268,7 @@ def test_04_a_wake_during_drain_is_not_the_last(
         with monkeypatch.context() as during:
             during.setattr(os, "read", read_and_be_woken)
             pipe.drain()
+        another.join()
         pipe.wake()
         assert unread_bytes(pipe.fileno()) > 0
     finally:

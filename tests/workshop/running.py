@@ -53,8 +53,9 @@ def run_pytest(
     )
 
 
-# Runs in a process of its own. It has one thread, so that it can be copied, and has
-# imported nothing of the project: what a copy imports is in the folder it is told.
+# Runs in a process of its own. It has one thread, so that it can be copied. Without
+# arguments it has imported nothing of the project: what a copy imports is in the folder
+# it is told. With arguments it has been through such a run of pytest before.
 _PREPARED = """
 import gc, importlib, json, os, sys
 import pytest, pytest.__main__
@@ -62,6 +63,13 @@ from _pytest.config import default_plugins
 
 for name in default_plugins:
     importlib.import_module(f"_pytest.{name}")
+if sys.argv[1:]:
+    said, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    sys.path[0] = os.getcwd()
+    code = pytest.main(sys.argv[1:])
+    assert code == 0, code
+    os.dup2(said, 1)
 gc.freeze()  # it need not be looked through again, in each copy
 
 for line in sys.stdin:
@@ -85,14 +93,19 @@ class PreparedPytest:
     One process starts Python and imports pytest. Each run is a fork of it, so it still
     has a process of its own, in which nothing of another run is left. What Python
     reads when it starts, a variable of the environment, say, is run_pytest's affair.
+
+    first: a run that it has been through; then its copies have what that has imported,
+        all checks for instance, and are for the project's own folder alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *first: str) -> None:
+        self._first = first
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-c", _PREPARED],
+            [sys.executable, "-c", _PREPARED, *self._first],
+            cwd=ROOT,
             env=readers_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -179,12 +179,12 @@ def test_there_are_at_least_four_wrong_answers(folder: Path) -> None:
     "answer", WRONG, ids=[f"{path.parts[-3][:2]}-{path.stem}" for path in WRONG]
 )
 def test_a_wrong_answer_is_refused_and_its_mistake_named(
-    answer: Path, prepared: PreparedPytest
+    answer: Path, warmed: PreparedPytest
 ) -> None:
     folder = answer.parent.parent
     refusing = field(answer, "Refused by")
     assert refusing in checks(folder)
-    done = prepared(f"chapters/{folder.name}", "--answer", f"wrong/{answer.name}")
+    done = warmed(f"chapters/{folder.name}", "--answer", f"wrong/{answer.name}")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     text = said(done.stdout)
     assert f"fails {checks(folder)[refusing]}" in text
