@@ -31,19 +31,45 @@ def make_server(
 ) -> http.server.ThreadingHTTPServer:
     """A server of that folder on the first free port of 127.0.0.1 from that one up."""
     handler = functools.partial(QuietHandler, directory=str(folder))
-    for port in range(first_port, first_port + PORTS):
+    last_port = min(first_port + PORTS - 1, 65_535)
+    for number in range(first_port, last_port + 1):
         try:
-            return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+            return http.server.ThreadingHTTPServer(("127.0.0.1", number), handler)
         except OSError as error:
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            if error.errno == errno.EACCES:
+                raise OSError(
+                    f"port {number} needs privileges: choose one above 1023"
+                ) from None
+            if error.errno != errno.EADDRINUSE:
                 raise
-    raise OSError(f"no free port from {first_port} to {first_port + PORTS - 1}")
+    raise OSError(f"no free port from {first_port} to {last_port}")
+
+
+def port(text: str) -> int:
+    """An argparse type: a number that a port can have."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no port: take a number from 1 to 65535"
+        )
+    return int(text)
 
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m book serve", description=__doc__)
-    parser.add_argument("--port", type=int, default=FIRST_PORT, help="the first to try")
+    parser.add_argument(
+        "--port", type=port, default=FIRST_PORT, help="the first to try"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="only see whether there is a free port"
+    )
     arguments = parser.parse_args(argv)
+    if arguments.check:
+        try:
+            make_server(SITE, arguments.port).server_close()
+        except OSError as error:
+            print(error, file=sys.stderr)
+            return 1
+        return 0
     show_warnings()
     try:
         build()

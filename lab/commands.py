@@ -6,7 +6,9 @@ was asked for is imported, so `probe`, `load` and `silent` run on a bare Python.
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,10 +19,21 @@ Commands = Mapping[str, tuple[str, str]]
 
 def run(package: str, commands: Commands, argv: Sequence[str]) -> int:
     """Do what the arguments say; returns the exit code."""
+    if not hasattr(os, "fork"):
+        print(
+            f"python -m {package} needs Linux or macOS. On Windows, WSL is a Linux: "
+            "clone the project there.",
+            file=sys.stderr,
+        )
+        return 1
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(usage(package, commands))
         return 0
     command, *rest = argv
+    for stream in (sys.stdout, sys.stderr):
+        # Where a terminal has ASCII only, "×" is printed as "?", and nothing fails.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     if command not in commands:
         print(
             f"there is no command {command!r}: python -m {package} --help",
@@ -45,9 +58,11 @@ def run(package: str, commands: Commands, argv: Sequence[str]) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # `python -m lab show | head`: the reader has seen enough. Nothing can be
-        # printed any more, and the flush at exit must not try.
+    except OSError as error:
+        # `python -m lab show | head`: the reader has seen enough; or the terminal was
+        # closed. Nothing can be printed any more, and the flush at exit must not try.
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     assert isinstance(code, int)

@@ -9,9 +9,17 @@ import traceback
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from tools import optional
+
+try:
+    from playwright.sync_api import Browser, sync_playwright
+except ModuleNotFoundError:
+    # Somebody has typed `pytest` alone, or the name of a chapter that there is not.
+    raise SystemExit(
+        "These are the project's own tests, which need more than pytest: make test\n"
+        "For an exercise name its folder: pytest chapters/01-close-after-response"
+    ) from None
 
 # How long what a test has ended may take to be gone.
 GONE_AFTER_S = 5.0

@@ -118,8 +118,13 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
                 return int(pytest.ExitCode.USAGE_ERROR)
             print(show(folders[0], config))
             return 0
+    config.args = [_folder_of(config, argument) for argument in config.args]
+    if getattr(config.option, "numprocesses", None):
+        print("The checks of an exercise run one after another: leave out -n.")
+        return int(pytest.ExitCode.USAGE_ERROR)
     # A debugger is for this process, and a process of pytest-xdist is one apart.
-    if config.option.usepdb or hasattr(config, "workerinput"):
+    asks_only = config.option.usepdb or config.option.collectonly
+    if asks_only or hasattr(config, "workerinput"):
         return None
     capturing = config.pluginmanager.getplugin("capturemanager")
     # What was printed before the end is read so that it is not printed again.
@@ -129,6 +134,14 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_STATE].apart.all_is_said()
+
+
+def _folder_of(config: pytest.Config, argument: str) -> str:
+    """A chapter's folder in place of another file in it, such as exercise.py."""
+    path = (config.invocation_params.dir / argument).resolve()
+    if path.parent in all_folders() and path.is_file() and path.name != CHECK:
+        return str(path.parent)
+    return argument
 
 
 def asked_for(config: pytest.Config) -> list[Path]:
@@ -334,7 +347,7 @@ def pytest_terminal_summary(
 ) -> None:
     workshop = config.stash[_STATE]
     chapters = [workshop.chapters[folder] for folder in sorted(workshop.chapters)]
-    if not chapters:
+    if not chapters or config.option.collectonly:
         return
     lines = _detail(chapters[0]) if len(chapters) == 1 else _overview(chapters)
     terminalreporter.ensure_newline()

@@ -9,6 +9,7 @@ never replaces a whole.
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -184,6 +185,14 @@ def measure(
                     _watch(behaviour, cores, results, console)
         complete = True
     except KeyboardInterrupt:
+        pass
+    except OSError as error:
+        # The terminal was closed, or the reader of a pipe has gone.
+        if error.errno not in (errno.EIO, errno.EPIPE):
+            raise
+    record = results.record(complete=complete)
+    kept = _keep(record, output, unfinished)  # before anything else can fail
+    if not complete:
         console.print(
             f"interrupted: {results.runs} of {sum(map(timing.repeats_of, wanted))} "
             "runs were finished"
@@ -191,8 +200,7 @@ def measure(
     for reason in dict.fromkeys(results.failures.values()):
         failed = [str(p) for p, why in results.failures.items() if why == reason]
         console.print(f"{'; '.join(failed)}: {reason}", style="yellow")
-    record = results.record(complete=complete)
-    _keep(record, output, unfinished, console)
+    console.print(kept)
     return record
 
 
@@ -256,19 +264,18 @@ def _watch(
         console.print(f"conduct not watched: {error}", style="yellow")
 
 
-def _keep(record: Record, output: Path, unfinished: Path, console: Console) -> None:
-    """Put the record where it belongs, unless that would lose a better one."""
+def _keep(record: Record, output: Path, unfinished: Path) -> str:
+    """Put the record where it belongs, unless that would lose a better one. Returns
+    what was done, in words."""
     if not _has_anything(record):
         unfinished.unlink(missing_ok=True)
-        console.print("nothing was measured, and nothing was written")
-        return
+        return "nothing was measured, and nothing was written"
     if not record.complete and _is_complete(output):
         save_record(record, unfinished)
-        console.print(f"{short_path(output)} stays; see {short_path(unfinished)}")
-        return
+        return f"{short_path(output)} stays; see {short_path(unfinished)}"
     save_record(record, output)
     unfinished.unlink(missing_ok=True)
-    console.print(f"written to {short_path(output)}")
+    return f"written to {short_path(output)}"
 
 
 def _is_complete(path: Path) -> bool:

@@ -50,10 +50,22 @@ def _kept(path: Path) -> str | None:
     try:
         record = load_record(path)
     except RecordError as error:
-        print(f"{error}; measuring again", file=sys.stderr)
+        aside = set_aside(path)
+        print(
+            f"{error}; measuring again, and it is kept as {short_path(aside)}",
+            file=sys.stderr,
+        )
         return None
     state = "" if record.complete else ", of an unfinished run"
     return f"{short_path(path)} has figures from {record.created_utc[:10]}{state}"
+
+
+def set_aside(path: Path) -> Path:
+    """Give a record another name, so that a new one does not replace it."""
+    number = 1
+    while (aside := path.with_suffix(f".{number}.json")).exists():
+        number += 1
+    return path.rename(aside)
 
 
 if __name__ == "__main__":

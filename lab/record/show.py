@@ -43,6 +43,8 @@ TITLES = {
 GENERATORS: dict[Generator, str] = {"lab": "embedded generator", "wrk": "wrk"}
 #: A run in which others took more than this share of the server's core.
 DISTURBED = 0.05
+#: Of a figure from a single repeat: nothing is known of its spread.
+ONCE = "once"
 BOUND_NOTE = "≥ ≤: the generator was the limit, so this is a bound, not the speed"
 
 
@@ -53,6 +55,8 @@ def change(before: Quantity, after: Quantity) -> str:
         return "–"
     if ratio.bound == "?":
         return "not known"
+    if min(before.repeats, after.repeats) < 2:
+        return f"×{THIN_SPACE}{ratio}, {ONCE}"
     if not ratio.bound and not after.differs_from(before):
         return "no difference"
     return f"×{THIN_SPACE}{ratio}"
@@ -66,6 +70,8 @@ def with_spread(quantity: Quantity) -> str:
     """Such as "2 280 ±1 %": the median, and half the way from lowest to highest."""
     if quantity.is_missing or quantity.bound or not quantity.median:
         return cell(quantity)
+    if quantity.repeats < 2:
+        return f"{cell(quantity)}, {ONCE}"
     half = 100 * (quantity.high - quantity.low) / 2 / quantity.median
     return f"{cell(quantity)} ±{half:.0f}{THIN_SPACE}%"
 
@@ -268,13 +274,13 @@ def print_tables(record: Record, shown: Iterable[Table], console: Console) -> No
             style="yellow",
         )
     least = min((len(p.repeats) for p in record.points if p.repeats), default=0)
-    console.print(
-        Text(
-            f"medians of {least} or more repeats; ± is half the way from the lowest "
-            "to the highest; “no difference”: the spreads overlap",
-            style="dim",
-        )
+    note = (
+        f"medians of {least} or more repeats; ± is half the way from the lowest "
+        "to the highest; “no difference”: the spreads overlap"
     )
+    if least < 2:
+        note += f"; “{ONCE}”: measured once, so its spread is not known"
+    console.print(Text(note, style="dim"))
 
 
 def describe(record: Record) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
+from book import serve
 from book.serve import make_server
 from lab.paths import BOOK, ROOT
 from tests.book.conftest import Site
@@ -136,6 +137,32 @@ def test_the_next_free_port_is_taken(tmp_path: Path) -> None:
         with make_server(tmp_path, port) as server:
             assert port < server.server_port < port + 100
             assert server.server_address[0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("port", ["0", "99999", "-1", "http"])
+def test_what_is_no_port_is_said_before_anything_else(
+    port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        serve.main(["--check", "--port", port])
+    assert "no port: take a number from 1 to 65535" in capsys.readouterr().err
+
+
+def test_a_port_that_needs_privileges_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("http.server.ThreadingHTTPServer.__init__", refuse)
+    assert serve.main(["--check", "--port", "80"]) == 1
+    said = capsys.readouterr().err
+    assert said == "port 80 needs privileges: choose one above 1023\n"
+
+
+def test_a_check_of_the_port_builds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "build", lambda: pytest.fail("it built"))
+    assert serve.main(["--check", "--port", "18000"]) == 0
 
 
 def test_no_free_port_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

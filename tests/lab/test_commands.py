@@ -118,12 +118,16 @@ def test_a_tour_measures_where_the_record_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mine.json").write_text("{}")
+    (tmp_path / "mine.1.json").write_text("an older one")
     monkeypatch.setattr(tour, "READER", tmp_path / "mine.json")
     monkeypatch.setattr(tour, "measure", lambda *_: sample_record())
     assert tour.main([]) == 0
     streams = capsys.readouterr()
-    assert "measuring again" in streams.err
+    assert "measuring again, and it is kept as " in streams.err
     assert "one write" in streams.out
+    # It is set aside, and what was set aside before stays.
+    assert (tmp_path / "mine.2.json").read_text() == "{}"
+    assert (tmp_path / "mine.1.json").read_text() == "an older one"
 
 
 def _not_now(*_: object) -> None:

@@ -1,5 +1,6 @@
 """A measurement keeps what it has, whatever happens to it."""
 
+import errno
 import io
 import json
 import os
@@ -82,6 +83,29 @@ def test_an_interrupted_run_keeps_what_was_finished(tmp_path: Path) -> None:
     assert load_record(tmp_path / "mine.json") == record
     assert "interrupted: 4 of 9 runs were finished" in said
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class Gone(io.StringIO):
+    """A terminal that is closed after so many writes."""
+
+    def __init__(self, writes: int) -> None:
+        super().__init__()
+        self._writes = writes
+
+    def write(self, text: str) -> int:
+        self._writes -= 1
+        if self._writes < 0:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().write(text)
+
+
+def test_what_was_finished_is_kept_when_the_terminal_is_closed(tmp_path: Path) -> None:
+    """First it is kept, and then there is something to say."""
+    console = Console(file=Gone(writes=3), width=100)
+    path = tmp_path / "mine.json"
+    with pytest.raises(OSError, match="Input/output"):
+        measure(PLANS, TIMING, path, console, Fake(interrupt_at=4))
+    assert not load_record(path).complete
 
 
 def test_points_that_were_not_reached_are_left_out(tmp_path: Path) -> None:

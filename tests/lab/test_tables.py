@@ -83,7 +83,7 @@ def test_errors_are_counted_and_shown() -> None:
     [
         ([10, 11], [30, 33], "× 3.0"),
         ([10, 30], [20, 40], "no difference"),
-        ([10], [100], "no difference"),
+        ([10], [100], "× 10, once"),
         ([], [100, 101], "–"),
     ],
 )

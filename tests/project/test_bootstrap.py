@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[2]
 CERTIFICATE = ROOT / "tests/project/stranger.pem"
 REAL_PYTHON = getattr(sys, "_base_executable", sys.executable)
 # What the scripts need from the system; a Python is not among it.
-PROGRAMS = ["awk", "cp", "cmp", "dirname", "env", "grep", "ls", "make", "rm", "sed"]
-PROGRAMS += ["sh", "tail", "test"]
+PROGRAMS = ["awk", "cat", "cp", "cmp", "dirname", "env", "grep", "ls", "make", "mkdir"]
+PROGRAMS += ["rm", "sed", "sh", "tail", "test"]
 
 STAND_IN = """\
 import os, pathlib, shutil, signal, sys, time
@@ -47,14 +47,20 @@ with open(here.with_name("calls"), "a") as calls:
 if arguments[:2] == ["-m", "venv"]:
     if venv_works == "no":
         sys.exit("The virtual environment was not created: ensurepip is not available.")
+    if venv_works != "yes":
+        sys.exit(f"Error: {venv_works.replace('_', ' ')}")
     shutil.rmtree(".venv", ignore_errors=True)
     pathlib.Path(".venv/bin").mkdir(parents=True)
+    activate = f'VIRTUAL_ENV="{os.getcwd()}/.venv"'
+    pathlib.Path(".venv/bin/activate").write_text(activate)
     shutil.copy(here, ".venv/bin/python")
 elif arguments[:2] == ["-m", "pip"] and pip == "killed":
     os.kill(os.getppid(), signal.SIGKILL)
 elif arguments[:2] == ["-m", "pip"] and pip == "slow":
     here.with_name("started").touch()
     time.sleep(60)
+elif arguments[:2] == ["-m", "pip"] and pip != "works":
+    sys.exit(pip.replace("_", " "))
 elif arguments[:2] == ["-m", "pip"]:
     pathlib.Path(".venv/pip-was-here").touch()
 elif arguments[:2] == ["-m", "lab"] and lab == "fails":
@@ -182,6 +188,62 @@ def test_no_venv_module(machine: Machine) -> None:
     log = machine.project / ".venv.log"
     assert str(log.name) in line
     assert "ensurepip is not available" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("[Errno_28]_No_space_left_on_device", "the disk is full"),
+        ("[Errno_30]_Read-only_file_system:_'.venv'", "Read-only file system"),
+    ],
+)
+def test_no_venv_for_another_reason(machine: Machine, said: str, told: str) -> None:
+    machine.add_python("python3", "3.11", venv=said)
+    line = refused(machine.run())
+    assert told in line
+    assert "apt install" not in line
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("IncompleteRead(9_bytes_read)", "a download has broken off"),
+        ("THESE_PACKAGES_DO_NOT_MATCH_THE_HASHES", "not the one that was pinned"),
+        ("OSError:_[Errno_28]_No_space_left_on_device", "the disk is full"),
+        ("No_matching_distribution_found_for_rich==1", "no ready-made rich==1"),
+        ("SSLError:_self-signed_certificate", "does not trust the certificate"),
+        ("Max_retries_exceeded", "no network"),
+    ],
+)
+def test_why_pip_has_failed(machine: Machine, said: str, told: str) -> None:
+    machine.add_python("python3", "3.11", pip=said)
+    assert told in refused(machine.run())
+
+
+def test_two_do_not_install_at_once(machine: Machine) -> None:
+    machine.add_python("python3", "3.11")
+    lock = machine.project / ".venv.lock"
+    lock.mkdir()
+    (lock / "pid").write_text(f"{os.getpid()}\n")
+    line = refused(machine.run())
+    assert line.startswith(f"Another make (process {os.getpid()}) is installing here")
+    assert machine.calls == []
+    # One that was killed is waited for by nobody.
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (lock / "pid").write_text(f"{ended.pid}\n")
+    assert machine.run().returncode == 0
+    assert not lock.exists()
+
+
+def test_a_clone_that_was_moved_has_its_venv_made_anew(machine: Machine) -> None:
+    """The programs in it begin with the path of the Python that was there."""
+    machine.add_python("python3", "3.11")
+    machine.run()
+    machine.project = machine.project.rename(machine.project.with_name("elsewhere"))
+    assert machine.run().returncode == 0
+    assert machine.calls == ["venv", "pip book", "venv", "pip book"]
+    assert machine.run().stdout == ""
 
 
 @pytest.fixture
@@ -317,15 +379,16 @@ def test_make_measures_and_serves(machine: Machine) -> None:
     machine.add_python("python3", "3.11")
     result = machine.run("make")
     assert result.returncode == 0, result.stderr
-    assert machine.calls == ["venv", "pip book", "lab tour", "book serve"]
+    served = ["book serve --check", "lab tour", "book serve"]
+    assert machine.calls == ["venv", "pip book", *served]
     assert machine.run("make", "tour").returncode == 0
-    assert machine.calls[4:] == ["lab tour --again"]
+    assert machine.calls[5:] == ["lab tour --again"]
 
 
 def test_make_does_not_serve_where_measuring_was_given_up(machine: Machine) -> None:
     machine.add_python("python3", "3.11", lab="fails")
     assert machine.run("make").returncode != 0
-    assert machine.calls == ["venv", "pip book", "lab tour"]
+    assert machine.calls == ["venv", "pip book", "book serve --check", "lab tour"]
 
 
 def test_make_passes_arguments_on(machine: Machine) -> None:
