@@ -23,7 +23,8 @@ import pytest
 class Step(NamedTuple):
     """One access. kind: "write" goes to the thread's buffer, "read" looks there first;
     "add" is the kernel's, at once; "wait" goes on when the name is not 0, and makes it
-    0; "lock" and "unlock" do what they say, with an empty buffer."""
+    0, "see" goes on then and leaves it, "take" makes it 0 whatever it is; "lock" and
+    "unlock" do what they say, with an empty buffer."""
 
     kind: str
     name: str
@@ -97,6 +98,10 @@ def successors(programs: list[Program], state: State, buffered: bool) -> list[St
             move(number, 0, buffer, **{step.name: now + step.value})
         elif step.kind == "wait" and now:
             move(number, now, buffer, **{step.name: 0})
+        elif step.kind == "see" and now:
+            move(number, now, buffer)
+        elif step.kind == "take":
+            move(number, now, buffer, **{step.name: 0})
         elif step.kind == "lock" and not buffer and not now:
             move(number, 0, buffer, **{step.name: 1})
         elif step.kind == "unlock" and not buffer:
@@ -157,8 +162,9 @@ def with_a_flag_and_a_lock() -> list[Program]:
     def sleeper() -> Thread:
         work = 0
         while work < 2:
-            yield Step("wait", "readable")
+            yield Step("see", "bytes")
             yield Step("lock", "pipe")
+            yield Step("take", "bytes")
             yield write("woken", 0)
             yield Step("unlock", "pipe")
             yield Step("lock", "list")
@@ -175,7 +181,7 @@ def with_a_flag_and_a_lock() -> list[Program]:
             yield write("woken", 1)
             yield Step("unlock", "pipe")
             if not woken:
-                yield Step("add", "readable", 1)
+                yield Step("add", "bytes", 1)
 
         return run
 
