@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from workshop.checking import table
+from workshop.checking import PRINTED_BYTES, table
 from workshop.places import place
 
 #: What no signal ends is ended after so long, in seconds. The watchdog's five are over
@@ -30,8 +30,6 @@ from workshop.places import place
 END_S = 6.5
 #: So long may the process take to end when all is said.
 LEAVE_S = 1.0
-#: No file that the checks write may be longer; what an answer prints is kept in one.
-PRINTED_BYTES = 10_000_000
 
 
 class Apart:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import reprlib
 import textwrap
 
@@ -10,6 +11,8 @@ from workshop.places import line_in_answer
 #: Characters in a line of a message, and where its second column begins.
 WIDTH = 88
 COLUMN = 11
+#: No file that the checks write may be longer; what an answer prints is kept in one.
+PRINTED_BYTES = 10_000_000
 #: Characters in a row of a message: a screenful.
 ROW = 2000
 
@@ -30,9 +33,18 @@ def check(
     why: why it matters to a server. It names the mistake, as far as one can tell.
     """
     if not right:
+        why = prints_too_much(came_back) or why
         raise WrongAnswer(
             table(called=called, came_back=came_back, expected=expected, why=why)
         )
+
+
+def prints_too_much(came_back: object) -> str:
+    """What to say of the error with which a print ends that is one too many."""
+    if isinstance(came_back, OSError) and came_back.errno == errno.EFBIG:
+        limit = f"{PRINTED_BYTES // 1_000_000} MB"
+        return f"It prints more than {limit}, which nobody reads."
+    return ""
 
 
 def table(**rows: object) -> str:

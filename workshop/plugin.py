@@ -14,7 +14,6 @@ process, see apart.py: an answer may end the one that it runs in.
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import itertools
 import threading
@@ -27,10 +26,10 @@ from typing import Any
 
 import pytest
 
-from workshop import apart, beside, hints, seals, watchdog
+from workshop import beside, hints, seals, watchdog
 from workshop.answer import Answer, explained, source_of
 from workshop.apart import Apart
-from workshop.checking import COLUMN, WIDTH, WrongAnswer, table
+from workshop.checking import COLUMN, WIDTH, WrongAnswer, prints_too_much, table
 from workshop.places import line_in, shown_path
 
 CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
@@ -263,13 +262,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 def _explained(error: BaseException, item: pytest.Item, chapter: Chapter) -> str:
     if isinstance(error, WrongAnswer):
         return str(error)
-    why = table(why=_in_words(item))
+    why = table(why=prints_too_much(error) or _in_words(item))
     if isinstance(error, watchdog.Hangs):
         where = f"after {watchdog.LIMIT_S:g} s it still is in\n{error}"
         return table(hangs=where if str(error) else "in what it waits for") + "\n" + why
-    if isinstance(error, OSError) and error.errno == errno.EFBIG:
-        limit = f"{apart.PRINTED_BYTES // 1_000_000} MB"
-        why = table(why=f"It prints more than {limit}, which nobody reads.")
     files = [str(item.path), str(chapter.answer)]
     stack = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in stack if frame.filename in files]

@@ -85,27 +85,31 @@ def test_an_interrupted_run_keeps_what_was_finished(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-class Gone(io.StringIO):
-    """A terminal that is closed after so many writes."""
+class Terminal(io.StringIO):
+    """One that can be closed."""
 
-    def __init__(self, writes: int) -> None:
-        super().__init__()
-        self._writes = writes
+    is_gone = False
 
     def write(self, text: str) -> int:
-        self._writes -= 1
-        if self._writes < 0:
+        if self.is_gone:
             raise OSError(errno.EIO, "Input/output error")
         return super().write(text)
 
 
 def test_what_was_finished_is_kept_when_the_terminal_is_closed(tmp_path: Path) -> None:
     """First it is kept, and then there is something to say."""
-    console = Console(file=Gone(writes=3), width=100)
+    terminal, fake = Terminal(), Fake()
+
+    def run_once(plan: Plan, timing: Timing, cores: Cores, position: int) -> Repeat:
+        terminal.is_gone = position == 3
+        return fake(plan, timing, cores, position)
+
     path = tmp_path / "mine.json"
     with pytest.raises(OSError, match="Input/output"):
-        measure(PLANS, TIMING, path, console, Fake(interrupt_at=4))
-    assert not load_record(path).complete
+        measure(PLANS, TIMING, path, Console(file=terminal, width=100), run_once)
+    record = load_record(path)
+    assert not record.complete
+    assert sum(len(point.repeats) for point in record.points) == 4
 
 
 def test_points_that_were_not_reached_are_left_out(tmp_path: Path) -> None:

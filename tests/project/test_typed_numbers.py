@@ -63,6 +63,7 @@ MEANT = [
         ("2 200 requests a second", "90 ms"),
         "the question's figures",
     ),
+    Meant("chapters/07-*/README.md", ("90 ms",), "the question's figure"),
     Meant("docs/teachers.md", ("65 ms", "80 ms"), "the question's figures"),
     Meant("docs/glossary.md", ("5 ms",), "CPython's switch interval"),
     Meant(
