@@ -700,6 +700,28 @@ def test_it_works_from_the_chapters_own_folder(desk: Desk) -> None:
     assert f"pytest chapters/{CHAPTER} --hint" in run_pytest(root=folder).stdout
 
 
+@pytest.mark.parametrize("name", ["exercise.py", "README.md", "solution.py"])
+def test_a_file_of_the_chapter_stands_for_its_folder(desk: Desk, name: str) -> None:
+    text = desk.run(f"chapters/{CHAPTER}/{name}")
+    assert f"chapters/{CHAPTER}/exercise.py: 1 of " in text
+    assert "fails" in text
+
+
+def test_collecting_alone_says_nothing_of_the_answer(desk: Desk) -> None:
+    text = desk.run(f"chapters/{CHAPTER}", "--collect-only")
+    assert desk.status == 0
+    assert "checks pass" not in text
+    assert "git restore" not in text
+
+
+def test_several_processes_are_refused_in_one_line(desk: Desk) -> None:
+    text = desk.run(f"chapters/{CHAPTER}", "-p", "xdist", "-n", "2")
+    assert desk.status == pytest.ExitCode.USAGE_ERROR
+    assert (
+        text.strip() == "The checks of an exercise run one after another: leave out -n."
+    )
+
+
 def test_starting_over_is_one_command_and_loses_nothing(desk: Desk) -> None:
     """As docs/exercises.md says it: git puts the answer away."""
 
