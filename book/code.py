@@ -110,7 +110,8 @@ class Code(Block):
 
         What to write is the first line of its exercise.py; the rest is the teachers'.
         """
-        rows = ["| chapter | what to write | the idea | minutes |", "|---|---|---|---|"]
+        # Three columns: more would not be seen on a phone.
+        rows = ["| chapter, minutes | what to write | the idea |", "|---|---|---|"]
         teachers = read_source(self.root / "docs" / "teachers.md")
         for folder in sorted((self.root / "chapters").glob("[0-9][0-9]-*")):
             minutes = re.search(
@@ -125,10 +126,11 @@ class Code(Block):
             what = ast.get_docstring(ast.parse(read_source(starter))) or ""
             chapter = f"{self.link(folder / 'README.md')}#exercise"
             rows.append(
-                f"| [{folder.name[:2]} {minutes['title']}]({chapter}) "
+                f"| [{folder.name[:2]} {minutes['title']}]({chapter})"
+                f"<br>{minutes['exercise']} "
                 f"| [{what.partition(chr(10))[0]}]({self.link(starter)})"
                 f"<br>`pytest chapters/{folder.name}` "
-                f"| {minutes['idea']} | {minutes['exercise']} |"
+                f"| {minutes['idea']} |"
             )
         text = "\n".join(rows)
         return Drawn(repository=lambda: text, site=lambda: text)
