@@ -110,7 +110,7 @@ COSTS_TITLES = (
 CONDUCT = (
     *("refused", "accepted"),
     *("half a head", "slow head", "half a body"),
-    "answered at SIGTERM",
+    "at SIGTERM",
 )
 
 
@@ -247,8 +247,8 @@ class Versus:
         ]
         return Sheet(
             "Malformed requests refused, well-formed ones accepted; seconds until a "
-            "slow client is cut off; at SIGTERM, requests answered of those that had "
-            "come. With the limits that each server comes with",
+            "slow client is cut off; how many of the requests that had come are "
+            "answered at SIGTERM. With the limits that each server comes with",
             ["server", *CONDUCT],
             rows,
         )
@@ -348,7 +348,7 @@ def _conduct_cells(conduct: Conduct) -> list[str]:
         f"{strict.refused} of {strict.must_refuse}" if strict else "",
         f"{strict.accepted} of {strict.must_accept}" if strict else "",
         *cut_off,
-        f"{drain.answered} of {drain.sent}" if drain else "",
+        f"{100 * drain.answered / drain.sent:.0f}{THIN_SPACE}%" if drain else "",
     ]
 
 

@@ -126,11 +126,11 @@ def test_what_else_they_do_is_a_table_where_it_was_watched() -> None:
         Conduct(server="uvicorn", drain=lax.drain),
     )
     ours = row(record, "conduct", "step 13 in the loop")
-    assert ours[1:] == ["30 of 30", "11 of 12", "10", "10", "10", "100 of 100"]
+    assert ours[1:] == ["30 of 30", "11 of 12", "10", "10", "10", "100\u202f%"]
     theirs = row(record, "conduct", "granian")
-    assert theirs[1:] == ["20 of 30", "11 of 12", "> 65", "> 65", "10", "3 of 100"]
+    assert theirs[1:] == ["20 of 30", "11 of 12", "> 65", "> 65", "10", "3\u202f%"]
     a_part = row(record, "conduct", "uvicorn, uvloop")
-    assert a_part[1:] == ["–", "–", "–", "–", "–", "3 of 100"]
+    assert a_part[1:] == ["–", "–", "–", "–", "–", "3\u202f%"]
     assert len(SHEETS["conduct"](versus(record)).rows) == 3
     why = ["bjoern", "its conduct", "bjoern could not be compiled"]
     assert row(record, "failures", "bjoern") == why
