@@ -24,6 +24,10 @@ CUT_ELSEWHERE = (
     "All of it has come back, and it is cut at the wrong place. The head ends with the "
     "first empty line: one that comes later is in a body, or in the next request."
 )
+NO_ERROR = (
+    "A client may leave at any time, and None says so. An exception looks to the "
+    "caller like one of recv(), or like a head that is too long."
+)
 CLOSED = "The caller has to answer through this socket, and closes it then."
 TIMED = (
     "The socket was blocking, and is the caller's: the answer is sent through it, and "
@@ -149,6 +153,8 @@ def check_head(
             )
         except (ValueError, OSError, EOFError) as error:
             came_back = error
+    if expected is None and isinstance(came_back, Exception):
+        why = NO_ERROR
     if isinstance(expected, bytes):
         expected = expected, client.taken[len(expected) :]
     right = (
