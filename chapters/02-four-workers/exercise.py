@@ -29,9 +29,9 @@ def work(
     then `connection.close()`, once, whatever `handle` does. Then comes the next job.
 
     Whatever `handle` or `close` raises is given to `report`, each exception once and
-    before the next job, and the worker goes on: also SystemExit, as an application that
-    calls `sys.exit()` is not to end a worker. What `report` raises is dropped, whatever
-    it is; nobody is left to tell.
+    before the next job is asked for, and the worker goes on: also SystemExit, as an
+    application that calls `sys.exit()` is not to end a worker. What `report` raises is
+    dropped, whatever it is; nobody is left to tell.
 
     Only a None ends this worker, and this one alone: `work` returns, and leaves in the
     queue what stands behind it. What `jobs.get()` itself raises comes out of `work` as

@@ -36,6 +36,7 @@ ELSEWHERE = (
 )
 #: A while in which the queue is empty; then somebody puts in what follows.
 LULL = "a lull"
+SLEEPS = "sleeps, as nobody comes"
 
 
 class Scene:
@@ -67,7 +68,8 @@ class Scene:
         if not waits and self.empty():
             raise queue.Empty
         while self.jobs[:1] == [LULL]:
-            self.jobs.pop(0)  # while the worker sleeps
+            self.jobs.pop(0)
+            self.note(SLEEPS)
         if not self.jobs:
             self.note("waits for one more job", last=True)
         job = self.jobs[0]
@@ -159,7 +161,7 @@ class Scene:
         expected.append("returns")
         # Whether an error is reported before the close or after it is left open; what
         # else is done to the queue has checks of its own.
-        others = ("report(", "put(", "looks ")
+        others = ("report(", "put(", "looks ", "sleeps")
         diary = [what for what in self.diary if not what.startswith(others)]
         closed = [
             diary.count(f"close({connection})") for connection in self.connections
@@ -302,6 +304,31 @@ def test_close_raises(exercise: Answer) -> None:
         why = lost if handling and handling not in scene.reported else swallowed
         errors = [error for error in (handling, reset) if error]
         scene.check_reported(called, why, *errors)
+
+
+def test_reported_at_once(exercise: Answer) -> None:
+    """An error is reported before the worker asks for the next job."""
+    reset, bad = ConnectionResetError("the client is gone"), ValueError("no such page")
+    for first, error, where in (
+        (Connection("first", bad), bad, "handle(first) raises ValueError"),
+        (
+            Connection("first", None, reset),
+            reset,
+            "close() of first raises ConnectionResetError",
+        ),
+    ):
+        called = f"work() where {where}, and the next client comes after a while"
+        scene = Scene(first, LULL, Connection("second"), None)
+        scene.play(exercise, called)
+        until = "".join(scene.diary).partition(SLEEPS)[0]
+        check(
+            f"report({error!r})" in until,
+            called=called,
+            came_back=", ".join(scene.diary),
+            expected=f"report({error!r}) before it sleeps",
+            why="The worker sleeps in get() with an error that it has not told. While "
+            "nobody comes, the log shows nothing; and if get() raises, it never will.",
+        )
 
 
 def test_report_raises(exercise: Answer) -> None:
