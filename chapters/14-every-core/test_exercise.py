@@ -408,6 +408,28 @@ def test_slots_apart(exercise: Answer) -> None:
     machine.tick(0, 1, why=STEADY)
 
 
+def test_next_start(exercise: Answer) -> None:
+    """The seconds are those until the next start, in whichever slot."""
+    why = (
+        "Two slots are in a pause, and that which begins later ends first. The loop "
+        "has to wake for it: who names the seconds of the pause that began first lets "
+        "the other slot stay empty."
+    )
+    machine = Machine(exercise, 2)
+    machine.tick(0, 1, why=STARTS)
+    machine.quick_death(0, 1.0, why)
+    machine.quick_death(0, 2.0, why)
+    machine.dies(0)
+    machine.tick(returns=4.0, why=why)
+    machine.passes(0.5)
+    machine.dies(1)
+    machine.tick(returns=1.0, why=why)
+    machine.passes(1)
+    machine.tick(1, returns=2.5, why=why)
+    machine.passes(2.5)
+    machine.tick(0, why=why)
+
+
 def test_stranger(exercise: Answer) -> None:
     """Somebody else's child is ignored (rule 7)."""
     why = (
