@@ -716,6 +716,36 @@ def test_drain(exercise: Answer) -> None:
             expected=f"{len(expected)} answers, and then a closed connection",
             why="A drain that goes on reading ends when the clients like, or never.",
         )
+    with connected(exercise, big) as client:
+        client.sends(lines_numbered(1, 4))
+        client.play(client.protocol.drain)
+        client.reads_on()
+        check(
+            client.lost,
+            called="drain() when four lines have come and are answered, and writing is "
+            "paused. Then the client reads all that comes",
+            came_back="the connection stays open",
+            expected="transport.close(), at once or when writing may go on",
+            why="close() sends what is written, so it need not wait. Who puts it off "
+            "all the same has to remember: resume_writing() is the last event here, "
+            "and no line waits that would bring it to mind.",
+        )
+    with connected(exercise, big) as client:
+        client.sends(lines_numbered(1, 10))
+        client.play(client.protocol.drain)
+        client.sends(lines_numbered(11, 11))
+        client.reads_on()
+        came_back = numbers(in_answers(client.received))
+        check(
+            client.lost and len(came_back) == 10,
+            called="drain() when ten lines have come, four are answered, and writing "
+            "is paused. Then the client sends another, and reads all that comes",
+            came_back=f"{len(came_back)} lines are answered, and "
+            + ("the connection is closed" if client.lost else "it stays open"),
+            expected="10 answers, and then a closed connection",
+            why="That line came after the drain. It is not read, or if it is, as the "
+            "one piece that may be, then it is dropped like half a line.",
+        )
 
 
 def test_gone(exercise: Answer) -> None:
