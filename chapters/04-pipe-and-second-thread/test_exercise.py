@@ -182,9 +182,9 @@ def test_wakes_in_droves(exercise: Answer) -> None:
         exercise,
         called=called,
         expected="each call returns",
-        why="The pipe is full, and wake() waits until somebody reads. A worker hangs "
-        "because the loop is busy; should the loop wait for that worker, both wait for "
-        "ever.",
+        why="The pipe is full, and wake() waits until somebody reads, or in each "
+        "call until a timeout is over. A worker hangs because the loop is busy; should "
+        "the loop wait for that worker, both stand still.",
     ):
         error = outcome(wake_again_and_again)
     check(
