@@ -483,7 +483,9 @@ def test_lock_around_the_set(exercise: Answer) -> None:
             came_back=f"used without the lock: {', '.join(server.watched.unguarded)}",
             expected="the lock is held whenever the set is used",
             why="The loop copies the set. If it changes meanwhile, Python raises “Set "
-            "changed size during iteration”, and the server ends.",
+            "changed size during iteration”, and the server ends. A look at the set "
+            "without the lock says nothing: another thread may take the connection "
+            "out before the next line.",
         )
 
 
