@@ -413,6 +413,13 @@ def test_none_of_the_server(exercise: Answer) -> None:
         "The server's threads do not count here, however long they work. In a gap "
         "none of them works, so the question is who else does.",
     )
+    check_whose(
+        exercise,
+        [work("main", 0, 900), work("kernel", 100, 700, "held back")],
+        "kernel",
+        "“main” is a thread of the server as well. A span says that in `server`; a "
+        "name need not show it.",
+    )
 
 
 def test_at_the_same_time(exercise: Answer) -> None:

@@ -679,6 +679,20 @@ def test_gone(bench: Bench) -> None:
         why="Nobody will read this any more. A connection that is not known to have "
         "failed is watched for room, has it, fails again, and so on: the loop spins.",
     )
+    # A socket that was never connected: an OSError, and no ConnectionError.
+    with socket.socket(socket.AF_UNIX) as sending.connection.sock:
+        sending.connection.sock.setblocking(False)
+        sending.connection.state = sending.exercise.State.OPEN
+        sending.send_some("where the socket is not connected")
+    state = sending.connection.state.name
+    check(
+        state == "BROKEN",
+        called="send_some(connection, output), where the socket is not connected",
+        came_back=f"the state is {state}",
+        expected="BROKEN",
+        why="A socket can fail in many ways: the network is gone, or the host. Each of "
+        "them is an OSError.",
+    )
 
 
 # -- all, with a kernel -------------------------------------------------------
