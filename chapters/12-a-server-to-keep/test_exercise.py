@@ -609,3 +609,19 @@ def test_set_of_its_own(exercise: Answer) -> None:
         why="Each connection leaves the Drain while the server goes through the set. "
         "If that is where the Drain keeps its connections, it changes meanwhile.",
     )
+    drain = exercise.Drain(GRACE_S, PATIENCE_S, lambda: 1000.0)
+    for connection in (7, 8, 9):
+        drain.opened(connection)
+        drain.request(connection)
+    drain.signal()
+    drain.signal()
+    left = drain.to_close()
+    drain.closed(7)
+    check(
+        left == {7, 8, 9},
+        called="to_close() after a second signal, kept, and then closed(7)",
+        came_back=left,
+        expected={7, 8, 9},
+        why="After the end, too, the server goes through a set of its own. This one is "
+        "where the Drain keeps what is open: each closed() takes something out of it.",
+    )
