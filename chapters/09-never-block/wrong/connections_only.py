@@ -2,7 +2,7 @@
 
 Breaks: If the socket fails, with any other OSError, the state is BROKEN
 Refused by: test_gone
-Told: Clients go away all the time
+Told: where the socket is not connected
 """
 
 import selectors
