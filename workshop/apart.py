@@ -61,6 +61,8 @@ class Apart:
             status = _wait(pid)
             note, _, dump = self._read().partition("\n")
             begun: dict[str, Any] = json.loads(note or "{}")
+            if "status" in begun:
+                return int(begun["status"])
             if not begun or begun["check"] in self.ended:
                 return status if status >= 0 else 1
             said = begun.get("said") or _how_it_ended(
@@ -108,10 +110,14 @@ class Apart:
             print(said, file=sys.__stderr__)
         os._exit(1)
 
-    def all_is_said(self) -> None:
-        """The process ends now, whatever threads there are that do not."""
+    def all_is_said(self, status: int | None) -> None:
+        """The process ends now, whatever threads there are that do not.
+
+        status: the run's, which holds also if the process has to be ended. None: there
+        was no run.
+        """
         if self._is_child:
-            self._note()
+            self._note(**({} if status is None else {"status": str(status)}))
             faulthandler.dump_traceback_later(LEAVE_S, exit=True, file=self._notes)
 
 

@@ -77,6 +77,8 @@ class Workshop:
         self.answer: str = config.getoption("--answer")
         self.chapters: dict[Path, Chapter] = {}
         self.apart = Apart()
+        #: Of the run, when it is over.
+        self.exit_status: int | None = None
 
     def of(self, item: pytest.Item) -> Chapter | None:
         """The chapter whose check that is; None for a test of something else."""
@@ -132,7 +134,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash[_STATE].apart.all_is_said()
+    workshop = config.stash[_STATE]
+    workshop.apart.all_is_said(workshop.exit_status)
 
 
 def _folder_of(config: pytest.Config, argument: str) -> str:
@@ -336,6 +339,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     for folder in asked_for(session.config):
         if not workshop.in_folder(folder).collected and not session.exitstatus:
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    workshop.exit_status = int(session.exitstatus)
 
 
 def pytest_terminal_summary(
