@@ -175,7 +175,7 @@ def twenty(m: Measurement) -> Verdict:
 def two_chapters(tmp_path: Path) -> Path:
     for folder, text in {
         "03-timeout-and-rebuild": CLAIMS,
-        "07-one-write": CLAIMS.replace("a_fifth", "the_same"),
+        "07-one-line": CLAIMS.replace("a_fifth", "the_same"),
         "08-no-claims": None,
     }.items():
         (tmp_path / "chapters" / folder).mkdir(parents=True)
@@ -195,7 +195,7 @@ def test_claims_are_found_by_path_and_named_by_chapter(chapters: Path) -> None:
     ids = [each.id for each in load_claims(chapters=chapters)]
     assert ids == ["03.a_fifth", "03.twenty", "07.the_same", "07.twenty"]
     found = load_claims("07", chapters)
-    assert {each.chapter for each in found} == {"07-one-write"}
+    assert {each.chapter for each in found} == {"07-one-line"}
     assert load_claims("09", chapters) == []
 
 

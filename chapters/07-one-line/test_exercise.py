@@ -1,4 +1,4 @@
-"""Checks chapters/07-one-write/exercise.py.
+"""Checks chapters/07-one-line/exercise.py.
 
 The starter is told: The first call gave the kernel the head alone
 """

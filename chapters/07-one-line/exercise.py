@@ -1,6 +1,6 @@
 """Send a response in one write, and go on where the kernel took only part of it.
 
-Work in this file. `pytest chapters/07-one-write` checks it.
+Work in this file. `pytest chapters/07-one-line` checks it.
 """
 
 import socket
