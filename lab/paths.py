@@ -20,6 +20,8 @@ TRANSCRIPTS = ROOT / "docs" / "transcripts"
 READER = ROOT / "measurements" / "mine.json"
 #: The comparison with peers, beside either of the two runs.
 COMPARISON = "compare.json"
+#: The steps on Python with the GIL and without, likewise.
+FREE_THREADED = "free-threaded.json"
 
 
 def short_path(path: Path) -> str:

@@ -6,9 +6,11 @@ Each timed run has a server of its own.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 from lab.load.run import LoadSpec, run_load
@@ -17,6 +19,7 @@ from lab.load.target import LoadError
 from lab.load.wrk import run_wrk, wrk_version
 from lab.measure import peers
 from lab.measure.machine import Cores, usable_cores
+from lab.measure.pythons import Pythons
 from lab.measure.servers import (
     RunningServer,
     Sample,
@@ -78,13 +81,20 @@ class Timing:
         return counting + sum(self.repeats_of(p) * self.of_run(p) for p in plans)
 
 
-def measure_once(plan: Plan, timing: Timing, cores: Cores, position: int) -> Repeat:
+def measure_once(
+    plan: Plan,
+    timing: Timing,
+    cores: Cores,
+    position: int,
+    pythons: Pythons = MappingProxyType({}),
+) -> Repeat:
     """Start the server, load it for a while, and stop it."""
     samples: dict[str, tuple[float, float | None, Sample]] = {}
     server_cores = cores_of(plan.server, cores)
     alone = len(server_cores) == 1
+    python = None if plan.gil is None else pythons[plan.gil]
     with (
-        running(command_for(plan.server), cores=server_cores) as server,
+        running(command_for(plan.server, python), cores=server_cores) as server,
         SilentClients(
             HOST, server.port, plan.silent, plan.manner, plan.more_s
         ) as silent,
@@ -229,8 +239,11 @@ def load_spec(plan: Plan, port: int, timing: Timing, cores: Cores) -> LoadSpec:
     )
 
 
-def command_for(server: str) -> ServerCommand:
-    return step_command(server) if is_step(server) else peers.peer_command(server)
+def command_for(server: str, python: str | None = None) -> ServerCommand:
+    """python: what runs it; None: the Python that measures."""
+    if not is_step(server):
+        return peers.peer_command(server)
+    return step_command(server, python or sys.executable)
 
 
 def cores_of(server: str, cores: Cores) -> tuple[int, ...]:

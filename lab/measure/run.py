@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -43,11 +44,18 @@ from lab.measure.points import (
     measure_syscalls,
     unavailable,
 )
+from lab.measure.pythons import (
+    Pythons,
+    PythonsError,
+    choose,
+    differences,
+)
 from lab.measure.servers import ServerError
-from lab.paths import READER, short_path
-from lab.record.matrix import Plan, book_plan, is_step, rotated
+from lab.paths import FREE_THREADED, READER, short_path
+from lab.record.matrix import Plan, book_plan, gil_plan, is_step, rotated
 from lab.record.model import (
     Conduct,
+    Interpreter,
     Point,
     Record,
     RecordError,
@@ -57,6 +65,8 @@ from lab.record.model import (
     save_record,
 )
 
+#: The reader's own run on two Pythons.
+PYTHONS = READER.with_name(FREE_THREADED)
 #: The most connections of one run: 1000 active clients, or 100 and 900 silent ones.
 MOST_CONNECTIONS = 1100
 #: Descriptors that a server may need beside its connections.
@@ -66,13 +76,19 @@ MORE_DESCRIPTORS = 200
 class Results:
     """A record in the making."""
 
-    def __init__(self, plans: Sequence[Plan], cores: Cores) -> None:
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        cores: Cores,
+        pythons: Sequence[Interpreter] = (),
+    ) -> None:
         self.skipped = {plan: unavailable(plan) for plan in plans}
         self.failures: dict[Plan, str] = {}
         self.repeats: dict[Plan, list[Repeat]] = {plan: [] for plan in plans}
         self.syscalls: dict[Plan, dict[str, float]] = {}
         self.silent_costs: dict[Plan, SilentCost] = {}
         self.conduct: list[Conduct] = []
+        self._pythons = list(pythons)
         self._machine = describe_machine(cores, tools())
         self._created_utc = datetime.now(UTC).isoformat(timespec="seconds")
         self._commit, self._dirty = commit()
@@ -99,6 +115,7 @@ class Results:
                 for point in map(self._point, self.repeats)
                 if point.repeats or point.skipped
             ],
+            pythons=self._pythons,
             contestants=[
                 peers.contestant(name)
                 for name in dict.fromkeys(
@@ -144,16 +161,20 @@ def measure(
     console: Console,
     run_once: Runner = measure_once,
     behaviour: Behaviour | None = None,
+    cores: Cores | None = None,
+    pythons: Sequence[Interpreter] = (),
 ) -> Record:
     """Measure all plans into `output`; an interruption returns what was finished.
+
+    cores: None: the best that there are. pythons: those of the plans that say which.
 
     The record's `complete` says which of the two it was. `exit_code` makes an exit
     code of the record.
     """
     most = max((plan.connections + plan.silent for plan in plans), default=0)
     raise_descriptor_limit(most + MORE_DESCRIPTORS)
-    cores = choose_cores()
-    results = Results(plans, cores)
+    cores = cores or choose_cores()
+    results = Results(plans, cores, pythons)
     wanted = [plan for plan in plans if results.skipped[plan] is None]
     unfinished = output.with_suffix(".unfinished.json")
     skipped = [reason for reason in results.skipped.values() if reason]
@@ -328,10 +349,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--list", action="store_true", help="print the points, and measure nothing"
     )
+    parser.add_argument(
+        "--python",
+        nargs="+",
+        metavar="PATH",
+        help="measure the steps on two Pythons in turn, one with the global "
+        "interpreter lock and one without (where only one is named, the other is the "
+        f"Python of this command); default output: {short_path(PYTHONS)}",
+    )
     arguments = parser.parse_args(argv)
     if arguments.repeats < 1 or arguments.seconds <= 0:
         parser.error("repeats and seconds must be positive")
     plans = book_plan()
+    pythons: Pythons = {}
+    about: list[Interpreter] = []
+    if arguments.python:
+        if len(arguments.python) == 1:
+            arguments.python.append(sys.executable)
+        try:
+            pythons, about = choose(arguments.python)
+        except PythonsError as error:
+            parser.error(str(error))
+        plans = gil_plan("wrk" if wrk_version() else "lab")
     if arguments.only:
         plans = [p for p in plans if any(text in str(p) for text in arguments.only)]
         if not plans:
@@ -350,11 +389,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             peers.install()
         except peers.PeersError as error:
             console.print(str(error), style="yellow")
-    output = arguments.output or READER
-    record = measure(plans, timing, output, console)
+    output = arguments.output or (PYTHONS if pythons else READER)
+    for difference in differences(about) if about else ():
+        console.print(f"the two Pythons differ in {difference}", style="yellow")
+    record = measure(
+        plans,
+        timing,
+        output,
+        console,
+        partial(measure_once, pythons=pythons),
+        # Threads that could run side by side need more than one core.
+        cores=Cores() if pythons else None,
+        pythons=about,
+    )
     if code := exit_code(record):
         return code
-    record_option = "" if output == READER else f" --record {short_path(output)}"
+    beside = output in (READER, PYTHONS)
+    record_option = "" if beside else f" --record {short_path(output)}"
     console.print(f"print it:           python -m lab show{record_option}")
     console.print(f"check the chapters: python -m lab claims{record_option}")
     return 0

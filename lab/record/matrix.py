@@ -27,6 +27,10 @@ CONNECTIONS = (1, 10, 100, 1000)
 STALLED = 4
 #: How long one waits for an answer beside those, in seconds.
 GIVE_UP_S = 1.0
+#: Measured with the GIL and without.
+GIL_STEPS = tuple(f"step{number:02}" for number in (2, 3, 4, 5, 6, 7, 8, 10, 12, 13))
+GIL_CONNECTIONS = (1, 10, 100, 900)
+GIL_WORKERS = (1, 2, 3, 4)
 HEADERS: tuple[Headers, ...] = ("plain", "browser")
 #: The connections whose memory is measured, and how often they are put beside active
 #: ones; None: as often as others.
@@ -45,6 +49,8 @@ class Plan:
     headers: Headers = "plain"
     generator: Generator = "lab"
     path: str = "/"
+    #: With the GIL or without it, where both are measured.
+    gil: bool | None = None
     #: Also count system calls, in a run of their own.
     syscalls: bool = False
     #: Also measure what the silent connections cost by themselves, likewise.
@@ -66,6 +72,8 @@ class Plan:
             text += f", {self.path}"
         if self.generator != "lab":
             text += f", {self.generator}"
+        if self.gil is not None:
+            text += ", with the GIL" if self.gil else ", without the GIL"
         return text
 
     def point(self) -> Point:
@@ -79,6 +87,7 @@ class Plan:
             headers=self.headers,
             path=self.path,
             generator=self.generator,
+            gil=self.gil,
         )
 
 
@@ -244,6 +253,29 @@ def peer_plan(generator: Generator) -> list[Plan]:
         Plan(server, 100, headers=headers, generator=generator)
         for headers in HEADERS
         for server in ("step08", "uvicorn")
+    ]
+
+
+def gil_plan(generator: Generator) -> list[Plan]:
+    """The question's servers, the loop and its workers, with the GIL and without.
+
+    The two stand side by side, so that what disturbs one disturbs the other.
+    """
+    plans = [
+        Plan(step, connections, own_mode(step))
+        for step in GIL_STEPS
+        for connections in GIL_CONNECTIONS
+    ]
+    plans += [
+        Plan(f"step10 --workers {workers}", 100, path=path)
+        for path in ("/spin/1", "/sleep/5")
+        for workers in GIL_WORKERS
+    ]
+    plans += [Plan("step10 --workers 0", 100), Plan("step13 --workers 0", 100)]
+    return [
+        replace(plan, generator=generator, gil=gil)
+        for plan in plans
+        for gil in (True, False)
     ]
 
 

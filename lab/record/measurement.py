@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
 from lab.load.kinds import Headers, Manner
-from lab.paths import COMPARISON
+from lab.paths import COMPARISON, FREE_THREADED
 from lab.record.model import (
     Conduct,
     Generator,
@@ -28,6 +28,8 @@ from lab.record.model import (
 from lab.record.names import CLOSING_STEPS
 from lab.record.quantity import Quantity
 
+NOT_MEASURED = "not measured"
+
 
 class Where(TypedDict, total=False):
     """Which point is meant, beside the server and the number of connections."""
@@ -38,6 +40,7 @@ class Where(TypedDict, total=False):
     headers: Headers
     path: str
     generator: Generator  # left out: the better one that measured it
+    gil: bool  # whether Python had it, where both were measured; left out: ours
 
 
 class Measurement:
@@ -53,19 +56,29 @@ class Measurement:
     `doubt`, never with an exception: a page can print it, a claim is undecided.
     """
 
-    def __init__(self, record: Record, compared: Record | None = None) -> None:
+    def __init__(
+        self,
+        record: Record,
+        compared: Record | None = None,
+        pythons: Record | None = None,
+    ) -> None:
         self.record = record
         self._compared = compared
+        self._pythons = pythons
 
     @classmethod
     def load(cls, path: Path) -> Measurement:
-        """The record in that file, and the comparison beside it if there is one.
+        """The record in that file, and beside it, where there are any, the comparison
+        and what was measured with the GIL and without.
 
         Raises RecordError.
         """
-        beside = path.with_name(COMPARISON)
-        compared = beside != path and beside.exists()
-        return cls(load_record(path), load_record(beside) if compared else None)
+
+        def beside(name: str) -> Record | None:
+            other = path.with_name(name)
+            return load_record(other) if other != path and other.exists() else None
+
+        return cls(load_record(path), beside(COMPARISON), beside(FREE_THREADED))
 
     @property
     def compare(self) -> Measurement:
@@ -265,10 +278,13 @@ class Measurement:
     ) -> list[Point]:
         """The points that were measured so, the best first, and then those skipped."""
         default: Mode = "close" if server in CLOSING_STEPS else "keep-alive"
+        gil = where.get("gil")
+        record = self.record if gil is None else self._pythons or self.record
         found = [
             point
-            for point in self.record.points
+            for point in record.points
             if point.server == server
+            and point.gil == gil
             and point.connections == connections
             and point.mode == where.get("mode", default)
             and point.silent == where.get("silent", 0)
@@ -293,7 +309,7 @@ class Measurement:
     ) -> Quantity:
         what = _named(server, connections, where)
         answers: list[Quantity] = []
-        doubt = "not measured"
+        doubt = NOT_MEASURED
         best_generator: Generator = "wrk" if generator_hides else "lab"
         for point in self._points(server, connections, where, best_generator):
             values = [v for v in map(value, point.repeats) if v is not None]
@@ -315,6 +331,8 @@ class Measurement:
                 )
             )
         if not answers:
+            if doubt == NOT_MEASURED and "gil" in where:
+                doubt = f"{NOT_MEASURED}: `python -m lab measure --python PYTHON` does"
             return Quantity.missing(unit, f"{what}: {doubt}")
         best, *others = answers
         return replace(best, other=others[0]) if others else best
@@ -326,6 +344,8 @@ def _named(server: str, connections: int, where: Where) -> str:
     if where.get("silent"):
         clients += f" and {where['silent']} {where.get('manner', 'silent')}"
     more = [where[key] for key in ("mode", "headers", "path") if key in where]
+    if "gil" in where:
+        more.append("with the GIL" if where["gil"] else "without the GIL")
     if "generator" in where:
         more.append(f"generator {where['generator']}")
     return ", ".join([server, clients, *more])

@@ -190,6 +190,11 @@ class Point(_Part):
     generator: Generator = Field(
         default="lab", description="lab: the embedded generator; wrk: wrk."
     )
+    gil: bool | None = Field(
+        default=None,
+        description="Whether the server ran with Python's global lock or without, on "
+        "one of the record's `pythons`; null: on the Python that measured.",
+    )
     rate: float | None = Field(
         default=None,
         gt=0,
@@ -244,6 +249,18 @@ class Machine(_Part):
         default_factory=list,
         description="Load average over 1, 5 and 15 minutes when the run started; a "
         "busy machine disturbs.",
+    )
+
+
+class Interpreter(_Part):
+    """A Python that ran servers."""
+
+    gil: bool = Field(description="Whether it runs with the global interpreter lock.")
+    version: str = Field(description="Such as 3.13.5.")
+    implementation: str = Field(description="Such as CPython.")
+    compiler: str = Field(description="What it was built with, as it says.")
+    options: str = Field(
+        description="How its build was configured, but for paths; empty if not known."
     )
 
 
@@ -351,6 +368,10 @@ class Record(_Part):
     )
     machine: Machine = Field(description="The machine, and what ran on it.")
     points: list[Point] = Field(description="All points, in the order of the plan.")
+    pythons: list[Interpreter] = Field(
+        default_factory=list,
+        description="With the GIL and without, where both ran the servers; else none.",
+    )
     contestants: list[Contestant] = Field(
         default_factory=list,
         description="The servers that are compared; none in a record of steps alone.",

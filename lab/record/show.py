@@ -101,6 +101,9 @@ def step_table(record: Record) -> Table:
 
 def tables(record: Record) -> Iterable[Table]:
     """All that a record holds, as far as it holds it."""
+    if record.pythons:
+        yield from _pythons(record)
+        return
     measurement = Measurement(record)
     servers = {point.server for point in record.points}
     is_comparison = bool(record.contestants) and not servers & set(STEPS)
@@ -117,6 +120,41 @@ def tables(record: Record) -> Iterable[Table]:
         table = build(measurement)
         if table.row_count:
             yield table
+
+
+def _pythons(record: Record) -> Iterator[Table]:
+    """The same servers with the GIL and without: a table a number of clients."""
+    m = Measurement(record, pythons=record)
+    alike = dict.fromkeys(
+        (point.connections, point.path, point.server) for point in record.points
+    )
+    for connections, path in dict.fromkeys(key[:2] for key in alike):
+        asked = f", {path}" if path != "/" else ""
+        table = _table(
+            f"{connections} clients{asked}: requests/s, with the GIL and without",
+            ["server"],
+            ["with", "without", "change", "waits for the mutex a request"],
+        )
+        for server in (key[2] for key in alike if key[:2] == (connections, path)):
+            with_it, without = (
+                m.rate(server, connections, path=path, gil=gil) for gil in (True, False)
+            )
+            waited = m.stat(
+                server,
+                connections,
+                "lock_wait_s",
+                per_request=True,
+                path=path,
+                gil=False,
+            )
+            table.add_row(
+                server,
+                with_spread(with_it),
+                with_spread(without),
+                change(with_it, without),
+                cell(waited),
+            )
+        yield table
 
 
 def _comparison(measurement: Measurement) -> Iterator[Table]:
