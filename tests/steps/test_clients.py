@@ -10,13 +10,16 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from playwright.sync_api import Browser
 
 from steps.app import DOCUMENT
 from tests.steps.harness import DEADLINE_S, Process
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(params=["4", "0"], ids=["4 workers", "in the loop"])
@@ -172,7 +175,7 @@ IN_THE_PAGE = """async () => {
 }"""
 
 
-def test_chromium(url: str, browser: Browser) -> None:
+def test_chromium(url: str, browser: "Browser") -> None:
     context = browser.new_context()
     try:
         page = context.new_page()
