@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import select
+import selectors
 import socket
 import threading
 import tracemalloc
@@ -47,16 +48,24 @@ pooled = pytest.mark.parametrize("step", POOLED)
 in_loop = pytest.mark.parametrize("step", IN_LOOP)
 
 
+def keys(server: Running) -> list[selectors.SelectorKey]:
+    """What its selector watches of connections, while the server runs."""
+    while True:
+        try:
+            found = list(server._server._selector.get_map().values())
+        except (RuntimeError, KeyError):
+            continue  # the loop has changed it meanwhile
+        return [key for key in found if hasattr(key.data, "unsent")]
+
+
 def connections(server: Running) -> list[Any]:
     """What the server knows of the connections that its selector watches."""
-    keys = list(server._server._selector.get_map().values())
-    return [key.data for key in keys if hasattr(key.data, "unsent")]
+    return [key.data for key in keys(server)]
 
 
 def watched(server: Running) -> list[int]:
     """What the selector has been told to watch these for."""
-    keys = list(server._server._selector.get_map().values())
-    return [key.events for key in keys if hasattr(key.data, "unsent")]
+    return [key.events for key in keys(server)]
 
 
 def open_count(server: Running) -> int:
