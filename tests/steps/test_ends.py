@@ -49,7 +49,12 @@ def sleep():
     os.dup2(0, 2)
     try:
         os.write(writer, b"r")
-        time.sleep(60)
+        for _ in range(6000):
+            time.sleep(0.01)
+            # From Python 3.13 on the fork of a thread that is not the main one does not
+            # notice by itself that a signal has come, unless a call is interrupted. To
+            # set the mask is to look, too.
+            signal.pthread_sigmask(signal.SIG_BLOCK, [])
     finally:
         os._exit(3)  # not back into the server's code
 
