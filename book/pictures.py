@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from book.block import Block
 from book.drawing import Figure, inline_figure, standalone_svg
 from book.drawn import NOT_YET, BookError, Drawn, Sources, placeholder
 from book.figures import FIGURES
+from book.figures.timeline import below_one_another
 from book.figures.timeline import timeline as draw_timeline
 from book.tables import Row, Table
 from lab.paths import TRACES
@@ -35,13 +37,22 @@ class Pictures(Block):
             replace(both, caption=caption or both.caption),
         )
 
-    def timeline(self, step: str, name: str = "", caption: str = "") -> Drawn:
+    def timeline(
+        self,
+        step: str,
+        name: str = "",
+        caption: str = "",
+        beside: Mapping[str, str] = MappingProxyType({}),
+    ) -> Drawn:
+        """beside: some words -> a scenario's name: these traces below one another."""
         stem = f"{step}-{name}" if name else step
-        path = self.in_root(TRACES) / f"{stem}.json"
-        if not path.exists():
-            return self.not_recorded(path)
-        trace = json.loads(path.read_text(encoding="utf-8"))
-        drawn = draw_timeline(f"timeline-{stem}", trace)
+        traces = {}
+        for words, other in (beside or {"": name}).items():
+            path = self.in_root(TRACES) / f"{step}{other and f'-{other}'}.json"
+            if not path.exists():
+                return self.not_recorded(path)
+            traces[words] = json.loads(path.read_text(encoding="utf-8"))
+        drawn = draw_timeline(f"timeline-{stem}", below_one_another(traces))
         drawn = replace(drawn, caption=caption or drawn.caption)
         return self._drawn_figure(drawn, drawn)
 

@@ -36,6 +36,39 @@ def kind_of(event: dict[str, Any]) -> str:
     return _KIND_OF_NAME.get(event["name"], asleep)
 
 
+def below_one_another(traces: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Some words -> a trace: all as one, whose lanes have these words in their names.
+
+    A worker that is asleep all the time is left out, where there are several traces.
+    """
+    if len(traces) == 1:
+        return next(iter(traces.values()))
+    events: list[dict[str, Any]] = []
+    notes = []
+    for number, (words, trace) in enumerate(traces.items()):
+        at_work = {
+            e["tid"]
+            for e in trace["traceEvents"]
+            if e["ph"] == "X" and kind_of(e) != "sleeps"
+        }
+        for event in trace["traceEvents"]:
+            if event["tid"] not in at_work:
+                continue
+            event = {**event, "tid": event["tid"] + 1000 * number}
+            if event["name"] == "thread_name":
+                event["args"] = {"name": f"{event['args']['name']}, {words}"}
+            if event["name"] == "thread_sort_index":
+                order = event["args"]["sort_index"] + 1000 * number
+                event["args"] = {"sort_index": order}
+            events.append(event)
+        notes += [f"{words}: {note}" for note in trace["otherData"]["conclusions"]]
+    first = next(iter(traces.values()))
+    return {
+        "traceEvents": events,
+        "otherData": {**first["otherData"], "conclusions": notes},
+    }
+
+
 def timeline(name: str, trace: dict[str, Any]) -> Figure:
     """What each thread did, and what the clients saw: a trace of `lab/trace.py`."""
     events = [e for e in trace["traceEvents"] if e["ph"] == "X"]

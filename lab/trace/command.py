@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lab.measure.machine import Cores, commit, describe_machine
+from lab.measure.pythons import PythonsError, ask
 from lab.paths import ROOT
 from lab.trace.draw import draw, listing
 from lab.trace.explain import Trace
@@ -69,6 +70,9 @@ def main(argv: Sequence[str]) -> int:
         "--requests", type=int, metavar="N", help="instead of a scenario"
     )
     parser.add_argument("--connections", type=int, metavar="N", help="the same")
+    parser.add_argument(
+        "--python", metavar="PATH", help="what runs the step; default: this Python"
+    )
     parser.add_argument("--events", action="store_true", help="list them, in ms")
     parser.add_argument("--output", type=Path, metavar="FILE", help="for Perfetto")
     parser.add_argument(
@@ -83,8 +87,11 @@ def main(argv: Sequence[str]) -> int:
         name, scenario = chosen(
             options.step, options.scenario, options.requests, options.connections
         )
-        trace = record(options.step, scenario, name)
-    except TraceError as error:
+        python = options.python or sys.executable
+        about = ask(python)
+        trace = record(options.step, scenario, name, python)
+        trace["otherData"]["python"] = about.model_dump()
+    except (TraceError, PythonsError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -184,11 +184,16 @@ class Visit:
             self.events.append((name, start, time.monotonic_ns(), details))
 
 
-def record(step: str, scenario: Scenario, name: str = "") -> Trace:
-    """Play the scenario; takes its time and about half a second. Raises TraceError."""
+def record(
+    step: str, scenario: Scenario, name: str = "", python: str = sys.executable
+) -> Trace:
+    """Play the scenario; takes its time and about half a second. Raises TraceError.
+
+    python: what runs the step; the standard library is enough for it.
+    """
     with subprocess.Popen(
         [
-            *(sys.executable, "-m", "lab.trace.recorder", step, str(scenario.workers)),
+            *(python, "-m", "lab.trace.recorder", step, str(scenario.workers)),
             json.dumps(dict(scenario.settings)),
         ],
         cwd=ROOT,
