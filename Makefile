@@ -13,10 +13,14 @@ tests = $(run) pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: book
 book: ## measure this machine (the first time) and serve the book; plain `make` does too
-	@tools/bootstrap book
-	@$(run) book serve --check $(ARGS)
-	@$(run) lab tour
-	@$(run) book serve $(ARGS)
+	@# Where a package is not made for this Python, it goes on with the exercises.
+	@tools/bootstrap book || { \
+	    [ $$? = 3 ] && exec $(MAKE) --no-print-directory exercises ARGS=; \
+	    exit 1; \
+	}; \
+	$(run) book serve --check $(ARGS) && \
+	$(run) lab tour && \
+	exec $(run) book serve $(ARGS)
 
 .PHONY: tour
 tour: ## measure this machine again
@@ -97,7 +101,7 @@ archive: ## one file for a room without network: the book, the exercises, the pa
 
 .PHONY: clean
 clean: ## remove what make has made, except your measurements
-	rm -rf .venv .venv-peers .venv.log site dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers .venv.log* site dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find lab book steps tests tools chapters -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help

@@ -27,7 +27,7 @@ CERTIFICATE = ROOT / "tests/project/stranger.pem"
 REAL_PYTHON = getattr(sys, "_base_executable", sys.executable)
 # What the scripts need from the system; a Python is not among it.
 PROGRAMS = ["awk", "cat", "cp", "cmp", "dirname", "env", "grep", "ls", "make", "mkdir"]
-PROGRAMS += ["rm", "sed", "sh", "tail", "test"]
+PROGRAMS += ["mv", "rm", "sed", "sh", "tail", "test"]
 
 STAND_IN = """\
 import os, pathlib, shutil, signal, sys, time
@@ -59,6 +59,15 @@ elif arguments[:2] == ["-m", "pip"] and pip == "killed":
 elif arguments[:2] == ["-m", "pip"] and pip == "slow":
     here.with_name("started").touch()
     time.sleep(60)
+elif arguments[:2] == ["-m", "pip"] and pip.startswith("lacks_"):
+    # In wheels/ and, while there is no network, elsewhere.
+    if not arguments[-1].endswith("exercises.txt"):
+        lacking = pip.removeprefix("lacks_")
+        nowhere = "--no-index" not in arguments and os.environ.get("OFFLINE")
+        sys.exit(
+            "ERROR: Max retries exceeded" if nowhere else
+            f"ERROR: No matching distribution found for {lacking}"
+        )
 elif arguments[:2] == ["-m", "pip"] and pip != "works":
     sys.exit(pip.replace("_", " "))
 elif arguments[:2] == ["-m", "pip"]:
@@ -218,6 +227,38 @@ def test_no_venv_for_another_reason(machine: Machine, said: str, told: str) -> N
 def test_why_pip_has_failed(machine: Machine, said: str, told: str) -> None:
     machine.add_python("python3", "3.11", pip=said)
     assert told in refused(machine.run())
+
+
+@pytest.mark.parametrize("offline", [False, True], ids=["from the index", "wheels/"])
+def test_where_a_package_is_not_made_for_this_python_the_rest_goes_on(
+    machine: Machine, offline: bool
+) -> None:
+    """`make` says so in a line, and shows the exercises; the next one tries again."""
+    machine.add_python("python3", "3.99", pip="lacks_pydantic-core==2.50.4")
+    if offline:
+        (machine.project / "wheels").mkdir()
+    for _ in range(2):
+        result = machine.run("make", **({"OFFLINE": "yes"} if offline else {}))
+        assert result.returncode == 0, result.stderr
+        (line,) = result.stderr.splitlines()
+        assert line.startswith(
+            "There is no ready-made pydantic-core==2.50.4 for Python 3.99 here, which "
+            "'make book' needs"
+        )
+        assert machine.calls[-1] == "pytest chapters"
+        assert "docs/exercises.md" in result.stdout
+    assert "pydantic-core" in (
+        machine.project / (".venv.log.wheels" if offline else ".venv.log")
+    ).read_text()
+    assert not (machine.project / ".venv/installed-book.txt").exists()
+    assert machine.run("tools/bootstrap", "exercises").stdout == ""
+    # What cannot go on without the book's packages does not.
+    assert machine.run("make", "site").returncode != 0
+    assert "book site" not in " ".join(machine.calls)
+    # The next one that has them all installs them.
+    machine.add_python("python3", "3.11")
+    assert machine.run(PYTHON="python3").returncode == 0
+    assert not list(machine.project.glob(".venv.log*"))
 
 
 def test_two_do_not_install_at_once(machine: Machine) -> None:
