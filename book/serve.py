@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from book.site import SITE, SiteError, build, show_warnings
-from lab.paths import READER
+from lab.commands import in_words
+from lab.paths import READER, check_writable
 
 FIRST_PORT = 8000
+#: So much the book takes on the disk.
+SITE_BYTES = 25_000_000
 #: How many ports are tried, from the first one up.
 PORTS = 100
 
@@ -60,14 +63,18 @@ def main(argv: Sequence[str]) -> int:
         "--port", type=port, default=FIRST_PORT, help="the first to try"
     )
     parser.add_argument(
-        "--check", action="store_true", help="only see whether there is a free port"
+        "--check",
+        action="store_true",
+        help="only see whether there is a free port, and space for the book",
     )
     arguments = parser.parse_args(argv)
     if arguments.check:
         try:
             make_server(SITE, arguments.port).server_close()
+            index = SITE / "index.html"  # if there is one, its space is used again
+            check_writable(index, 0 if index.exists() else SITE_BYTES)
         except OSError as error:
-            print(error, file=sys.stderr)
+            print(in_words(error), file=sys.stderr)
             return 1
         return 0
     show_warnings()
@@ -75,7 +82,8 @@ def main(argv: Sequence[str]) -> int:
         build()
         server = make_server(SITE, arguments.port)
     except (SiteError, OSError) as error:
-        print(error, file=sys.stderr)
+        words = in_words(error) if isinstance(error, OSError) else error
+        print(words, file=sys.stderr)
         return 1
     whose = " with your figures beside the book's" if READER.exists() else ""
     address = f"http://127.0.0.1:{server.server_port}"

@@ -12,9 +12,18 @@ import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.paths import short_path
 
 #: command -> its module within the package, and what it does in one line.
 Commands = Mapping[str, tuple[str, str]]
+
+#: What a folder or a disk does to whoever would write there.
+UNWRITABLE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.EFBIG, errno.EISDIR, errno.ENOTDIR),
+)
 
 
 def run(package: str, commands: Commands, argv: Sequence[str]) -> int:
@@ -59,14 +68,26 @@ def run(package: str, commands: Commands, argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
+        if error.errno in UNWRITABLE:
+            print(in_words(error), file=sys.stderr)
+            if error.filename is not None:
+                return 1
+        elif error.errno not in (errno.EPIPE, errno.EIO):
+            raise
         # `python -m lab show | head`: the reader has seen enough; or the terminal was
         # closed. Nothing can be printed any more, and the flush at exit must not try.
-        if error.errno not in (errno.EPIPE, errno.EIO):
-            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     assert isinstance(code, int)
     return code
+
+
+def in_words(error: OSError) -> str:
+    """Such as "measurements/mine.json: Permission denied"."""
+    what = error.strerror or str(error)
+    if not isinstance(error.filename, str):
+        return what
+    return f"{short_path(Path(error.filename))}: {what}"
 
 
 def usage(package: str, commands: Commands) -> str:

@@ -27,7 +27,7 @@ from lab.measure import conduct, peers
 from lab.measure.machine import choose_cores
 from lab.measure.points import Timing
 from lab.measure.run import Behaviour, exit_code, measure
-from lab.paths import COMPARISON, READER, short_path
+from lab.paths import COMPARISON, READER, check_writable, short_path
 from lab.record.matrix import MEMORY_MANNERS, Plan
 from lab.record.model import Generator
 from lab.record.names import IN_THE_LOOP
@@ -132,6 +132,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.only and not arguments.output:
         parser.error("--only needs --output, for a part must not replace your record")
     console = Console(highlight=False, soft_wrap=True)
+    output = arguments.output or OUTPUT
+    check_writable(output)
     try:
         peers.install()
     except peers.PeersError as error:
@@ -155,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     record = measure(
         plans,
         timing,
-        arguments.output or OUTPUT,
+        output,
         console,
         behaviour=behaviour if watched else None,
     )

@@ -51,8 +51,8 @@ from lab.measure.pythons import (
     differences,
 )
 from lab.measure.servers import ServerError
-from lab.paths import FREE_THREADED, READER, short_path
-from lab.record.matrix import Plan, book_plan, gil_plan, is_step, rotated
+from lab.paths import READER, check_writable, short_path
+from lab.record.matrix import Plan, book_plan, is_step, rotated
 from lab.record.model import (
     Conduct,
     Interpreter,
@@ -169,8 +169,10 @@ def measure(
     cores: None: the best that there are. pythons: those of the plans that say which.
 
     The record's `complete` says which of the two it was. `exit_code` makes an exit
-    code of the record.
+    code of the record. Raises OSError where it cannot be written, before it measures;
+    if the disk fills later, what was written until then is left.
     """
+    check_writable(output)
     most = max((plan.connections + plan.silent for plan in plans), default=0)
     raise_descriptor_limit(most + MORE_DESCRIPTORS)
     cores = cores or choose_cores()
@@ -210,6 +212,8 @@ def measure(
     except OSError as error:
         # The terminal was closed, or the reader of a pipe has gone.
         if error.errno not in (errno.EIO, errno.EPIPE):
+            if unfinished.exists():
+                console.print(f"see {short_path(unfinished)} for what was finished")
             raise
     record = results.record(complete=complete)
     kept = _keep(record, output, unfinished)  # before anything else can fail
@@ -384,24 +388,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.quick:
         timing = Timing(repeats=2, seconds=1.0, warmup_s=0.2)
     console = Console(highlight=False, soft_wrap=True)
+    output = arguments.output or READER
+    check_writable(output)
     if not all(is_step(plan.server) for plan in plans):
         try:
             peers.install()
         except peers.PeersError as error:
             console.print(str(error), style="yellow")
-    output = arguments.output or (PYTHONS if pythons else READER)
-    for difference in differences(about) if about else ():
-        console.print(f"the two Pythons differ in {difference}", style="yellow")
-    record = measure(
-        plans,
-        timing,
-        output,
-        console,
-        partial(measure_once, pythons=pythons),
-        # Threads that could run side by side need more than one core.
-        cores=Cores() if pythons else None,
-        pythons=about,
-    )
+    record = measure(plans, timing, output, console)
     if code := exit_code(record):
         return code
     beside = output in (READER, PYTHONS)

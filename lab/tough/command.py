@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lab.measure.machine import commit
-from lab.paths import READER, TOUGHNESS, short_path
+from lab.paths import READER, TOUGHNESS, check_writable, short_path
 from lab.record.model import RecordError
 from lab.record.quantity import duration
 from lab.tough.drain import drain, kill
@@ -188,6 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             show(name, seen, console)
         return 0 if record.proofs else parser.error("there is no record: name a proof")
 
+    check_writable(arguments.output)
     wanted = list(PROOFS) if "all" in arguments.proofs else arguments.proofs
     bounds = {
         name: (

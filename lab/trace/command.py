@@ -18,8 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lab.measure.machine import Cores, commit, describe_machine
-from lab.measure.pythons import PythonsError, ask
-from lab.paths import ROOT
+from lab.paths import ROOT, check_writable
 from lab.trace.draw import draw, listing
 from lab.trace.explain import Trace
 from lab.trace.play import TraceError, record
@@ -87,11 +86,10 @@ def main(argv: Sequence[str]) -> int:
         name, scenario = chosen(
             options.step, options.scenario, options.requests, options.connections
         )
-        python = options.python or sys.executable
-        about = ask(python)
-        trace = record(options.step, scenario, name, python)
-        trace["otherData"]["python"] = about.model_dump()
-    except (TraceError, PythonsError) as error:
+        if options.output:
+            check_writable(options.output)
+        trace = record(options.step, scenario, name)
+    except TraceError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -109,8 +107,9 @@ def main(argv: Sequence[str]) -> int:
 def _record_all() -> int:
     for step, scenarios in SCENARIOS.items():
         for name, scenario in scenarios.items():
-            trace = record(step, scenario, name)
             path = file_of(step, name)
+            check_writable(path)
+            trace = record(step, scenario, name)
             save(trace, path)
             print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
             for line in trace["otherData"]["conclusions"]:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
@@ -160,7 +161,10 @@ def test_a_port_that_needs_privileges_is_said(
     assert said == "port 80 needs privileges: choose one above 1023\n"
 
 
-def test_a_check_of_the_port_builds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_of_the_port_builds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "SITE", tmp_path)
     monkeypatch.setattr(serve, "build", lambda: pytest.fail("it built"))
     assert serve.main(["--check", "--port", "18000"]) == 0
 
@@ -172,6 +176,16 @@ def test_no_free_port_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setattr("http.server.ThreadingHTTPServer.__init__", refuse)
     with pytest.raises(OSError, match="no free port from 8000 to 8099"):
         make_server(tmp_path)
+
+
+def test_where_the_book_cannot_be_written_it_is_said_before_the_tour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = tmp_path / "site"
+    site.touch()
+    monkeypatch.setattr(serve, "SITE", site)
+    assert serve.main(["--check", "--port", "18000"]) == 1
+    assert capsys.readouterr().err == f"{site / 'index.html'}: Not a directory\n"
 
 
 def test_serve_says_in_one_line_where_the_book_is(site: Site) -> None:
@@ -196,6 +210,11 @@ def test_serve_says_in_one_line_where_the_book_is(site: Site) -> None:
             assert b"web servers" in answer.read()
     finally:
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=10)
+        # If it ignores that, it is a failure, and no server is left behind.
+        late = threading.Timer(10, process.kill)
+        late.start()
+        rest, _ = process.communicate()
+        late.cancel()
+        late.join()
     assert rest == ""
     assert process.returncode == 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from lab import __main__ as lab
 from lab.__main__ import main
 from lab.measure import compare, peers, tour
 from lab.measure import run as measure
+from lab.paths import check_writable
 from lab.record import model as schema
 from lab.record.matrix import book_plan
 from lab.record.model import load_record, save_record
@@ -84,6 +86,70 @@ def test_a_reader_who_has_seen_enough_causes_no_traceback() -> None:
             timeout=30,
         )
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "measure --only step06 --output",
+        "compare --output",
+        "tough kill --output",
+        "trace step06 --output",
+    ],
+)
+def test_what_cannot_be_written_is_said_before_it_is_measured(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for work in (
+        *("measure.run.measure", "measure.peers.install", "measure.compare.measure"),
+        *("tough.command.run", "trace.command.record"),
+    ):
+        monkeypatch.setattr(f"lab.{work}", _not_now)
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "mine.json"
+    assert main([*command.split(), str(path)]) == 1
+    assert capsys.readouterr() == ("", f"{path}: Not a directory\n")
+
+
+def test_a_tour_is_not_begun_where_its_record_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.json").mkdir()
+    monkeypatch.setattr(tour, "READER", tmp_path / "mine.json")
+    monkeypatch.setattr(measure, "announce", _not_now)
+    assert main(["tour", "--again"]) == 1
+    assert capsys.readouterr().err == f"{tmp_path / 'mine.json'}: Is a directory\n"
+
+
+def test_space_that_is_too_little_is_noticed_before(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "mine.json"
+    check_writable(path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, limits[1]))
+    try:
+        check_writable(path, 900_000)
+        with pytest.raises(OSError, match="File too large"):
+            check_writable(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+def test_output_to_a_full_disk_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lab", "schema"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+        )
+    assert (done.returncode, done.stderr) == (1, "No space left on device\n")
 
 
 def test_the_schema_is_json_and_has_the_records_words(

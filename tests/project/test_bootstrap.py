@@ -247,9 +247,12 @@ def test_where_a_package_is_not_made_for_this_python_the_rest_goes_on(
         )
         assert machine.calls[-1] == "pytest chapters"
         assert "docs/exercises.md" in result.stdout
-    assert "pydantic-core" in (
-        machine.project / (".venv.log.wheels" if offline else ".venv.log")
-    ).read_text()
+    assert (
+        "pydantic-core"
+        in (
+            machine.project / (".venv.log.wheels" if offline else ".venv.log")
+        ).read_text()
+    )
     assert not (machine.project / ".venv/installed-book.txt").exists()
     assert machine.run("tools/bootstrap", "exercises").stdout == ""
     # What cannot go on without the book's packages does not.
