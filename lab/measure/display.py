@@ -18,6 +18,8 @@ from lab.record.quantity import duration
 
 #: A machine with more to do than this, before we start, will disturb.
 BUSY_LOAD = 0.7
+#: In a terminal of fewer columns what is measured has the bar's place.
+NARROW = 70
 
 
 def announce(
@@ -58,19 +60,24 @@ class _TimeLeft(ProgressColumn):
 
 
 class Display:
-    """A progress bar on a terminal; elsewhere a line for each run."""
+    """A progress bar on a terminal; elsewhere a line for each run.
+
+    A terminal that is "dumb" (an editor's, say) cannot draw over what it has shown.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._draws = console.is_terminal and not console.is_dumb_terminal
+        bar = BarColumn(bar_width=16)
         self._progress = Progress(
-            BarColumn(bar_width=16),
+            *([bar] if console.width >= NARROW else []),
             _TimeLeft(),
             TextColumn("{task.description}"),
             console=console,
             transient=True,
             # Drawing costs the generator's core: seldom is enough.
             refresh_per_second=2,
-            disable=not console.is_terminal,
+            disable=not self._draws,
         )
 
     def __enter__(self) -> Display:
@@ -90,7 +97,7 @@ class Display:
 
     @contextmanager
     def running(self, what: str, estimate_s: float) -> Iterator[None]:
-        if not self._console.is_terminal:
+        if not self._draws:
             self._console.print(what)
         self._progress.update(self._task, description=what)
         yield

@@ -188,19 +188,19 @@ def measure(
             display.begin(timing.of_all(wanted) + more_s)
             for repeat in range(timing.repeats):
                 for plan in rotated(wanted, repeat, timing.repeats):
-                    what = f"repeat {repeat + 1} of {timing.repeats}: {plan}"
+                    what = f"{plan}, repeat {repeat + 1} of {timing.repeats}"
                     with display.running(what, timing.of_run(plan)):
                         _run(plan, timing, cores, results, run_once)
                     save_record(results.record(complete=False), unfinished)
             if strace_version() is not None:
                 for plan in wanted:
                     if plan.syscalls:
-                        what = f"system calls: {plan}"
+                        what = f"{plan}, system calls"
                         with display.running(what, COUNTING_S):
                             _count(plan, cores, results)
             for plan in wanted:
                 if plan.silent_cost:
-                    what = f"memory and CPU: {plan}"
+                    what = f"{plan}, memory and CPU"
                     with display.running(what, SILENCE_S + plan.more_s):
                         _cost(plan, timing, cores, results)
             if behaviour is not None:

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +19,7 @@ from lab.paths import BOOK, READER, short_path
 from lab.record.matrix import HEADERS, STEPS, is_step
 from lab.record.measurement import Measurement, Where
 from lab.record.model import Generator, Mode, Point, Record, RecordError, load_record
+from lab.record.narrow import fitted, new_table
 from lab.record.quantity import THIN_SPACE, Quantity
 from lab.record.versus import SHEETS, Versus
 
@@ -45,6 +45,8 @@ GENERATORS: dict[Generator, str] = {"lab": "embedded generator", "wrk": "wrk"}
 DISTURBED = 0.05
 #: Of a figure from a single repeat: nothing is known of its spread.
 ONCE = "once"
+#: The columns that a narrow window goes without, first to last.
+DISPENSABLE = ("CPU", "latency", "", "10", "1", "1000")
 BOUND_NOTE = "≥ ≤: the generator was the limit, so this is a bound, not the speed"
 
 
@@ -164,7 +166,7 @@ def _comparison(measurement: Measurement) -> Iterator[Table]:
         if any(cell != "–" for row in sheet.rows for cell in row[1:]):
             table = _table(sheet.title, sheet.header[: sheet.words])
             for name in sheet.header[sheet.words :]:
-                table.add_column(name, justify="right")
+                table.add_column(name, justify="right", no_wrap=True)
             for row in sheet.rows:
                 table.add_row(*row)
             yield table
@@ -284,15 +286,10 @@ def _is_plain(point: Point) -> bool:
 
 
 def _table(title: str, words: Sequence[str], numbers: Sequence[str] = ()) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE,
-        pad_edge=False,
-    )
+    table = new_table(title)
     for name in words:
-        table.add_column(name, no_wrap=bool(numbers))
+        # A server's name is not broken; what was measured has spaces to break it at.
+        table.add_column(name, no_wrap=bool(numbers) or name == "server")
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
     return table
@@ -300,7 +297,8 @@ def _table(title: str, words: Sequence[str], numbers: Sequence[str] = ()) -> Tab
 
 def print_tables(record: Record, shown: Iterable[Table], console: Console) -> None:
     for table in shown:
-        console.print(table)
+        for part in fitted(table, console, DISPENSABLE):
+            console.print(part, style="" if part is table else "dim")
     repeats = [repeat for point in record.points for repeat in point.repeats]
     if any(repeat.generator_bound for repeat in repeats):
         console.print(Text(BOUND_NOTE, style="dim"))

@@ -128,7 +128,9 @@ def run(name: str, count: int, seconds: float, console: Console) -> Seen:
     did = proof.does.format(count=in_words(count), seconds=in_words(seconds))
     began, begin = datetime.now(UTC), time.monotonic()
     columns = (BarColumn(16), TimeElapsedColumn(), TextColumn("{task.description}"))
-    hidden = not console.is_terminal
+    hidden = not console.is_terminal or console.is_dumb_terminal
+    if hidden:
+        console.print(f"{name}: {did} …")
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(f"{name}: {did}", total=1)
         result = proof.run(

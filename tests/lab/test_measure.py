@@ -85,6 +85,17 @@ def test_an_interrupted_run_keeps_what_was_finished(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_terminal_that_cannot_be_drawn_over_gets_a_line_for_each_run(
+    tmp_path: Path,
+) -> None:
+    """TERM=dumb, as in an editor: a bar would not show for three minutes."""
+    said = io.StringIO()
+    dumb = {"TERM": "dumb"}
+    console = Console(file=said, width=100, force_terminal=True, _environ=dumb)
+    measure(PLANS, TIMING, tmp_path / "mine.json", console, Fake())
+    assert said.getvalue().count(", repeat ") == 9
+
+
 class Terminal(io.StringIO):
     """One that can be closed."""
 

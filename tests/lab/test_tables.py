@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lab.record import show
+from lab.record import narrow, show
 from lab.record.matrix import STEPS
 from lab.record.model import Record, save_record
 from lab.record.quantity import THIN_SPACE, Quantity
@@ -32,6 +32,32 @@ def test_one_screen_has_each_step_against_the_one_before() -> None:
     assert "no difference" in line_of(text, "step08", "register once")
     assert "…" not in text, "something was cut off"
     assert all(step in text for step in STEPS)
+
+
+@pytest.mark.parametrize(("width", "kept"), [(60, "one write"), (40, "× 32")])
+def test_in_a_narrow_window_there_are_fewer_columns_and_no_name_is_cut(
+    width: int, kept: str
+) -> None:
+    text = printed(sample_record(), width)
+    one_screen, _, rest = text.partition("no space for: CPU, latency")
+    assert rest
+    line = line_of(one_screen, "step07")
+    assert "72 000 ±2 %" in line
+    assert kept in line
+    assert "%" not in line.replace("±2 %", ""), "the CPU is left out"
+    assert "…" not in text, "something was cut off"
+    assert all(step in one_screen for step in STEPS)
+
+
+def test_a_window_too_narrow_for_two_columns_has_the_names_and_one_figure() -> None:
+    console = Console(file=io.StringIO(), width=30)
+    table = show._table("a title", ["server"], ["requests a second", "memory"])
+    table.add_row("one with a long name", "1 234.5", "1")
+    shown, said = narrow.fitted(table, console, ["memory"])
+    assert said == "no space for: memory; a window 51 characters wide has it"
+    console.print(shown)
+    assert "one with a long name" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert [column.header for column in shown.columns][1:] == ["requests a second"]  # type: ignore[union-attr]
 
 
 def test_a_generator_bound_point_is_marked_as_a_bound() -> None:
