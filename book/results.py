@@ -12,6 +12,7 @@ from book.drawn import NOT_YET, BookError, Drawn, log, placeholder
 from book.tables import Row, Table, cell
 from lab.load.kinds import Headers, Manner
 from lab.paths import TOUGHNESS
+from lab.record.doubts import ONE_CORE, disturbed_runs
 from lab.record.measurement import Measurement
 from lab.record.model import Generator, Mode, Point, Record
 from lab.record.quantity import THIN_SPACE, Quantity
@@ -333,14 +334,17 @@ def _point_row(load: _Load, name: str, m: Measurement) -> Row | None:
 def _machine_facts(record: Record) -> dict[str, str]:
     machine = record.machine
     pinned = bool(machine.server_cores and machine.generator_cores)
+    where = "server and generator on their own" if pinned else "shared"
+    disturbed, watched = disturbed_runs(record)
+    runs = f"{disturbed} of {watched} runs" if watched else "not known"
     facts = {
         "measured": record.created_utc[:10] + ("" if record.complete else ", in part"),
         "commit": (record.commit or "unknown")[:10]
         + (", with changes" if record.dirty else ""),
         "system": f"{machine.system} {machine.release}, {machine.arch}",
         "processor": machine.cpu_model,
-        "cores": f"{machine.cores}, "
-        + ("server and generator on their own" if pinned else "shared"),
+        "cores": ONE_CORE if machine.cores < 2 else f"{machine.cores}, {where}",
+        "disturbed by others": runs,
         "Python": f"{machine.implementation} {machine.python}",
         "descriptors a process": str(machine.descriptor_limit),
     }

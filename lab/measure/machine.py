@@ -41,6 +41,8 @@ class Cores:
     generator: tuple[int, ...] = ()
 
     def __str__(self) -> str:
+        if usable_cores() < 2:
+            return "server and generator share the only core"
         if not self.server:
             return "server and generator are not pinned to cores"
         others = ", ".join(map(str, self.generator))

@@ -36,6 +36,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.paths import BOOK, READER, ROOT, short_path
+from lab.record.doubts import doubts
 from lab.record.measurement import Measurement
 from lab.record.model import Record, RecordError
 from lab.record.quantity import EXACT, Quantity
@@ -232,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not results:
         print(f"no claims in chapters/{arguments.chapter}*", file=sys.stderr)
         return 2
-    _print(results, path)
+    _print(results, path, doubts(measurement.record))
     return int(any(verdict.outcome is Outcome.BROKEN for _, verdict in results))
 
 
@@ -243,7 +244,9 @@ _STYLES = {
 }
 
 
-def _print(results: list[tuple[Claim, Verdict]], path: Path) -> None:
+def _print(
+    results: list[tuple[Claim, Verdict]], path: Path, doubted: Sequence[str]
+) -> None:
     console = Console(highlight=False)
     chapter = None
     table = Table.grid(padding=(0, 2))
@@ -265,3 +268,5 @@ def _print(results: list[tuple[Claim, Verdict]], path: Path) -> None:
         )
     ]
     console.print(f"\n{', '.join(counts)} · {short_path(path)}", soft_wrap=True)
+    for doubt in doubted:
+        console.print(doubt, style="yellow", soft_wrap=True)

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.paths import BOOK, READER, short_path
+from lab.record.doubts import doubts
 from lab.record.matrix import HEADERS, STEPS, is_step
 from lab.record.measurement import Measurement, Where
 from lab.record.model import Generator, Mode, Point, Record, RecordError, load_record
@@ -41,8 +42,6 @@ TITLES = {
     "step15": "on asyncio",
 }
 GENERATORS: dict[Generator, str] = {"lab": "embedded generator", "wrk": "wrk"}
-#: A run in which others took more than this share of the server's core.
-DISTURBED = 0.05
 #: Of a figure from a single repeat: nothing is known of its spread.
 ONCE = "once"
 #: The columns that a narrow window goes without, first to last.
@@ -302,13 +301,8 @@ def print_tables(record: Record, shown: Iterable[Table], console: Console) -> No
     repeats = [repeat for point in record.points for repeat in point.repeats]
     if any(repeat.generator_bound for repeat in repeats):
         console.print(Text(BOUND_NOTE, style="dim"))
-    disturbed = sum((repeat.others_cpu or 0.0) > DISTURBED for repeat in repeats)
-    if disturbed:
-        console.print(
-            f"{disturbed} of {len(repeats)} runs were disturbed: other processes took "
-            f"more than {DISTURBED:.0%} of the server's core",
-            style="yellow",
-        )
+    for doubt in doubts(record):
+        console.print(doubt, style="yellow")
     least = min((len(p.repeats) for p in record.points if p.repeats), default=0)
     note = (
         f"medians of {least} or more repeats; ± is half the way from the lowest "

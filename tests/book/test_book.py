@@ -1,6 +1,7 @@
 """The fill engine: what stands between markers is what the record and the code say."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,13 @@ from lab.record.measurement import Measurement
 from lab.record.quantity import THIN_SPACE
 from lab.tough import record as toughness
 from tests.book import made_up
-from tests.lab.sample_record import sample_machine, sample_point
+from tests.lab.sample_record import (
+    disturbed,
+    on_one_core,
+    sample_machine,
+    sample_point,
+    sample_record,
+)
 
 STEP_A = '''"""The first."""
 
@@ -469,3 +476,10 @@ def test_the_machine_and_the_record_are_told(sources: Sources) -> None:
     shown = on_site(block("machine()"), sources)
     assert sample_machine().cpu_model in shown
     assert "book.json" in shown
+
+
+def test_what_makes_a_readers_figures_doubtful_is_told(sources: Sources) -> None:
+    mine = disturbed(on_one_core(sample_record()), 1)
+    shown = on_site(block("machine()"), replace(sources, mine=Measurement(mine)))
+    assert "1 of 3 runs" in shown
+    assert "one core, which server and generator shared" in shown

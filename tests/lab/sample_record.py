@@ -115,6 +115,21 @@ def sample_point(
     )
 
 
+def disturbed(record: Record, runs: int) -> Record:
+    """The record, with so many runs of its first point disturbed by others."""
+    first, *others = record.points
+    repeats = [
+        repeat.model_copy(update={"others_cpu": 0.2 if number < runs else 0.01})
+        for number, repeat in enumerate(first.repeats)
+    ]
+    first = first.model_copy(update={"repeats": repeats})
+    return record.model_copy(update={"points": [first, *others]})
+
+
+def on_one_core(record: Record) -> Record:
+    return record.model_copy(update={"machine": sample_machine(cores=1)})
+
+
 def spread(rate: float) -> list[float]:
     """Three repeats, 2 % apart."""
     return [rate * 0.98, rate, rate * 1.02]

@@ -1,9 +1,11 @@
 """A claim holds, is broken or is undecided, and each can happen."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from lab.record import show
 from lab.record.claims import (
     Outcome,
     Verdict,
@@ -20,6 +22,8 @@ from lab.record.measurement import Measurement
 from lab.record.model import Record, save_record
 from lab.record.quantity import Quantity
 from tests.lab.sample_record import (
+    disturbed,
+    on_one_core,
     sample_machine,
     sample_point,
     sample_record,
@@ -220,6 +224,31 @@ def test_the_command_fails_if_a_claim_is_broken(
     save_record(slow(sample_record()), path)
     assert main(["--record", str(path), "07"]) == 1
     assert "1 hold, 1 broken, 0 undecided" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [main, show.main], ids=["claims", "show"])
+def test_what_a_machine_makes_doubtful_stands_below(
+    command: Callable[[list[str]], int],
+    chapters: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("lab.record.claims.CHAPTERS", chapters)
+    path = tmp_path / "record.json"
+
+    def said(record: Record) -> str:
+        save_record(record, path)
+        assert command(["--record", str(path)]) == 0
+        return capsys.readouterr().out
+
+    plain = said(disturbed(sample_record(), 0))
+    assert "disturbed" not in plain
+    assert "one core" not in plain
+    assert "2 of 3 runs were disturbed" in said(disturbed(sample_record(), 2))
+    assert "one core, which server and generator shared" in said(
+        on_one_core(sample_record())
+    )
 
 
 def test_the_command_says_what_it_cannot_find(

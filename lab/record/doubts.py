@@ -1,0 +1,34 @@
+"""What a reader has to know of a machine before any of its figures."""
+
+from __future__ import annotations
+
+from lab.record.model import Record
+
+#: A run in which others took more than this share of the server's core.
+DISTURBED = 0.05
+ONE_CORE = (
+    "one core, which server and generator shared: quick servers are slower here than "
+    "they are, and nearer to one another"
+)
+
+
+def disturbed_runs(record: Record) -> tuple[int, int]:
+    """How many runs were disturbed, and of how many that is known: of those whose
+    server had a core of its own."""
+    runs = [repeat for point in record.points for repeat in point.repeats]
+    others = [run.others_cpu for run in runs if run.others_cpu is not None]
+    return sum(share > DISTURBED for share in others), len(others)
+
+
+def doubts(record: Record) -> list[str]:
+    """A sentence each, for below what is printed; none where there is nothing."""
+    found = []
+    if record.machine.cores < 2:
+        found.append(ONE_CORE)
+    disturbed, runs = disturbed_runs(record)
+    if disturbed:
+        found.append(
+            f"{disturbed} of {runs} runs were disturbed: other processes took more "
+            f"than {DISTURBED:.0%} of the server's core"
+        )
+    return found
