@@ -337,10 +337,12 @@ def _machine_facts(record: Record) -> dict[str, str]:
     where = "server and generator on their own" if pinned else "shared"
     disturbed, watched = disturbed_runs(record)
     runs = f"{disturbed} of {watched} runs" if watched else "not known"
+    commit = "not known"
+    if record.commit is not None:
+        commit = record.commit[:10] + (", with changes" if record.dirty else "")
     facts = {
         "measured": record.created_utc[:10] + ("" if record.complete else ", in part"),
-        "commit": (record.commit or "unknown")[:10]
-        + (", with changes" if record.dirty else ""),
+        "commit": commit,
         "system": f"{machine.system} {machine.release}, {machine.arch}",
         "processor": machine.cpu_model,
         "cores": ONE_CORE if machine.cores < 2 else f"{machine.cores}, {where}",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tools import optional
+from tools import checkout, optional
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -55,7 +55,16 @@ def needs_tool() -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
-def browser(needs_tool: Callable[[str], str]) -> Iterator["Browser"]:
+def needs_clone() -> None:
+    """Skips a test where git cannot be asked about the project. In CI it can."""
+    if why_not := checkout.why_not():
+        if os.environ.get("CI"):
+            pytest.fail(why_not)
+        pytest.skip(why_not)
+
+
+@pytest.fixture(scope="session")
+def browser(needs_tool: Callable[[str], str]) -> Iterator[Browser]:
     """One for all tests that need it."""
     path = needs_tool("chromium")
     try:

@@ -23,6 +23,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools import checkout
+
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "web-server-connections"
 
@@ -96,7 +98,7 @@ def fetch_wheels(group: str, folder: Path, target: str = "") -> None:
     )
 
 
-def _run(*command: str, problem: str, cwd: Path = ROOT) -> str:
+def _run(*command: str, problem: str = "git fails", cwd: Path = ROOT) -> str:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
@@ -106,9 +108,12 @@ def _run(*command: str, problem: str, cwd: Path = ROOT) -> str:
 
 def make(dist: Path, targets: Sequence[str] = ()) -> Path:
     """The archive's path. Raises ArchiveError."""
+    if why_not := checkout.why_not(ROOT):
+        raise ArchiveError(f"an archive is made of a clone: {why_not}")
+    dist.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / NAME
-        no_clone = "git cannot copy the project (is this folder a clone of it?)"
+        no_clone = "git cannot copy the project"
         _run(
             *("git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), str(folder)),
             problem=no_clone,
@@ -130,7 +135,6 @@ def make(dist: Path, targets: Sequence[str] = ()) -> Path:
         )
         (folder / "READ-ME-FIRST.txt").write_text(FIRST, encoding="utf-8")
         commit = _run("git", "rev-parse", "--short", "HEAD", problem=no_clone)
-        dist.mkdir(exist_ok=True)
         base = dist / f"{NAME}-{commit}"
         return Path(shutil.make_archive(str(base), "gztar", name, NAME))
 
@@ -148,18 +152,11 @@ def main(argv: Sequence[str]) -> int:
         help="also for such machines, as in macos-arm64-3.13",
     )
     targets = parser.parse_args(argv).targets
-    changed = subprocess.run(
-        ["git", "status", "--porcelain"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    if changed:
-        print("note: what is not committed is not in it (git status shows what)")
     try:
+        if not checkout.why_not(ROOT) and _run("git", "status", "--porcelain"):
+            print("note: what is not committed is not in it (git status shows what)")
         path = make(ROOT / "dist", targets)
-    except ArchiveError as error:
+    except (ArchiveError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     size = path.stat().st_size / 1e6

@@ -121,9 +121,14 @@ def usable_cores() -> int:
 
 
 def commit() -> tuple[str | None, bool]:
-    """The commit of this checkout, and whether steps/ or lab/ differ from it."""
-    head = _output("git", "-C", str(ROOT), "rev-parse", "HEAD")
-    if head is None:
+    """The commit of this checkout, and whether steps/ or lab/ differ from it.
+
+    None where there is no git, or no history, or git does not read another's folder.
+    """
+    found = _output("git", "-C", str(ROOT), "rev-parse", "--show-toplevel", "HEAD")
+    top, _, head = (found or "").partition("\n")
+    # An archive that was unpacked in somebody's own repository is not of its commit.
+    if not head or Path(top).resolve() != ROOT:
         return None, True
     changed = _output(
         "git", "-C", str(ROOT), "status", "--porcelain", "--", "steps", "lab"

@@ -317,9 +317,9 @@ def describe(record: Record) -> str:
     """Where and when, in one paragraph."""
     machine = record.machine
     state = "" if record.complete else ", unfinished"
-    commit = (record.commit or "no commit")[:10] + (
-        " and changes" if record.dirty else ""
-    )
+    commit = "commit not known"
+    if record.commit is not None:
+        commit = record.commit[:10] + (" and changes" if record.dirty else "")
     pinned = "pinned to cores" if machine.server_cores else "not pinned to cores"
     return (
         f"{record.created_utc}{state}: {machine.cpu_model}, {machine.cores} cores "

@@ -143,7 +143,7 @@ def run(name: str, count: int, seconds: float, console: Console) -> Seen:
         complaints=result.complaints,
         seconds=round(time.monotonic() - begin, 1),
         date=began.isoformat(timespec="seconds"),
-        commit=f"{head}{'+' * changed}",
+        commit=f"{head}{'+' * changed}" if head else "not known",
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()}",
         cores=os.cpu_count() or 1,

@@ -24,7 +24,7 @@ NO_NETWORK = {
 
 
 @pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unpacked(needs_clone: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the archive holds, unpacked in one with a space in its name."""
     dist = tmp_path_factory.mktemp("dist")
     try:
@@ -70,6 +70,7 @@ def assert_it_is_a_clean_clone(unpacked: Path) -> None:
     assert told == []
 
 
+@pytest.mark.usefixtures("needs_clone")
 def test_a_clean_clone_is_packed_with_what_is_made_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,3 +140,16 @@ def test_a_machine_that_is_not_known_is_refused(tmp_path: Path, target: str) -> 
     with pytest.raises(archive.ArchiveError, match="name a system and a Python"):
         archive.fetch_wheels("exercises", tmp_path, target)
     assert not list(tmp_path.iterdir())
+
+
+def test_without_a_clone_there_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(archive, "ROOT", tmp_path)
+    assert archive.main([]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        f"an archive is made of a clone: {tmp_path} is no clone of the project, but a "
+        "copy without its history\n"
+    )

@@ -46,6 +46,7 @@ def lines_of(files: list[Path]) -> Iterator[tuple[str, str]]:
             yield f"{path.relative_to(ROOT)}:{number}", line
 
 
+@pytest.mark.usefixtures("needs_clone")
 @pytest.mark.parametrize("pattern", [REGISTRY_HOST, PRIVATE_PATH], ids=["host", "path"])
 def test_no_file_names_a_machine(pattern: re.Pattern[str]) -> None:
     files = project_files()
@@ -109,6 +110,7 @@ LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 FENCED = re.compile(r"^( *)```.*?^\1```", re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.usefixtures("needs_clone")
 def test_links_between_files_lead_somewhere() -> None:
     """As in a repository browser; the site's own are checked by its strict build."""
     pages = [path for path in project_files() if path.suffix == ".md"]

@@ -724,6 +724,8 @@ def test_several_processes_are_refused_in_one_line(desk: Desk) -> None:
 
 def test_starting_over_is_one_command_and_loses_nothing(desk: Desk) -> None:
     """As docs/exercises.md says it: git puts the answer away."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed here")
 
     def git(*arguments: str) -> None:
         identity = ("-c", "user.name=x", "-c", "user.email=x@localhost")
