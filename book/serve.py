@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from book.site import SITE, SiteError, build, show_warnings
+from book.site import SITE, SiteError, build, is_current, show_warnings
 from lab.commands import in_words
 from lab.paths import READER, check_writable
 
@@ -79,7 +79,10 @@ def main(argv: Sequence[str]) -> int:
         return 0
     show_warnings()
     try:
-        build()
+        if not is_current(SITE):
+            # It takes longer than one waits without a word.
+            print("Building the book …", flush=True)
+            build()
         server = make_server(SITE, arguments.port)
     except (SiteError, OSError) as error:
         words = in_words(error) if isinstance(error, OSError) else error

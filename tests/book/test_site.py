@@ -14,9 +14,12 @@ from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
+from mkdocs.exceptions import BuildError
 
 from book import serve
+from book import site as site_module
 from book.serve import make_server
+from book.site import SiteError, build
 from lab.paths import BOOK, ROOT
 from tests.book.conftest import Site
 
@@ -178,6 +181,43 @@ def test_no_free_port_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         make_server(tmp_path)
 
 
+def test_a_book_that_is_current_is_served_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And built anew after a change to any file that may be in it."""
+    project, folder = tmp_path / "project", tmp_path / "site"
+    for name in ("docs/index.md", "measurements/mine.json", "site/index.html"):
+        (project / name).parent.mkdir(parents=True)
+        (project / name).write_text(name)
+    (project / ".cache").mkdir()
+    folder.mkdir()
+    monkeypatch.setattr(site_module, "ROOT", project)
+    (folder / site_module.STAMP).write_text(site_module.state_of(project))
+    assert site_module.is_current(folder)
+    for unread in ("site/index.html", ".cache/x", "docs/.x"):
+        (project / unread).write_text("another text")
+        assert site_module.is_current(folder), unread
+    for read in ("measurements/mine.json", "docs/new.md"):
+        (project / read).write_text("another text")
+        assert not site_module.is_current(folder), read
+        (folder / site_module.STAMP).write_text(site_module.state_of(project))
+    assert not site_module.is_current(tmp_path)
+
+
+def test_a_build_that_fails_leaves_no_stamp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / site_module.STAMP).write_text(site_module.state_of(ROOT))
+
+    def fail(*_: object) -> None:
+        raise BuildError("the book cannot be built")
+
+    monkeypatch.setattr(site_module, "mkdocs_build", fail)
+    with pytest.raises(SiteError):
+        build(tmp_path)
+    assert not (tmp_path / site_module.STAMP).exists()
+
+
 def test_where_the_book_cannot_be_written_it_is_said_before_the_tour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -203,6 +243,7 @@ def test_serve_says_in_one_line_where_the_book_is(site: Site) -> None:
     )
     try:
         assert process.stdout is not None
+        assert process.stdout.readline() == "Building the book …\n"
         line = process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+", line)
         assert address is not None, line
