@@ -10,6 +10,12 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+if sys.version_info < (3, 11):
+    sys.exit(
+        "the tests need Python 3.11 or later, and this pytest is of Python %d.%d: "
+        "type `make test`, or for an exercise `make exercises`" % sys.version_info[:2]
+    )
+
 import pytest
 
 from tools import checkout, optional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -761,3 +762,27 @@ def test_the_manual_shows_what_is_printed(desk: Desk) -> None:
 
     printed = desk.run(*shown[1].split())
     assert without_times(printed) == without_times(shown[2])
+
+
+@pytest.mark.parametrize(
+    ("conftest", "said"),
+    [
+        ("chapters/conftest.py", "the exercises need Python 3.11 or later"),
+        ("tests/conftest.py", "the tests need Python 3.11 or later"),
+    ],
+)
+def test_an_older_python_is_told_in_one_line(conftest: str, said: str) -> None:
+    """It must be able to read the file, and comes to nothing that it could not."""
+    text = (ROOT / conftest).read_text(encoding="utf-8")
+    ast.parse(text, feature_version=(3, 8))
+    as_old = "import sys; sys.version_info = (3, 9, 18, 'final', 0); exec(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", as_old, text],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{said}, and this pytest is of Python 3.9: type `make ")
