@@ -51,8 +51,8 @@ from lab.measure.pythons import (
     differences,
 )
 from lab.measure.servers import ServerError
-from lab.paths import READER, check_writable, short_path
-from lab.record.matrix import Plan, book_plan, is_step, rotated
+from lab.paths import FREE_THREADED, READER, check_writable, short_path
+from lab.record.matrix import Plan, book_plan, gil_plan, is_step, rotated
 from lab.record.model import (
     Conduct,
     Interpreter,
@@ -388,14 +388,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.quick:
         timing = Timing(repeats=2, seconds=1.0, warmup_s=0.2)
     console = Console(highlight=False, soft_wrap=True)
-    output = arguments.output or READER
+    output = arguments.output or (PYTHONS if pythons else READER)
     check_writable(output)
+    for difference in differences(about) if about else ():
+        console.print(f"the two Pythons differ in {difference}", style="yellow")
     if not all(is_step(plan.server) for plan in plans):
         try:
             peers.install()
         except peers.PeersError as error:
             console.print(str(error), style="yellow")
-    record = measure(plans, timing, output, console)
+    record = measure(
+        plans,
+        timing,
+        output,
+        console,
+        partial(measure_once, pythons=pythons),
+        # Threads that could run side by side need more than one core.
+        cores=Cores() if pythons else None,
+        pythons=about,
+    )
     if code := exit_code(record):
         return code
     beside = output in (READER, PYTHONS)
