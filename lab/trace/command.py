@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lab.measure.machine import Cores, commit, describe_machine
+from lab.measure.pythons import PythonsError, ask
 from lab.paths import ROOT, check_writable
 from lab.trace.draw import draw, listing
 from lab.trace.explain import Trace
@@ -88,8 +89,11 @@ def main(argv: Sequence[str]) -> int:
         )
         if options.output:
             check_writable(options.output)
-        trace = record(options.step, scenario, name)
-    except TraceError as error:
+        python = options.python or sys.executable
+        about = ask(python)
+        trace = record(options.step, scenario, name, python)
+        trace["otherData"]["python"] = about.model_dump()
+    except (TraceError, PythonsError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
