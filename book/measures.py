@@ -76,7 +76,10 @@ def measured_connections(m: Measurement, servers: Sequence[str]) -> list[int]:
         {
             p.connections
             for p in m.record.points
-            if p.server in servers and not p.silent and p.path == "/"
+            if p.server in servers
+            and not p.silent
+            and not p.stagger_s
+            and p.path == "/"
         }
     )
 

@@ -37,6 +37,15 @@ def numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
     def beside(method: Callable[..., Quantity]) -> Callable[..., Quantity]:
         return asked(lambda m, *args, **options: method(m.compare, *args, **options))
 
+    def closer(method: Callable[..., Quantity]) -> Callable[..., Quantity]:
+        return asked(lambda m, *args, **options: method(m.closer, *args, **options))
+
+    closely = {
+        "rate": closer(Measurement.rate),
+        "latency": closer(latency),
+        "switches": closer(Measurement.switches),
+        "share_above": closer(Measurement.share_above),
+    }
     compare = {
         "rate": beside(Measurement.rate),
         "latency": beside(latency),
@@ -52,6 +61,7 @@ def numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
     }
     return {
         "compare": SimpleNamespace(**compare),
+        "closer": SimpleNamespace(**closely),
         "rate": asked(Measurement.rate),
         "latency": asked(latency),
         "cpu": asked(Measurement.cpu),

@@ -18,6 +18,8 @@ Numbers, in a line; from a record, or from the source:
                                         memory, syscalls, silent_bytes, kept_bytes,
                                         silent_cpu
 
+    closer.rate("step05", 100)          of what was measured many times; also latency
+
 All of a server with so many connections take mode=, silent=, manner=, headers=, path=
 and generator= (see lab/record/measurement.py). A step's flags stand in its name:
 rate("step10 --workers 0", 100).
@@ -29,6 +31,7 @@ Blocks, between markers on lines of their own:
     table("syscalls", ["step06", "step07"])     for each request, by name
     table("silent", ["step07", "step08"])       with and without silent connections,
                                                 or with manner="unread" or "half"
+    table("closer", ["step07"], [10])           what `lab closer` measured, in one run
     table("stats", ["step03"], names=["ebadf"]) what the step counted for each request
     compare_table("ratios")                     of the comparison with peers, also
                                                 "rates", "costs", "winners", "servers",
@@ -37,6 +40,7 @@ Blocks, between markers on lines of their own:
                                                 is named
     figure("throughput", […], caption="…")      see FIGURES in book/figures/
     timeline("step06")                          docs/measurements/traces/step06.json
+    lanes("step05", {"in-step": "in step", …})  its traces of these names, side by side
     code("steps/step03/server.py", "rebuild")   from `# [rebuild]` to `# [/rebuild]`
     diff("step03")                              the whole difference to earlier steps
     transcript("probe")                         docs/transcripts/03-probe.txt, in 03
@@ -83,6 +87,7 @@ def functions_for(
         "machine": results.machine,
         "figure": pictures.figure,
         "timeline": pictures.timeline,
+        "lanes": pictures.lanes,
         "code": code.code,
         "diff": code.diff,
         "transcript": code.transcript,

@@ -13,6 +13,7 @@ from book.block import Block
 from book.drawing import Figure, inline_figure, standalone_svg
 from book.drawn import NOT_YET, BookError, Drawn, Sources, placeholder
 from book.figures import FIGURES
+from book.figures.lanes import lanes as draw_lanes
 from book.figures.timeline import below_one_another
 from book.figures.timeline import timeline as draw_timeline
 from book.tables import Row, Table
@@ -53,6 +54,18 @@ class Pictures(Block):
                 return self.not_recorded(path)
             traces[words] = json.loads(path.read_text(encoding="utf-8"))
         drawn = draw_timeline(f"timeline-{stem}", below_one_another(traces))
+        drawn = replace(drawn, caption=caption or drawn.caption)
+        return self._drawn_figure(drawn, drawn)
+
+    def lanes(self, step: str, headings: dict[str, str], caption: str = "") -> Drawn:
+        """The clients of several of the step's traces; name -> heading."""
+        traces = {}
+        for name, heading in headings.items():
+            path = self.in_root(TRACES) / f"{step}-{name}.json"
+            if not path.exists():
+                return self.not_recorded(path)
+            traces[heading] = json.loads(path.read_text(encoding="utf-8"))
+        drawn = draw_lanes(f"lanes-{step}-{'-'.join(headings)}", traces)
         drawn = replace(drawn, caption=caption or drawn.caption)
         return self._drawn_figure(drawn, drawn)
 

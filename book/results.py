@@ -41,6 +41,8 @@ class Results(Block):
         if measure == "silent":
             counts = measures.measured_silent(book, servers, **options)
             return self._silent_table(servers, connections, counts, **options)
+        if measure == "closer":
+            return self._closer_table(servers, *(connections or [100]))
         columns = connections or measures.measured_connections(book, servers)
         if measure == "stats":
             return self._stats_table(servers, names, columns, **options)
@@ -146,6 +148,37 @@ class Results(Block):
             },
             f"Requests a second beside {beside.all}"
             + self._measured_by(servers, active, silent=most, manner=manner),
+        )
+
+    def _closer_table(self, servers: Sequence[str], connections: int) -> Drawn:
+        """What `python -m lab closer` measured of them in one run."""
+
+        def by(m: Measurement) -> Generator:
+            return m.closer.generator_of(servers, [connections])
+
+        def rate(server: str, m: Measurement) -> Quantity:
+            return m.closer.rate(server, connections, generator=by(m))
+
+        def latency(server: str, m: Measurement) -> Quantity:
+            return m.closer.latency(server, connections, generator=by(m))
+
+        def switches(server: str, m: Measurement) -> Quantity:
+            return m.closer.switches(server, connections, generator=by(m))
+
+        words = {"wrk": "wrk", "lab": "the embedded generator"}
+        measured_by = [f"{words[by(m)]}" for _, m in self.both()]
+        caption = f"{connections} connections, measured with {measured_by[0]}"
+        if len(set(measured_by)) > 1:
+            caption += f"; yours with {measured_by[1]}"
+        return self._drawn_table(
+            ["server", "requests a second", "latency", "switches a request"],
+            {
+                measures.title(server): [
+                    partial(ask, server) for ask in (rate, latency, switches)
+                ]
+                for server in servers
+            },
+            caption,
         )
 
     def _stats_table(

@@ -27,6 +27,10 @@ COMMANDS = {
     "show": ("record.show", "print a record as tables"),
     "tough": ("tough.command", "long runs that try to break step 12"),
     "compare": ("measure.compare", "measure step 13 beside servers that people use"),
+    "closer": (
+        "measure.closer",
+        "measure step 05 many times, and each half of step 07's cure",
+    ),
     "measure": ("measure.run", "measure everything that the book prints"),
     "schema": ("record.model", "print the schema of a record"),
     "calibrate": ("measure.calibrate", "compare the embedded generator with wrk"),

@@ -28,6 +28,8 @@ FREE_THREADED = "free-threaded.json"
 
 #: A record has half as much.
 RECORD_BYTES = 1_000_000
+#: What chapters 05 and 07 look at more closely, likewise.
+CLOSER = "closer.json"
 
 
 def short_path(path: Path) -> str:

@@ -17,6 +17,7 @@ from book.figures.against import latency, silent, throughput
 from book.figures.bars import compare, cpu, peers, processes, workers
 from book.figures.eight import eight
 from book.figures.regimes import regimes
+from book.figures.settled import settled
 
 FIGURES: dict[str, Callable[..., Figure]] = {
     "eight": eight,
@@ -24,6 +25,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "latency": latency,
     "silent": silent,
     "regimes": regimes,
+    "settled": settled,
     "cpu": cpu,
     "peers": peers,
     "workers": workers,

@@ -109,6 +109,9 @@ class LoadSpec:
     cpus: tuple[int, ...] | None = None
     #: How long a request, or opening a connection, may take, in seconds.
     timeout_s: float = 5.0
+    #: Kept connections, closed loop: over how long their first requests are spread, in
+    #: seconds. 0: all begin at once.
+    stagger_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.connections < 1 or self.processes < 1 or self.silent < 0:
@@ -117,6 +120,10 @@ class LoadSpec:
             raise LoadError("processes: at most one a connection, and at most 9")
         if self.seconds <= 0 or self.warmup_s < 0 or self.timeout_s <= 0:
             raise LoadError("seconds and timeout must be positive")
+        if self.stagger_s and (self.rate is not None or not self.keep_alive):
+            raise LoadError("only kept connections in a closed loop can be staggered")
+        if not 0 <= self.stagger_s < self.warmup_s + self.seconds:
+            raise LoadError("all connections must have begun before the end")
         if self.rate is not None and self.rate <= 0:
             raise LoadError("the rate must be positive")
         if not is_path(self.path):
@@ -327,6 +334,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--warmup", type=float, default=0.5, metavar="SECONDS")
     parser.add_argument("--close", action="store_true", help="one request a connection")
     parser.add_argument(
+        "--stagger",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="spread the first requests over so long; default: all at once",
+    )
+    parser.add_argument(
         "--silent", type=int, default=0, metavar="M", help="connections that never send"
     )
     parser.add_argument(
@@ -351,6 +365,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             rate=options.rate,
             processes=options.processes,
             timeout_s=options.timeout,
+            stagger_s=options.stagger / 1e3,
         )
         result = run_load(spec)
     except LoadError as error:

@@ -32,6 +32,7 @@ from lab.measure.servers import (
 )
 from lab.record.matrix import GIVE_UP_S, Plan, is_step
 from lab.record.model import LatencyMs, Repeat, SilentCost
+from lab.record.names import ALL_CORES_FLAG
 
 HOST = "127.0.0.1"
 #: What a run takes beside its timed part, in seconds: starting and stopping the server
@@ -234,6 +235,7 @@ def load_spec(plan: Plan, port: int, timing: Timing, cores: Cores) -> LoadSpec:
         silent=plan.silent,
         headers=plan.headers,
         path=plan.path,
+        stagger_s=plan.stagger_s,
         processes=max(1, min(MAX_PROCESSES, helpers, plan.connections)),
         cpus=cores.generator or None,
     )
@@ -248,6 +250,8 @@ def command_for(server: str, python: str | None = None) -> ServerCommand:
 
 def cores_of(server: str, cores: Cores) -> tuple[int, ...]:
     """Where that server runs: on its core, or on all if it can use them."""
+    if server.endswith(ALL_CORES_FLAG):
+        return (*cores.server, *cores.generator)
     if is_step(server) or peers.CONTESTANTS[server].cores == 1:
         return cores.server
     return (*cores.server, *cores.generator)

@@ -31,6 +31,7 @@ import psutil
 
 from lab.measure.machine import pinned
 from lab.paths import ROOT
+from lab.record.names import ALL_CORES_FLAG, NODELAY_FLAG, ONE_WRITE_FLAG
 from steps.step13.settings import Settings
 
 START_LIMIT_S = 15.0
@@ -80,9 +81,12 @@ class ServerCommand:
 def step_command(name: str, python: str = sys.executable) -> ServerCommand:
     """name: a step and, after a space, its flags: "step10 --workers 0"."""
     step, *flags = name.split()
+    halves = [flag for flag in flags if flag in (ONE_WRITE_FLAG, NODELAY_FLAG)]
+    module = "lab.measure.halves" if halves else f"steps.{step}"
+    rest = [flag for flag in flags if flag not in (*halves, ALL_CORES_FLAG)]
     return ServerCommand(
         name,
-        (python, "-m", f"steps.{step}", "--port", "0", *flags),
+        (python, "-m", module, *halves, "--port", "0", *rest),
         has_children=step in SUPERVISORS,
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from lab.load.kinds import Headers, Manner
 from lab.paths import ROOT
 from lab.record.model import Generator, Mode, Point
-from lab.record.names import CLOSING_STEPS
+from lab.record.names import ALL_CORES_FLAG, CLOSING_STEPS, NODELAY, ONE_WRITE
 
 STEPS = tuple(
     sorted(path.parent.name for path in ROOT.glob("steps/step??/__main__.py"))
@@ -23,6 +23,8 @@ LATER_CONNECTIONS = (1, 100, 1000)
 #: These answer in batches, one a timeout: a short run must hold enough of them.
 TIMED_STEPS = frozenset({"step03", "step05"})
 CONNECTIONS = (1, 10, 100, 1000)
+#: Over how long clients spread their first requests that do not begin at once.
+STAGGER_S = 0.05
 #: Connections that ask for much and read nothing.
 STALLED = 4
 #: How long one waits for an answer beside those, in seconds.
@@ -51,6 +53,8 @@ class Plan:
     path: str = "/"
     #: With the GIL or without it, where both are measured.
     gil: bool | None = None
+    #: Over how long the first requests are spread, in seconds; 0: all begin at once.
+    stagger_s: float = 0.0
     #: Also count system calls, in a run of their own.
     syscalls: bool = False
     #: Also measure what the silent connections cost by themselves, likewise.
@@ -70,6 +74,8 @@ class Plan:
             text += f", {self.headers} headers"
         if self.path != "/":
             text += f", {self.path}"
+        if self.stagger_s:
+            text += f", begun within {self.stagger_s * 1000:g} ms"
         if self.generator != "lab":
             text += f", {self.generator}"
         if self.gil is not None:
@@ -86,6 +92,7 @@ class Plan:
             manner=self.manner,
             headers=self.headers,
             path=self.path,
+            stagger_s=self.stagger_s,
             generator=self.generator,
             gil=self.gil,
         )
@@ -174,6 +181,35 @@ def _is_timed(plan: Plan) -> bool:
         and plan.mode == "keep-alive"
         and plan.connections <= 100
     )
+
+
+def closer_plan() -> list[Plan]:
+    """What `python -m lab closer` measures."""
+    regimes = [
+        Plan("step05", connections, stagger_s=stagger_s)
+        for connections in (10, 100)
+        for stagger_s in (0.0, STAGGER_S)
+    ]
+    regimes.append(Plan("step05", 100, generator="wrk"))
+    halves = halves_plan("lab") + halves_plan("wrk")
+    return regimes + [replace(plan, repeats=5) for plan in (*halves, *cores_plan())]
+
+
+def halves_plan(generator: Generator) -> list[Plan]:
+    """Neither half of step 07's cure, either, and both."""
+    return [
+        Plan(server, 100, generator=generator)
+        for server in ("step06", ONE_WRITE, NODELAY, "step07")
+    ]
+
+
+def cores_plan() -> list[Plan]:
+    """Step 07 on a core of its own, and where the kernel puts its threads."""
+    return [
+        Plan(f"step07{flags}", 10)
+        for workers in ("", " --workers 1")
+        for flags in (workers, f"{workers} {ALL_CORES_FLAG}")
+    ]
 
 
 def slow_handler_plan() -> list[Plan]:

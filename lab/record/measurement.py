@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
 from lab.load.kinds import Headers, Manner
-from lab.paths import COMPARISON, FREE_THREADED
+from lab.paths import CLOSER, COMPARISON, FREE_THREADED
 from lab.record.model import (
     Conduct,
     Generator,
@@ -39,6 +39,7 @@ class Where(TypedDict, total=False):
     manner: Manner
     headers: Headers
     path: str
+    stagger_s: float
     generator: Generator  # left out: the better one that measured it
     gil: bool  # whether Python had it, where both were measured; left out: ours
 
@@ -60,25 +61,31 @@ class Measurement:
         self,
         record: Record,
         compared: Record | None = None,
+        closer: Record | None = None,
         pythons: Record | None = None,
     ) -> None:
         self.record = record
         self._compared = compared
+        self._closer = closer
         self._pythons = pythons
 
     @classmethod
     def load(cls, path: Path) -> Measurement:
-        """The record in that file, and beside it, where there are any, the comparison
-        and what was measured with the GIL and without.
+        """The record in that file, and those beside it if there are any.
 
         Raises RecordError.
         """
 
         def beside(name: str) -> Record | None:
-            other = path.with_name(name)
-            return load_record(other) if other != path and other.exists() else None
+            file = path.with_name(name)
+            return load_record(file) if file != path and file.exists() else None
 
-        return cls(load_record(path), beside(COMPARISON), beside(FREE_THREADED))
+        return cls(
+            load_record(path),
+            beside(COMPARISON),
+            beside(CLOSER),
+            beside(FREE_THREADED),
+        )
 
     @property
     def compare(self) -> Measurement:
@@ -88,6 +95,12 @@ class Measurement:
             update={"points": [], "contestants": [], "conduct": []}
         )
         return Measurement(self._compared or nothing)
+
+    @property
+    def closer(self) -> Measurement:
+        """What `python -m lab closer` measured on the same machine, many times; where
+        that has not been run, this record, whose tour measures the same less often."""
+        return self if self._closer is None else Measurement(self._closer)
 
     def point(
         self, server: str, connections: int, **where: Unpack[Where]
@@ -105,6 +118,18 @@ class Measurement:
             lambda r: r.throughput_rps,
             generator_hides="more",
         )
+
+    def share_above(
+        self, server: str, connections: int, rate: float, **where: Unpack[Where]
+    ) -> Quantity:
+        """The share of the repeats that had more than so many requests a second."""
+        for point in self._points(server, connections, where):
+            if point.repeats:
+                above = sum(r.throughput_rps > rate for r in point.repeats)
+                share = Quantity.exactly(above / len(point.repeats))
+                return replace(share, repeats=len(point.repeats))
+        what = _named(server, connections, where)
+        return Quantity.missing("", f"{what}: not measured")
 
     def latency(
         self,
@@ -291,6 +316,7 @@ class Measurement:
             and point.manner == where.get("manner", "silent")
             and point.headers == where.get("headers", "plain")
             and point.path == where.get("path", "/")
+            and point.stagger_s == where.get("stagger_s", 0.0)
             and point.generator == where.get("generator", point.generator)
             and point.rate is None
         ]
@@ -346,6 +372,8 @@ def _named(server: str, connections: int, where: Where) -> str:
     more = [where[key] for key in ("mode", "headers", "path") if key in where]
     if "gil" in where:
         more.append("with the GIL" if where["gil"] else "without the GIL")
+    if where.get("stagger_s"):
+        more.append(f"begun within {1000 * where['stagger_s']:g} ms")
     if "generator" in where:
         more.append(f"generator {where['generator']}")
     return ", ".join([server, clients, *more])

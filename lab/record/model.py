@@ -195,6 +195,12 @@ class Point(_Part):
         description="Whether the server ran with Python's global lock or without, on "
         "one of the record's `pythons`; null: on the Python that measured.",
     )
+    stagger_s: float = Field(
+        default=0.0,
+        ge=0,
+        description="Over how long the clients' first requests were spread, in "
+        "seconds; 0: all began at once (wrk: as soon as each was connected).",
+    )
     rate: float | None = Field(
         default=None,
         gt=0,

@@ -14,8 +14,20 @@ FOUR_WORKERS = "step13, four workers"
 ONE_PROCESS = "step13, one process"
 TWO_PROCESSES = "step14, two processes"
 
+#: Flags that the lab understands, and no step: a half of step 07's cure (see
+#: `lab/measure/halves.py`), and a server that is not kept on a core of its own.
+ONE_WRITE_FLAG = "--one-write"
+NODELAY_FLAG = "--nodelay"
+ALL_CORES_FLAG = "--all-cores"
+ONE_WRITE = f"step06 {ONE_WRITE_FLAG}"
+NODELAY = f"step06 {NODELAY_FLAG}"
+
 #: What those are called in a table.
 TITLES = {
+    ONE_WRITE: "06 and one write",
+    NODELAY: "06 and TCP_NODELAY",
+    f"step07 {ALL_CORES_FLAG}": "07 one write, on all cores",
+    f"step07 --workers 1 {ALL_CORES_FLAG}": "07 one write, --workers 1, on all cores",
     IN_THE_LOOP: "step 13 in the loop",
     FOUR_WORKERS: "step 13, four workers",
     ONE_PROCESS: "step 13, one process",

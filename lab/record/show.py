@@ -281,7 +281,8 @@ def _left_out(measurement: Measurement) -> Table:
 
 
 def _is_plain(point: Point) -> bool:
-    return point.silent == 0 and point.headers == "plain" and point.path == "/"
+    beside_nobody = point.silent == 0 and not point.stagger_s
+    return beside_nobody and point.headers == "plain" and point.path == "/"
 
 
 def _table(title: str, words: Sequence[str], numbers: Sequence[str] = ()) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,11 @@ class Scenario:
     #: How long after the first client the server is told to stop, as SIGTERM does. Who
     #: comes after that may be refused. None: when the last client has left.
     stops_after_s: float | None = None
+    #: Where chance decides what comes of it: a recording for the book is made again
+    #: until every answer from a client's third on takes so long, at least and at most.
+    later_take_ms: tuple[float, float] = (0.0, math.inf)
+    #: Whether a recording for the book keeps what the clients saw, and no more.
+    clients_only: bool = False
 
 
 THREE = (Client(),)
@@ -103,6 +109,20 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     },
     "step05": {
         "alone": Scenario("One client sends three requests on one connection.", THREE),
+        "in-step": Scenario(
+            "Eight clients begin at once. Each sends its next request as soon as it "
+            "has an answer.",
+            (Client(requests=5),) * 8,
+            later_take_ms=(80, 125),
+            clients_only=True,
+        ),
+        "out-of-step": Scenario(
+            "Eight clients begin one after another, 6 ms apart. Each sends its next "
+            "request as soon as it has an answer.",
+            tuple(Client(requests=10, after_s=0.006 * n) for n in range(8)),
+            later_take_ms=(30, 60),
+            clients_only=True,
+        ),
         "newcomer": Scenario(
             "Client 1 sends two requests on one connection. Client 2 comes 60 ms "
             "after it and sends one.",

@@ -10,8 +10,9 @@ import pytest
 from book import drawing, figures
 from book.drawing import COLOURS, NARROW_PX, WIDE_PX, Figure
 from book.drawn import Sources
+from book.figures.lanes import lanes
 from book.figures.timeline import timeline
-from lab.paths import ROOT
+from lab.paths import ROOT, TRACES
 from lab.record.measurement import Measurement
 from tests.book import made_up
 from tests.lab.sample_record import sample_comparison, sample_point
@@ -27,6 +28,7 @@ ARGUMENTS: dict[str, list[object]] = {
     "latency": [["step02", "step06"]],
     "silent": [["step07", "step08"]],
     "regimes": [["step05"], [100, 44]],
+    "settled": ["step05", 100, [100, 44]],
     "cpu": [["step02", "step06"]],
     "peers": [["step08", "uvicorn"]],
     "workers": [],
@@ -204,3 +206,20 @@ def test_a_timeline_shows_where_the_server_is_told_to_stop(width: int) -> None:
 
     assert dashes("select", "handler") == 0
     assert dashes("select", "stop") == 1
+
+
+def test_lanes_show_the_clients_of_both_traces_and_when_each_had_its_answers() -> None:
+    traces = {
+        name: json.loads((TRACES / f"step05-{name}.json").read_text())
+        for name in ("in-step", "out-of-step")
+    }
+    figure = lanes("lanes", traces)
+    assert [row[0] for row in figure.rows] == ["in-step"] * 8 + ["out-of-step"] * 8
+    for width in (WIDE_PX, NARROW_PX):
+        root = ElementTree.fromstring(drawing.svg(figure, width))
+        assert width * 0.85 <= float(root.attrib["width"]) <= width * 1.08
+    panels = figure.layout(WIDE_PX)["hconcat"]
+    for panel, trace in zip(panels, traces.values(), strict=True):
+        answered = [v for v in panel["data"]["values"] if v["answered"]]
+        asked = [e for e in trace["traceEvents"] if e["name"] == "send request"]
+        assert len(answered) == len(asked)

@@ -593,3 +593,29 @@ def test_the_command_refuses_in_one_line(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("stagger_s", [0.0, 0.2])
+def test_connections_begin_at_once_or_one_after_another(stagger_s: float) -> None:
+    places: list[int] = []
+
+    async def note(exchange: Exchange) -> None:
+        places.append(exchange.nth)
+        await answer(exchange)
+
+    with serving(note) as server:
+        run(server, connections=4, seconds=0.3, stagger_s=stagger_s)
+    firsts = [number for number, nth in enumerate(places) if nth == 1]
+    assert len(firsts) == 4
+    if stagger_s:
+        # The first one has had an answer before the last one asks.
+        assert firsts[-1] > 3
+    else:
+        assert firsts == [0, 1, 2, 3]
+
+
+def test_only_kept_connections_are_staggered_and_all_of_them_begin() -> None:
+    with pytest.raises(LoadError, match="closed loop"):
+        LoadSpec("127.0.0.1", 80, 1, 1, keep_alive=False, stagger_s=0.1)
+    with pytest.raises(LoadError, match="begun before the end"):
+        LoadSpec("127.0.0.1", 80, 1, 1, stagger_s=1.0)

@@ -51,6 +51,8 @@ MEANT = [
     ),
     Meant("chapters/03-*/README.md", ("1000 requests a second",), "a riddle"),
     Meant("chapters/05-*/README.md", ("40 ms",), "Linux's TCP_DELACK_MIN"),
+    Meant("chapters/05-*/README.md", ("50 ms", "6 ms"), "when clients begin"),
+    Meant("chapters/05-*/README.md", ("67 ms", "83 ms"), "Little's law"),
     Meant("chapters/06-*/README.md", ("40 ms",), "Linux's TCP_DELACK_MIN"),
     Meant("chapters/06-*/README.md", ("50 ms",), "a client's pause"),
     Meant(
