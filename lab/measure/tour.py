@@ -25,8 +25,8 @@ TIMING = Timing(repeats=3, seconds=0.8, warmup_s=0.15)
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m lab tour",
-        description="Measure every step on this machine, for about three minutes, into "
-        f"{short_path(READER)}. What is there is kept.",
+        description="Measure every step on this machine, for about three and a half "
+        f"minutes, into {short_path(READER)}. What is there is kept.",
     )
     parser.add_argument("--again", action="store_true", help="measure anew")
     arguments = parser.parse_args(argv)

@@ -10,12 +10,14 @@ A chapter's ``claims.py`` holds small functions over a measurement::
         return at_most(m.rate("step03", 100) / m.rate("step02", 100), 1 / 5)
 
 A claim is a shape (a ratio, an order, a bound), so that it can hold on machines other
-than the one it was written on. It has three outcomes:
+than the one it was written on. It has four outcomes:
 
 - it **holds** when the whole interval of the measured quantity satisfies the bound;
 - it is **broken** when no part of that interval does;
+- it is **not measured here** where the record has nothing to say on it, and names the
+  command that decides it;
 - it is **undecided** otherwise, and says why: spreads that overlap the bound, a point
-  that was not measured or only once, a generator that was the limit (a rate is then
+  that was measured only once, a generator that was the limit (a rate is then
   only a lower bound, so it can still be at least something, and never at most), or an
   operating system that the claim is not about.
 """
@@ -42,12 +44,18 @@ from lab.record.model import Record, RecordError
 from lab.record.quantity import EXACT, Quantity
 
 CHAPTERS = ROOT / "chapters"
+#: The commands that measure what the tour leaves out.
+MEASURE = "python -m lab measure"
+COMPARE = "python -m lab compare"
+CLOSER = "python -m lab closer"
 
 
 class Outcome(StrEnum):
     HOLDS = "holds"
     BROKEN = "broken"
     UNDECIDED = "undecided"
+    #: It is no doubt where nobody has looked.
+    NEEDS_MORE = "not measured here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +86,12 @@ def between(
 
 
 def every(*verdicts: Verdict) -> Verdict:
-    """All of them: broken if one is, else undecided if one is, else it holds.
+    """All of them: broken if one is, else not measured or undecided if one is, else it
+    holds.
 
     The reason is the first one that decided; the measured value is that one's.
     """
-    for outcome in (Outcome.BROKEN, Outcome.UNDECIDED):
+    for outcome in (Outcome.BROKEN, Outcome.NEEDS_MORE, Outcome.UNDECIDED):
         for verdict in verdicts:
             if verdict.outcome is outcome:
                 return verdict
@@ -103,7 +112,10 @@ def _decide(
         )
     wanted = f"{relation} {_bound(bound)}"
     for quantity in (measured, bound):
-        if quantity.is_missing or quantity.repeats < 2:
+        if quantity.is_missing:
+            reason = f"{wanted}? {quantity.doubt}"
+            return Verdict(Outcome.NEEDS_MORE, reason, measured)
+        if quantity.repeats < 2:
             doubt = quantity.doubt or "measured once, so its spread is not known"
             return Verdict(Outcome.UNDECIDED, f"{wanted}? {doubt}", measured)
     if relation == "at least":
@@ -147,6 +159,8 @@ class Claim:
     text: str
     function: Callable[[Measurement], Verdict]
     only_on: str | None
+    #: The command that measures what it needs, and all that the record has otherwise.
+    decided_by: str = MEASURE
     #: The chapter's folder, such as "03-timeout-and-rebuild".
     chapter: str = ""
 
@@ -161,6 +175,9 @@ class Claim:
             reason = f"it is about {self.only_on}; this was measured on"
             return Verdict(Outcome.UNDECIDED, f"{reason} {machine.system}")
         verdict = self.function(measurement)
+        if verdict.outcome is Outcome.NEEDS_MORE:
+            reason = f"`{self.decided_by}` decides it: {verdict.reason}"
+            return replace(verdict, reason=reason)
         if verdict.outcome is Outcome.BROKEN and machine.cores < 2:
             # The generator took its share of the only core: that moves every ratio.
             reason = f"{verdict.reason}; but server and generator shared one core"
@@ -169,16 +186,20 @@ class Claim:
 
 
 def claim(
-    text: str, *, only_on: Literal["Linux", "Darwin"] | None = None
+    text: str,
+    *,
+    only_on: Literal["Linux", "Darwin"] | None = None,
+    decided_by: str = MEASURE,
 ) -> Callable[[Callable[[Measurement], Verdict]], Claim]:
     """Make a claim of a function over a measurement; `text` is the sentence.
 
     only_on: the operating system that the sentence is about (delayed acknowledgements
     take 40 ms on Linux alone); on another it is undecided.
+    decided_by: what to run where the record lacks what it needs.
     """
 
     def decorate(function: Callable[[Measurement], Verdict]) -> Claim:
-        return Claim(function.__name__, text, function, only_on)
+        return Claim(function.__name__, text, function, only_on, decided_by)
 
     return decorate
 
@@ -241,6 +262,7 @@ _STYLES = {
     Outcome.HOLDS: "green",
     Outcome.BROKEN: "bold red",
     Outcome.UNDECIDED: "yellow",
+    Outcome.NEEDS_MORE: "dim",
 }
 
 
@@ -265,6 +287,7 @@ def _print(
             (Outcome.HOLDS, "hold"),
             (Outcome.BROKEN, "broken"),
             (Outcome.UNDECIDED, "undecided"),
+            (Outcome.NEEDS_MORE, "not measured here"),
         )
     ]
     console.print(f"\n{', '.join(counts)} · {short_path(path)}", soft_wrap=True)

@@ -18,6 +18,8 @@ STEPS = tuple(
 )
 #: The question's server and its cure: measured with every number of connections.
 CASE_STEPS = STEPS[:8]
+#: Whose system calls are counted by the tour, too, for claims are about them.
+COUNTED_STEPS = frozenset({"step08", "step09", "step10"})
 #: What is made of it: so many are enough, with so many clients.
 LATER_CONNECTIONS = (1, 100, 1000)
 #: These answer in batches, one a timeout: a short run must hold enough of them.
@@ -166,9 +168,15 @@ def tour_plan() -> list[Plan]:
     for step in ("step07", "step08"):
         plans += [Plan(step, 10), Plan(step, 10, silent=900)]
     plans += stalled_plan() + workers_plan() + deadlines_plan() + asyncio_plan()
+    plans += [Plan("step05", 10, stagger_s=STAGGER_S), *halves_plan("lab")[1:3]]
     headlines = [Plan(step, 100, own_mode(step)) for step in STEPS]
     return [
-        replace(plan, patience=2.0 if _is_timed(plan) else 1.0, silent_cost=False)
+        replace(
+            plan,
+            patience=2.0 if _is_timed(plan) else 1.0,
+            silent_cost=False,
+            syscalls=plan.server in COUNTED_STEPS and counts_syscalls(plan),
+        )
         for plan in dict.fromkeys(
             headlines + [replace(plan, repeats=2) for plan in plans]
         )

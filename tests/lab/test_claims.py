@@ -31,6 +31,7 @@ from tests.lab.sample_record import (
 )
 
 HOLDS, BROKEN, UNDECIDED = Outcome.HOLDS, Outcome.BROKEN, Outcome.UNDECIDED
+NEEDS_MORE = Outcome.NEEDS_MORE
 
 
 def quantity(low: float, median: float, high: float) -> Quantity:
@@ -93,11 +94,11 @@ def test_a_generator_bound_latency_can_be_short_but_never_long() -> None:
     assert at_least(bound, 2).outcome is BROKEN
 
 
-def test_missing_and_single_figures_are_undecided() -> None:
+def test_what_was_not_measured_is_no_doubt_and_a_single_figure_is() -> None:
     missing = Quantity.missing("1/s", "step09: not measured")
-    assert at_least(missing, 0).outcome is UNDECIDED
+    assert at_least(missing, 0).outcome is NEEDS_MORE
     assert "step09: not measured" in at_least(missing, 0).reason
-    assert at_most(quantity(1, 2, 3), missing).outcome is UNDECIDED
+    assert at_most(quantity(1, 2, 3), missing).outcome is NEEDS_MORE
     once = Quantity.of([10], "1/s")
     assert at_least(once, 1).outcome is UNDECIDED
     assert "measured once" in at_least(once, 1).reason
@@ -116,11 +117,25 @@ def test_a_range_that_holds_is_told_as_one() -> None:
 
 
 def test_every_is_as_weak_as_its_weakest() -> None:
-    holds, broken, undecided = (Verdict(each, str(each)) for each in Outcome)
+    holds, broken, undecided, needs_more = (Verdict(o, str(o)) for o in Outcome)
+    assert every(holds, undecided, needs_more) is needs_more
+    assert every(needs_more, broken) is broken
     assert every(holds, holds).outcome is HOLDS
     assert every(holds, undecided).outcome is UNDECIDED
     assert every(undecided, broken, holds) is broken
     assert every(holds, holds).reason == "holds; holds"
+
+
+def test_a_claim_that_needs_more_names_the_command_that_decides_it() -> None:
+    @claim("Two is two.", decided_by="python -m lab compare")
+    def two(m: Measurement) -> Verdict:
+        return at_least(Quantity.missing("", "step09: not measured"), 2)
+
+    verdict = two.check(Measurement(sample_record()))
+    assert verdict.outcome is NEEDS_MORE
+    assert verdict.reason == (
+        "`python -m lab compare` decides it: at least 2? step09: not measured"
+    )
 
 
 def test_a_reason_shows_the_figure_and_the_bound() -> None:

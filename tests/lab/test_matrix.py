@@ -9,6 +9,7 @@ from lab.record.matrix import (
     STEPS,
     Plan,
     book_plan,
+    closer_plan,
     own_mode,
     peer_plan,
     rotated,
@@ -39,7 +40,8 @@ def test_the_book_measures_every_step_with_many_clients_and_few() -> None:
 
 def test_the_tour_sees_every_step_and_is_a_part_of_the_book() -> None:
     tour = {plan.point().model_dump_json() for plan in tour_plan()}
-    book = {plan.point().model_dump_json() for plan in book_plan()}
+    plans = book_plan() + closer_plan()
+    book = {plan.point().model_dump_json() for plan in plans}
     assert tour <= book
     hundred = {plan.server for plan in tour_plan() if plan.connections == 100}
     assert hundred >= set(STEPS)

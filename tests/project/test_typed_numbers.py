@@ -39,6 +39,7 @@ MEANT = [
         "the question's figures",
     ),
     Meant("docs/glossary.md", ("40 ms",), "Linux's TCP_DELACK_MIN"),
+    Meant("docs/lab.md", ("50 ms",), "when clients begin"),
     Meant(
         "chapters/02-*/README.md",
         ("16 000 requests a second", "10 ms"),
