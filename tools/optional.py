@@ -77,6 +77,13 @@ TOOLS = {
         apt="curl",
         brew="curl",
     ),
+    "cc": Tool(
+        purpose="compiles the question's server in C",
+        used_by=("test",),
+        commands=("cc", "gcc", "clang"),
+        apt="gcc libc6-dev",
+        brew="llvm",
+    ),
 }
 
 

@@ -65,6 +65,8 @@ def test_the_packages_that_ci_installs(
         "apache2-utils",
         "slowhttptest",
         "haproxy",
+        "gcc",
+        "libc6-dev",
     ]
 
 
