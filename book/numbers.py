@@ -59,9 +59,20 @@ def numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
         "cut_off": beside(Measurement.cut_off),
         "lost_at_end": beside(Measurement.lost_at_end),
     }
+
+    def in_c(method: Callable[..., Quantity]) -> Callable[..., Quantity]:
+        return asked(lambda m, *args, **options: method(m.in_c, *args, **options))
+
     return {
         "compare": SimpleNamespace(**compare),
         "closer": SimpleNamespace(**closely),
+        "in_c": SimpleNamespace(
+            rate=in_c(Measurement.rate),
+            latency=in_c(latency),
+            cpu=in_c(Measurement.cpu),
+            stat=in_c(Measurement.stat),
+            per_request=in_c(per_request),
+        ),
         "rate": asked(Measurement.rate),
         "latency": asked(latency),
         "cpu": asked(Measurement.cpu),

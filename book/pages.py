@@ -17,6 +17,8 @@ Numbers, in a line; from a record, or from the source:
     compare.rate("granian", 100)        of the comparison with peers; also latency, cpu,
                                         memory, syscalls, silent_bytes, kept_bytes,
                                         silent_cpu
+    in_c.rate("question.c", 100)        of the question's server in C; also latency,
+                                        cpu, stat, per_request
 
     closer.rate("step05", 100)          of what was measured many times; also latency
 

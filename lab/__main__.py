@@ -31,6 +31,7 @@ COMMANDS = {
         "measure.closer",
         "measure step 05 many times, and each half of step 07's cure",
     ),
+    "in-c": ("measure.in_c", "measure the question's server in C"),
     "measure": ("measure.run", "measure everything that the book prints"),
     "schema": ("record.model", "print the schema of a record"),
     "calibrate": ("measure.calibrate", "compare the embedded generator with wrk"),

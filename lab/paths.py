@@ -30,6 +30,8 @@ FREE_THREADED = "free-threaded.json"
 RECORD_BYTES = 1_000_000
 #: What chapters 05 and 07 look at more closely, likewise.
 CLOSER = "closer.json"
+#: And the question's server in C.
+IN_C = "in-c.json"
 
 
 def short_path(path: Path) -> str:

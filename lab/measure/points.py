@@ -17,7 +17,7 @@ from lab.load.run import LoadSpec, run_load
 from lab.load.silent import SilentClients
 from lab.load.target import LoadError
 from lab.load.wrk import run_wrk, wrk_version
-from lab.measure import peers
+from lab.measure import c_server, peers
 from lab.measure.machine import Cores, usable_cores
 from lab.measure.pythons import Pythons
 from lab.measure.servers import (
@@ -243,16 +243,20 @@ def load_spec(plan: Plan, port: int, timing: Timing, cores: Cores) -> LoadSpec:
 
 def command_for(server: str, python: str | None = None) -> ServerCommand:
     """python: what runs it; None: the Python that measures."""
-    if not is_step(server):
-        return peers.peer_command(server)
-    return step_command(server, python or sys.executable)
+    if is_step(server):
+        return step_command(server, python or sys.executable)
+    if c_server.is_c_server(server):
+        return c_server.c_server_command(server)
+    return peers.peer_command(server)
 
 
 def cores_of(server: str, cores: Cores) -> tuple[int, ...]:
     """Where that server runs: on its core, or on all if it can use them."""
     if server.endswith(ALL_CORES_FLAG):
         return (*cores.server, *cores.generator)
-    if is_step(server) or peers.CONTESTANTS[server].cores == 1:
+    if not c_server.is_c_server(server) and (
+        is_step(server) or peers.CONTESTANTS[server].cores == 1
+    ):
         return cores.server
     return (*cores.server, *cores.generator)
 
@@ -261,4 +265,8 @@ def unavailable(plan: Plan) -> str | None:
     """Why that point cannot be measured on this machine; None: it can."""
     if plan.generator == "wrk" and wrk_version() is None:
         return "wrk is not installed"
-    return None if is_step(plan.server) else peers.unavailable(plan.server)
+    if is_step(plan.server):
+        return None
+    if c_server.is_c_server(plan.server):
+        return c_server.unavailable()
+    return peers.unavailable(plan.server)

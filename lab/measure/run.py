@@ -25,7 +25,7 @@ from rich.console import Console
 from lab.load.child import allow_connections
 from lab.load.target import LoadError
 from lab.load.wrk import wrk_version
-from lab.measure import peers
+from lab.measure import c_server, peers
 from lab.measure.display import Display, announce
 from lab.measure.machine import (
     Cores,
@@ -117,7 +117,9 @@ class Results:
             ],
             pythons=self._pythons,
             contestants=[
-                peers.contestant(name)
+                c_server.contestant(name)
+                if c_server.is_c_server(name)
+                else peers.contestant(name)
                 for name in dict.fromkeys(
                     [
                         *(plan.server for plan in self.repeats),

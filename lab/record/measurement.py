@@ -7,13 +7,14 @@ doubt.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, TypedDict, Unpack
 
 from lab.load.kinds import Headers, Manner
-from lab.paths import CLOSER, COMPARISON, FREE_THREADED
+from lab.paths import CLOSER, COMPARISON, FREE_THREADED, IN_C
 from lab.record.model import (
     Conduct,
     Generator,
@@ -58,16 +59,11 @@ class Measurement:
     """
 
     def __init__(
-        self,
-        record: Record,
-        compared: Record | None = None,
-        closer: Record | None = None,
-        pythons: Record | None = None,
+        self, record: Record, beside: Mapping[str, Record] = MappingProxyType({})
     ) -> None:
+        """beside: other records of the same machine, by the names of their files."""
         self.record = record
-        self._compared = compared
-        self._closer = closer
-        self._pythons = pythons
+        self._beside = beside
 
     @classmethod
     def load(cls, path: Path) -> Measurement:
@@ -75,32 +71,38 @@ class Measurement:
 
         Raises RecordError.
         """
-
-        def beside(name: str) -> Record | None:
-            file = path.with_name(name)
-            return load_record(file) if file != path and file.exists() else None
-
-        return cls(
-            load_record(path),
-            beside(COMPARISON),
-            beside(CLOSER),
-            beside(FREE_THREADED),
+        files = (
+            path.with_name(name) for name in (COMPARISON, CLOSER, FREE_THREADED, IN_C)
         )
+        beside = {
+            file.name: load_record(file)
+            for file in files
+            if file != path and file.exists()
+        }
+        return cls(load_record(path), beside)
 
     @property
     def compare(self) -> Measurement:
         """What `python -m lab compare` measured on the same machine: a record of its
         own. Where there is none, nothing in it was measured."""
-        nothing = self.record.model_copy(
+        return Measurement(self._beside.get(COMPARISON) or self._nothing())
+
+    @property
+    def in_c(self) -> Measurement:
+        """Likewise what `python -m lab in-c` measured."""
+        return Measurement(self._beside.get(IN_C) or self._nothing())
+
+    def _nothing(self) -> Record:
+        return self.record.model_copy(
             update={"points": [], "contestants": [], "conduct": []}
         )
-        return Measurement(self._compared or nothing)
 
     @property
     def closer(self) -> Measurement:
         """What `python -m lab closer` measured on the same machine, many times; where
         that has not been run, this record, whose tour measures the same less often."""
-        return self if self._closer is None else Measurement(self._closer)
+        closer = self._beside.get(CLOSER)
+        return self if closer is None else Measurement(closer)
 
     def point(
         self, server: str, connections: int, **where: Unpack[Where]
@@ -304,7 +306,9 @@ class Measurement:
         """The points that were measured so, the best first, and then those skipped."""
         default: Mode = "close" if server in CLOSING_STEPS else "keep-alive"
         gil = where.get("gil")
-        record = self.record if gil is None else self._pythons or self.record
+        record = (
+            self.record if gil is None else self._beside.get(FREE_THREADED, self.record)
+        )
         found = [
             point
             for point in record.points

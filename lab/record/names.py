@@ -9,6 +9,9 @@ from __future__ import annotations
 #: Steps that close after each response, so that "keep-alive" is not asked of them.
 CLOSING_STEPS = frozenset({"step01", "step02"})
 
+#: The question's server in C; with its flags, as a step.
+C_SERVER = "question.c"
+
 IN_THE_LOOP = "step13 in the loop"
 FOUR_WORKERS = "step13, four workers"
 ONE_PROCESS = "step13, one process"

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.paths import BOOK, READER, short_path
+from lab.paths import BOOK, FREE_THREADED, READER, short_path
 from lab.record.doubts import doubts
 from lab.record.matrix import HEADERS, STEPS, is_step
 from lab.record.measurement import Measurement, Where
@@ -125,7 +125,7 @@ def tables(record: Record) -> Iterable[Table]:
 
 def _pythons(record: Record) -> Iterator[Table]:
     """The same servers with the GIL and without: a table a number of clients."""
-    m = Measurement(record, pythons=record)
+    m = Measurement(record, {FREE_THREADED: record})
     alike = dict.fromkeys(
         (point.connections, point.path, point.server) for point in record.points
     )

@@ -12,14 +12,14 @@ from book.drawing import COLOURS, NARROW_PX, WIDE_PX, Figure
 from book.drawn import Sources
 from book.figures.lanes import lanes
 from book.figures.timeline import timeline
-from lab.paths import ROOT, TRACES
+from lab.paths import COMPARISON, ROOT, TRACES
 from lab.record.measurement import Measurement
 from tests.book import made_up
 from tests.lab.sample_record import sample_comparison, sample_point
 
 BOTH = Sources(
-    Measurement(made_up.book(), sample_comparison()),
-    Measurement(made_up.mine(), sample_comparison(bjoern=90_000)),
+    Measurement(made_up.book(), {COMPARISON: sample_comparison()}),
+    Measurement(made_up.mine(), {COMPARISON: sample_comparison(bjoern=90_000)}),
 )
 BOOK = Sources(BOTH.book)
 ARGUMENTS: dict[str, list[object]] = {

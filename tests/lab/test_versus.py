@@ -10,6 +10,7 @@ from book.drawn import Sources
 from lab.measure.compare import compare_plan
 from lab.measure.peers import BY_PROCESSES, OURS, PEERS
 from lab.measure.points import Timing
+from lab.paths import COMPARISON
 from lab.record.claims import Outcome, at_least, load_claims
 from lab.record.measurement import Measurement
 from lab.record.model import Conduct, Record, save_record
@@ -153,7 +154,7 @@ def test_a_page_has_the_table_or_says_that_it_is_missing() -> None:
     page = Path(__file__).parents[2] / "chapters" / "13-x" / "README.md"
 
     def text(record: Record) -> str:
-        m = Measurement(sample_record(), record)
+        m = Measurement(sample_record(), {COMPARISON: record})
         drawn = functions_for(page, Sources(m))(m)["compare_table"]("conduct")
         return str(drawn.repository())
 
@@ -170,7 +171,7 @@ def test_the_claims_of_conduct_can_hold_break_and_be_open(name: str) -> None:
 
     def outcome(*conduct: Conduct) -> Outcome:
         compared = with_conduct(sample_comparison(), *conduct)
-        return found.check(Measurement(sample_record(), compared)).outcome
+        return found.check(Measurement(sample_record(), {COMPARISON: compared})).outcome
 
     good = [sample_conduct(each) for each in (IN_THE_LOOP, FOUR_WORKERS)]
     bad = sample_conduct(FOUR_WORKERS, refused=29, cut_off=False)
@@ -213,9 +214,9 @@ def test_a_page_quotes_the_sample_comparison() -> None:
     from book.pages import functions_for
 
     page = Path(__file__).parents[2] / "chapters" / "13-x" / "README.md"
-    m = Measurement(sample_record(), sample_comparison())
+    m = Measurement(sample_record(), {COMPARISON: sample_comparison()})
     mine = Measurement(
-        sample_record(), sample_comparison(bjoern=90_000, uvicorn=30_000)
+        sample_record(), {COMPARISON: sample_comparison(bjoern=90_000, uvicorn=30_000)}
     )
     functions = functions_for(page, Sources(m, mine))(m)
     assert functions["compare"].rate("bjoern", 100).median == 110_000
