@@ -67,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.output or OUTPUT,
         console,
     )
-    print_tables(record, tables(record), console)
+    # Beside nobody else: there is no comparison to print.
+    alone = record.model_copy(update={"contestants": []})
+    print_tables(alone, tables(alone), console)
     return exit_code(record)
 
 
