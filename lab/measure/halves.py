@@ -1,4 +1,4 @@
-"""Step 06 with one half of step 07's cure: `python -m lab.measure.halves --one-write`.
+"""Step 06 with one half of step 07's cure: `python -m lab.measure.halves --half-a`.
 
 Step 07 changes two things at once: head and body go out in one write, and Nagle's
 algorithm is off. A server that has the one without the other is made of methods that

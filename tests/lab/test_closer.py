@@ -29,7 +29,7 @@ def test_each_half_is_one_half_alone() -> None:
     from steps.step07.connection import OneWriteConnection
 
     halves = {flag: server.connection_class for flag, server in SERVERS.items()}
-    one_write, no_delay = halves["--one-write"], halves["--nodelay"]
+    one_write, no_delay = halves["--half-a"], halves["--half-b"]
     assert one_write.send is OneWriteConnection.send
     assert no_delay.send is Connection.send
     assert not issubclass(one_write, OneWriteConnection)  # which sets TCP_NODELAY
