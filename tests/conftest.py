@@ -1,5 +1,7 @@
 """What the whole suite shares."""
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import signal

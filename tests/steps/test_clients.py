@@ -3,6 +3,8 @@
 HAProxy is in front of several servers of step 14, and stands in test_step14.py.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import signal
@@ -175,7 +177,7 @@ IN_THE_PAGE = """async () => {
 }"""
 
 
-def test_chromium(url: str, browser: "Browser") -> None:
+def test_chromium(url: str, browser: Browser) -> None:
     context = browser.new_context()
     try:
         page = context.new_page()
