@@ -177,8 +177,8 @@ def test_the_claims_of_conduct_can_hold_break_and_be_open(name: str) -> None:
     bad = sample_conduct(FOUR_WORKERS, refused=29, cut_off=False)
     assert outcome(*good) is Outcome.HOLDS
     assert outcome(good[0], bad) is Outcome.BROKEN
-    assert outcome(good[0]) is Outcome.UNDECIDED
-    assert outcome() is Outcome.UNDECIDED
+    assert outcome(good[0]) is Outcome.NEEDS_MORE
+    assert outcome() is Outcome.NEEDS_MORE
 
 
 def test_versions_and_settings_are_told() -> None:
@@ -197,7 +197,7 @@ def test_a_claim_asks_the_comparison_beside_the_record(tmp_path: Path) -> None:
     save_record(sample_record(), tmp_path / "book.json")
     missing = Measurement.load(tmp_path / "book.json")
     rate = missing.compare.rate(IN_THE_LOOP, 100)
-    assert at_least(rate, 1).outcome is Outcome.UNDECIDED
+    assert at_least(rate, 1).outcome is Outcome.NEEDS_MORE
     assert missing.compare.silent_bytes(IN_THE_LOOP).is_missing
 
     save_record(sample_comparison(), tmp_path / "compare.json")
