@@ -107,3 +107,8 @@ clean: ## remove what make has made, except your measurements
 .PHONY: help
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s%s\n", $$1, $$2}' Makefile
+
+# A folder is no target, though make would say that nothing is to be done for it.
+chapters docs lab steps tests tools workshop: FORCE
+	@echo "There is no make $@: make help lists what there is." >&2; exit 1
+FORCE:

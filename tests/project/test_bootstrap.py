@@ -477,3 +477,13 @@ def test_make_help_lists_every_target(machine: Machine) -> None:
     }
     assert listed == targets
     assert {"book", "tour", "test", "check", "site", "measure", "help"} <= targets
+
+
+def test_a_folder_is_not_taken_for_a_target_that_is_made_already(
+    machine: Machine,
+) -> None:
+    (machine.project / "tests").mkdir()
+    result = machine.run("make", "tests")
+    assert result.returncode == 2
+    assert "make help" in result.stderr
+    assert result.stdout == ""
