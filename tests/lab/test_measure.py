@@ -123,6 +123,26 @@ def test_what_was_finished_is_kept_when_the_terminal_is_closed(tmp_path: Path) -
     assert sum(len(point.repeats) for point in record.points) == 4
 
 
+def test_where_the_disk_fills_meanwhile_what_was_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, said = tmp_path / "mine.json", io.StringIO()
+    saved: list[Path] = []
+
+    def save(record: Record, to: Path) -> None:
+        if len(saved) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        saved.append(to)
+        save_record(record, to)
+
+    monkeypatch.setattr("lab.measure.run.save_record", save)
+    with pytest.raises(OSError, match="No space left"):
+        measure(PLANS, TIMING, path, Console(file=said, soft_wrap=True), Fake())
+    kept = tmp_path / "mine.unfinished.json"
+    assert f"see {kept} for what was finished" in said.getvalue()
+    assert sum(len(point.repeats) for point in load_record(kept).points) == 4
+
+
 def test_points_that_were_not_reached_are_left_out(tmp_path: Path) -> None:
     record, _ = run(Fake(interrupt_at=2), tmp_path / "mine.json")
     assert [point.connections for point in record.points] == [1, 10]
