@@ -50,6 +50,7 @@ Blocks, between markers on lines of their own:
     exercises()                                 all chapters' exercises, in a table
     source("solution.py")                       a whole file of the chapter
     claims("03"), points(), machine()           for the page with all results
+    start(), imprint()                          for the first page
 
 And in a line, at the end of a sentence that is one: claim("a_fifth"), in another
 chapter claim("03.a_fifth").
@@ -65,6 +66,7 @@ from typing import Any
 
 from book.code import Code
 from book.drawn import Sources
+from book.front import Front
 from book.numbers import numbers
 from book.pictures import Pictures
 from book.results import Results
@@ -81,6 +83,7 @@ def functions_for(
     pictures = Pictures(page, sources, root)
     code = Code(page, sources, root)
     verdicts = Verdicts(page, sources, root)
+    front = Front(page, sources, root)
     draw = {
         "table": results.table,
         "compare_table": results.compare_table,
@@ -98,6 +101,8 @@ def functions_for(
         "source": code.source,
         "claim": verdicts.claim,
         "claims": verdicts.claims,
+        "start": front.start,
+        "imprint": front.imprint,
     }
 
     def bound(measurement: Measurement | None) -> Mapping[str, Any]:

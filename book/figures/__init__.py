@@ -15,12 +15,13 @@ from collections.abc import Callable
 from book.drawing import Figure
 from book.figures.against import latency, silent, throughput
 from book.figures.bars import compare, cpu, peers, processes, workers
-from book.figures.eight import eight
+from book.figures.eight import eight, question
 from book.figures.regimes import regimes
 from book.figures.settled import settled
 
 FIGURES: dict[str, Callable[..., Figure]] = {
     "eight": eight,
+    "question": question,
     "throughput": throughput,
     "latency": latency,
     "silent": silent,

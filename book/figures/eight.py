@@ -1,7 +1,12 @@
-"""The figure with which the book begins: each step at one number of connections."""
+"""The figure with which the book begins: each step at one number of connections.
+
+It is drawn twice: on the first pages up to the last server of the question, and where
+the case is solved with its cure.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from book.drawing import Figure, Key, is_narrow
@@ -24,13 +29,28 @@ from book.figures.common import (
 from book.measures import CASE, title
 from lab.record.names import CLOSING_STEPS
 
+#: The row that the first pages have in place of the cure, which they keep secret.
+UNKNOWN = "07 ?"
+
 
 def eight(sources: Sources, connections: int = 100) -> Figure:
-    """Throughput of every step at one number of connections."""
+    """Throughput of every step of the case at one number of connections."""
+    return _servers(sources, CASE, connections)
+
+
+def question(sources: Sources, connections: int = 100) -> Figure:
+    """The same of the question's servers alone, and a row that is yet to be found."""
+    return _servers(sources, CASE[: CASE.index("step06") + 1], connections, UNKNOWN)
+
+
+def _servers(
+    sources: Sources, servers: Sequence[str], connections: int, unknown: str = ""
+) -> Figure:
+    """unknown: the name of a last row, in which there is a question mark."""
     kinds = ["closes after each response", "keeps the connection"]
     values = []
     rows = []
-    for server in CASE:
+    for server in servers:
         for whose, m in both_records(sources):
             rate = m.rate(server, connections)
             latency = m.latency(server, connections)
@@ -39,7 +59,9 @@ def eight(sources: Sources, connections: int = 100) -> Figure:
             if not rate.is_missing:
                 kind = kinds[server not in CLOSING_STEPS]
                 values.append(mark_of(server, whose, rate, kind=kind))
-    names = [title(server) for server in CASE]
+    names = [title(server) for server in servers] + [unknown] * bool(unknown)
+    if unknown:
+        rows.append([unknown, "nobody's yet", "?", "?", "?"])
     series = [name for name, _ in both_records(sources)]
     both = len(series) > 1
     key = [Key(kinds[0], "square"), Key(kinds[1], "circle"), *key_of_bounds(values)]
@@ -79,10 +101,15 @@ def eight(sources: Sources, connections: int = 100) -> Figure:
             },
             *point_layers({"x": x, "color": paint, "shape": form}, size=110),
             {
+                # Behind the bar: a line through a number would seem to strike it out.
                 "mark": {"type": "text", "align": "left", "dx": 11},
-                "encoding": {"x": x, "text": {"field": "label"}},
+                "encoding": {"x": {**x, "field": "high"}, "text": {"field": "label"}},
             },
         ]
+        if unknown:
+            asked = {"data": {"values": [{"server": unknown}]}}
+            mark = {"type": "text", "align": "left", "fontSize": 17, "text": "?"}
+            layers.append({**asked, "mark": mark, "encoding": {"x": {"value": 11}}})
         y: dict[str, Any] = {
             "field": "server",
             "type": "nominal",
@@ -94,6 +121,8 @@ def eight(sources: Sources, connections: int = 100) -> Figure:
         if narrow:
             first = {"transform": [{"filter": f'datum.whose == "{series[0]}"'}]}
             layers.append(names_within(first, "server", -18))
+            if unknown:
+                layers.append(names_within(asked, "server", -18))
         return {
             "data": {"values": values},
             "width": plot_px(width),
@@ -103,8 +132,9 @@ def eight(sources: Sources, connections: int = 100) -> Figure:
         }
 
     return Figure(
-        name=slug("eight", connections),
-        title=f"Throughput of the eight steps with {clients_in_words(connections)}.",
+        name=slug("question" if unknown else "eight", connections),
+        title=f"Throughput of the {'question’s servers' if unknown else 'eight steps'} "
+        f"with {clients_in_words(connections)}.",
         caption="Each dot is a server; a bar through it, where it is wider than the "
         "dot, reaches from the slowest to the fastest repeat.",
         layout=layout,

@@ -24,6 +24,7 @@ BOTH = Sources(
 BOOK = Sources(BOTH.book)
 ARGUMENTS: dict[str, list[object]] = {
     "eight": [],
+    "question": [],
     "throughput": [["step02", "step03", "step08"]],
     "latency": [["step02", "step06"]],
     "silent": [["step07", "step08"]],
