@@ -20,7 +20,7 @@ TITLES = {
     "step04": "04 pipe and a second thread",
     "step05": "05 detach and re-attach",
     "step06": "06 both",
-    "step07": "07 one write",
+    "step07": "07 one line",
     "step08": "08 register once",
     "step09": "09 never block",
     "step10": "10 workers again",

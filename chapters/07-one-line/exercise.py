@@ -1,4 +1,4 @@
-"""Send a response in one write, and go on where the kernel took only part of it.
+"""Send a whole response, and go on where the kernel took only part of it.
 
 Work in this file. `pytest chapters/07-one-line` checks it.
 """

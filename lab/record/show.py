@@ -31,7 +31,7 @@ TITLES = {
     "step04": "pipe, two threads",
     "step05": "detach, timeout",
     "step06": "pipe and detach",
-    "step07": "one write",
+    "step07": "one line",
     "step08": "register once",
     "step09": "never block",
     "step10": "workers again",
@@ -77,7 +77,7 @@ def with_spread(quantity: Quantity) -> str:
     return f"{cell(quantity)} ±{half:.0f}{THIN_SPACE}%"
 
 
-def step_table(record: Record) -> Table:
+def step_table(record: Record, steps: Sequence[str] = STEPS) -> Table:
     """One screen: each step with a hundred clients, against the step before."""
     measurement = Measurement(record)
     table = _table(
@@ -86,7 +86,7 @@ def step_table(record: Record) -> Table:
         ["requests/s", "latency", "CPU", "change"],
     )
     before: Quantity | None = None
-    for step in STEPS:
+    for step in steps:
         rate = measurement.rate(step, 100)
         table.add_row(
             step,

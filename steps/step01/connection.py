@@ -1,4 +1,4 @@
-"""One client's connection: receive a request, send its response in two writes."""
+"""One client's connection: receive a request, send its response."""
 
 import contextlib
 import socket
@@ -36,13 +36,13 @@ class Connection:
 
     # [/receive]
 
-    # [two-writes]
+    # [send]
     def send(self, response: Response, request: Request | None, keep: bool) -> None:
         """Send the head, then the body. `request` is None in answer to a bad one."""
         self.sock.sendall(response.encode_head(request, keep))
         self.sock.sendall(response.encode_body(request))
 
-    # [/two-writes]
+    # [/send]
 
     def refuse(self, error: BadRequest) -> None:
         """Answer a request that could not be understood; the caller then closes."""

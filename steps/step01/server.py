@@ -1,7 +1,7 @@
 """Close after response, in one thread.
 
 What it does: `select()` waits for a client to connect; then one request is received,
-answered in two writes (head, body), and the connection is closed.
+answered (the head, then the body), and the connection is closed.
 
 What it costs: everybody waits for the client that is being served. One client that
 connects and says nothing stops the server.

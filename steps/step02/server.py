@@ -2,7 +2,7 @@
 
 What it does: one thread watches the listener and the connections that have not sent
 anything yet. One that becomes readable is a job for one of four workers, who receives
-the request, answers it in two writes, and closes.
+the request, answers it, and closes.
 
 What it costs: a connection for each request, and a worker for each client that sends
 half a request and stops.

@@ -34,7 +34,10 @@ class KeptConnection(Connection, Link):
 
 @dataclass
 class LockStats:
-    """Changed only by whoever holds the lock, so that the counts are exact."""
+    """Changed only by whoever holds the lock, so that the counts are exact.
+
+    Every step with this list counts; from step 06 on, a step's stats show it.
+    """
 
     lock_uses: int = 0
     lock_waits: int = 0  # uses that found it taken

@@ -32,7 +32,7 @@ from steps.step04.wake_pipe import WakePipe
 
 
 @dataclass
-class Stats(LockStats, AcceptStats):
+class Stats(AcceptStats):
     select_calls: int = 0
     wakes: int = 0  # calls that the pipe ended
     dispatched: int = 0  # connections given to a worker
@@ -57,7 +57,7 @@ class Server:
         self._stop = StopEvent()
         self._pipe = WakePipe()
         self._pool = WorkerPool(workers, self._serve)
-        self._connections = ConnectionList(self.stats)
+        self._connections = ConnectionList(LockStats())
 
     def run(self) -> None:
         keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)

@@ -25,7 +25,7 @@ from steps.step03.server import SELECT_TIMEOUT_S, serve_kept
 
 
 @dataclass
-class Stats(LockStats, AcceptStats):
+class Stats(AcceptStats):
     select_calls: int = 0
     timeouts: int = 0  # calls that ended with nothing to do
     dispatched: int = 0  # connections given to a worker
@@ -51,7 +51,7 @@ class Server:
         self._select_timeout_s = select_timeout_s
         self._stop = StopEvent()
         self._pool = WorkerPool(workers, self._serve)
-        self._connections = ConnectionList(self.stats)
+        self._connections = ConnectionList(LockStats())
 
     def run(self) -> None:
         self._pool.start()

@@ -27,8 +27,8 @@ def line_of(text: str, *words: str) -> str:
 
 def test_one_screen_has_each_step_against_the_one_before() -> None:
     text = printed(sample_record())
-    assert "72 000 ±2 %" in line_of(text, "step07", "one write")
-    assert "× 32" in line_of(text, "step07", "one write")
+    assert "72 000 ±2 %" in line_of(text, "step07", "one line")
+    assert "× 32" in line_of(text, "step07", "one line")
     assert "no difference" in line_of(text, "step08", "register once")
     assert "…" not in text, "something was cut off"
     assert all(step in text for step in STEPS)
