@@ -191,10 +191,15 @@ def standalone_svg(figure: Figure, scheme: str) -> str:
         f'<rect width="100%" height="100%" fill="var(--chart-paper)"/>'
         f"{key}{inner}</svg>"
     )
+    return in_colours(whole, scheme) + "\n"
+
+
+def in_colours(drawing: str, scheme: str) -> str:
+    """A drawing whose colours are names, in those of a scheme, "light" or "dark"."""
     for name, (light, dark) in COLOURS.items():
         value = light if scheme == "light" else dark
-        whole = whole.replace(f"var(--chart-{name})", value)
-    return whole + "\n"
+        drawing = drawing.replace(f"var(--chart-{name})", value)
+    return drawing
 
 
 def _config() -> dict[str, Any]:

@@ -43,6 +43,7 @@ Blocks, between markers on lines of their own:
     figure("throughput", […], caption="…")      see FIGURES in book/figures/
     timeline("step06")                          docs/measurements/traces/step06.json
     lanes("step05", {"in-step": "in step", …})  its traces of these names, side by side
+    diagram("program-and-kernel", caption=…, words=…)   docs/diagrams/, drawn by hand
     code("steps/step03/server.py", "rebuild")   from `# [rebuild]` to `# [/rebuild]`
     diff("step03")                              the whole difference to earlier steps
     transcript("probe")                         docs/transcripts/03-probe.txt, in 03
@@ -93,6 +94,7 @@ def functions_for(
         "figure": pictures.figure,
         "timeline": pictures.timeline,
         "lanes": pictures.lanes,
+        "diagram": pictures.diagram,
         "code": code.code,
         "diff": code.diff,
         "transcript": code.transcript,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from book.block import Block
-from book.drawing import Figure, inline_figure, standalone_svg
+from book.drawing import Figure, in_colours, inline_figure, standalone_svg
 from book.drawn import NOT_YET, BookError, Drawn, Sources, placeholder
 from book.figures import FIGURES
 from book.figures.lanes import lanes as draw_lanes
@@ -68,6 +69,52 @@ class Pictures(Block):
         drawn = draw_lanes(f"lanes-{step}-{'-'.join(headings)}", traces)
         drawn = replace(drawn, caption=caption or drawn.caption)
         return self._drawn_figure(drawn, drawn)
+
+    def diagram(self, name: str, caption: str, words: str) -> Drawn:
+        """A picture that was drawn by hand: docs/diagrams/NAME.svg, in named colours.
+
+        It is as narrow as a phone, so one drawing does for every page. words: what
+        the picture shows, for whom does not see it.
+        """
+        path = self.root / "docs" / "diagrams" / f"{name}.svg"
+        if not path.exists():
+            raise BookError(f"no diagram {path.relative_to(self.root)}")
+        drawing = path.read_text(encoding="utf-8")
+        stamp = f"drawn from {hashlib.sha256(drawing.encode()).hexdigest()[:16]}"
+        link = self.link(self.root / "docs" / "figures" / f"diagram-{name}")
+        summary = "<summary>The picture in words</summary>"
+        alt = html.escape(caption)
+
+        def repository() -> str:
+            lines = (
+                "<picture>",
+                '<source media="(prefers-color-scheme: dark)" '
+                f'srcset="{link}-dark.svg">',
+                f'<img alt="{alt}" src="{link}-light.svg">',
+                "</picture>",
+                f"\n*{caption}*\n",
+                f"<details>\n{summary}\n\n{words}\n\n</details>",
+            )
+            return "\n".join(lines)
+
+        def file(scheme: str) -> Callable[[], str]:
+            return lambda: in_colours(f"{drawing}<!-- {stamp} -->\n", scheme)
+
+        return Drawn(
+            repository=repository,
+            site=lambda: (
+                f'<figure class="chart diagram">{drawing}'
+                f"<figcaption>{html.escape(caption)}</figcaption>"
+                f'<details class="chart-data">{summary}<p>{html.escape(words)}</p>'
+                "</details></figure>"
+            ),
+            html=True,
+            files={
+                f"docs/figures/diagram-{name}-{scheme}.svg": file(scheme)
+                for scheme in ("light", "dark")
+            },
+            stamp=stamp,
+        )
 
     def _drawn_figure(self, book: Figure, both: Figure) -> Drawn:
         """book: for the repository. both: for the site, with what is the reader's."""

@@ -44,7 +44,12 @@ class Verdicts(Block):
             if not on_site:
                 return f"[{sign}]({link})"
             reason = html.escape(reason)
-            return f'[{who}{sign}]({link}){{ .claim .{kind} title="{reason}" }}'
+            more = f'title="{reason}"'
+            if kind == Outcome.HOLDS.value:
+                # Many marks would drown the argument: words are for what does not hold.
+                more += f' aria-label="{who}{sign}"'
+                sign = "✓"
+            return f"[{who}{sign}]({link}){{ .claim .{kind} {more} }}"
 
         def site() -> str:
             text = badge("", self.sources.book, on_site=True)

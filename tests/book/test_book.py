@@ -1,6 +1,7 @@
 """The fill engine: what stands between markers is what the record and the code say."""
 
 import re
+import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from book.figures.against import silent
 from book.fill import fill, main
 from book.markers import Page, parse
 from book.pages import functions_for
+from book.pictures import Pictures
 from lab.paths import ROOT, TOUGHNESS
 from lab.record.measurement import Measurement
 from lab.record.quantity import THIN_SPACE
@@ -405,7 +407,9 @@ def test_a_claim_says_its_outcome_in_both_records(
     assert "[✓ holds](../../docs/results.md#claim-02-quick)" in in_repository
     assert "[✗ broken](../../docs/results.md#claim-02-very_quick)" in in_repository
     shown = on_site(text, sources, project)
-    assert "[yours: ✓ holds]" in shown
+    # A mark of what holds is small, and says in words only to whom does not see it.
+    assert "[yours: ✓]" in shown
+    assert 'aria-label="yours: ✓ holds"' in shown
     assert "[yours: ✗ broken]" in shown
     assert "is at least 10" in shown
 
@@ -483,3 +487,23 @@ def test_what_makes_a_readers_figures_doubtful_is_told(sources: Sources) -> None
     shown = on_site(block("machine()"), replace(sources, mine=Measurement(mine)))
     assert "1 of 3 runs" in shown
     assert "one core, which server and generator shared" in shown
+
+
+# -- diagrams -----------------------------------------------------------------
+
+
+def test_a_diagram_is_drawn_in_both_schemes_and_in_words() -> None:
+    page = Pictures(ROOT / "chapters" / "01-x" / "README.md", Sources())
+    drawn = page.diagram("program-and-kernel", caption="Two boxes.", words="One & two.")
+    assert "One &amp; two." in drawn.site()
+    assert "var(--chart-ink)" in drawn.site()
+    assert "One & two." in drawn.repository()
+    assert "program-and-kernel-dark.svg" in drawn.repository()
+    pictures = [make() for make in drawn.files.values()]
+    assert len(set(pictures)) == 2
+    for picture in pictures:
+        assert "var(" not in picture
+        assert drawn.stamp in picture  # or it would never be drawn again
+        ElementTree.fromstring(picture)
+    with pytest.raises(BookError, match="no diagram"):
+        page.diagram("nothing", caption="", words="")
