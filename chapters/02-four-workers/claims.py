@@ -4,12 +4,10 @@ from lab.record.claims import Verdict, at_least, between, claim
 from lab.record.measurement import Measurement
 
 
-@claim(
-    "Four workers answer the small document about as fast as one thread does: at least "
-    "half and at most twice as fast."
-)
+@claim("For the small document four workers are worth from half a thread to two.")
 def workers_buy_little(m: Measurement) -> Verdict:
-    return between(m.rate("step02", 100) / m.rate("step01", 100), 0.5, 2)
+    four = m.rate("step02", 100, generator="lab")
+    return between(four / m.rate("step01", 100, generator="lab"), 0.5, 2)
 
 
 @claim("Where the handler sleeps, four workers answer at least three times as much.")
