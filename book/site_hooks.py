@@ -33,7 +33,7 @@ from book import listing, wrong_answers  # noqa: E402
 from book.drawn import BookError, Sources  # noqa: E402
 from book.markers import Page  # noqa: E402
 from book.pages import functions_for  # noqa: E402
-from book.verdicts import all_claims  # noqa: E402
+from book.verdicts import all_claims, with_marks_behind  # noqa: E402
 
 #: Pages that stand outside docs/ and the chapters.
 OTHER_PAGES = ("CONTRIBUTING.md",)
@@ -255,6 +255,7 @@ def on_page_content(
         html,
         flags=re.DOTALL,
     )
+    html = with_marks_behind(html)
     for number, drawn in enumerate(_current().drawn.get(page.file.src_uri, [])):
         html = html.replace(_PLACEHOLDER.format(number), drawn)
     if page.file.src_uri.startswith("chapters/"):

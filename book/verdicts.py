@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -47,7 +48,8 @@ class Verdicts(Block):
             more = f'title="{reason}"'
             if kind == Outcome.HOLDS.value:
                 # Many marks would drown the argument: words are for what does not hold.
-                more += f' aria-label="{who}{sign}"'
+                said = html.escape(f"{found[0].text} {verdict.reason}")
+                more = f'title="{said}" aria-label="{who}{sign}"'
                 sign = "✓"
             return f"[{who}{sign}]({link}){{ .claim .{kind} {more} }}"
 
@@ -90,6 +92,24 @@ class Verdicts(Block):
             repository=table(both[:1]).markdown,
             site=lambda: table(both).html().replace('"figures"', '"claims"'),
         )
+
+
+_HOLDS = re.compile(r'\s*(<a\b[^>]*\bclass="claim holds"[^>]*>[^<]*</a>)')
+
+
+def with_marks_behind(text: str) -> str:
+    """A page's HTML with the marks of what holds at the ends of their paragraphs.
+
+    There they do not stop whoever reads. What is broken or undecided stays where it
+    is: its sentence may be wrong.
+    """
+
+    def behind(paragraph: re.Match[str]) -> str:
+        inner = paragraph[1]
+        marks = _HOLDS.findall(inner)
+        return f"<p>{' '.join([_HOLDS.sub('', inner).rstrip(), *marks])}</p>"
+
+    return re.sub(r"<p>(.*?)</p>", behind, text, flags=re.DOTALL)
 
 
 @cache

@@ -16,6 +16,7 @@ from book.fill import fill, main
 from book.markers import Page, parse
 from book.pages import functions_for
 from book.pictures import Pictures
+from book.verdicts import with_marks_behind
 from lab.paths import ROOT, TOUGHNESS
 from lab.record.measurement import Measurement
 from lab.record.quantity import THIN_SPACE
@@ -487,6 +488,14 @@ def test_what_makes_a_readers_figures_doubtful_is_told(sources: Sources) -> None
     shown = on_site(block("machine()"), replace(sources, mine=Measurement(mine)))
     assert "1 of 3 runs" in shown
     assert "one core, which server and generator shared" in shown
+
+
+def test_the_mark_of_what_holds_stands_behind_its_paragraph() -> None:
+    holds = '<a class="claim holds" href="r.html#a" title="1 &lt; 2">✓</a>'
+    broken = '<a class="claim broken" href="r.html#b">✗ broken</a>'
+    text = f"<p>So it is. {holds} And so. {broken}\nMore.</p><p>Nothing.</p>"
+    expected = f"<p>So it is. And so. {broken}\nMore. {holds}</p><p>Nothing.</p>"
+    assert with_marks_behind(text) == expected
 
 
 # -- diagrams -----------------------------------------------------------------
