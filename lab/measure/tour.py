@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print("steps 07 to 15 are measured, too: the book shows them in turn")
     if code := exit_code(record):
         return code
-    console.print("python -m lab claims: does what the chapters say hold here?")
+    console.print("python -m lab claims 03: does what chapter 03 says hold here?")
     return 0
 
 
