@@ -50,7 +50,7 @@ Blocks, between markers on lines of their own:
     hints()                                     the chapter's hints.md, each folded
     exercises()                                 all chapters' exercises, in a table
     source("solution.py")                       a whole file of the chapter
-    claims("03"), points(), machine()           for the page with all results
+    claims("01", "05"), points(), machine()     for the page with all results
     start(), imprint()                          for the first page
 
 And in a line, at the end of a sentence that is one: claim("a_fifth"), in another

@@ -65,9 +65,9 @@ class Verdicts(Block):
             inline=True,
         )
 
-    def claims(self, chapter: str = "") -> Drawn:
-        """The claims of a chapter, or of all, with the outcome in either record."""
-        found = [c for c in all_claims(self.root) if c.chapter.startswith(chapter)]
+    def claims(self, first: str = "", last: str = "99") -> Drawn:
+        """The claims from one chapter to another, with the outcome in either record."""
+        found = [c for c in all_claims(self.root) if first <= c.id[:2] <= last]
         if not found:
             return placeholder("No claims yet.")
         both = self.both()

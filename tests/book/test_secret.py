@@ -137,3 +137,13 @@ def test_the_timeline_of_chapter_06_comes_after_the_question() -> None:
     assert timeline
     assert before.rstrip().endswith("<summary>The recording</summary>")
     assert "held back" not in before
+
+
+def test_the_claims_that_a_mark_leads_to_do_not_tell() -> None:
+    """A mark in chapter 03 leads into the table of claims; what is of chapter 06 and
+    later is folded there."""
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    shown = text.partition("\n## Claims\n")[2].partition("<details")[0]
+    assert "claim-05-" in shown
+    assert "claim-06-" not in shown
+    assert told(shown) == []
