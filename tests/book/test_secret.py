@@ -13,6 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from lab.paths import ROOT
+from lab.record.matrix import STEPS
+from lab.trace.command import chosen
 
 
 class Telling(NamedTuple):
@@ -147,3 +149,8 @@ def test_the_claims_that_a_mark_leads_to_do_not_tell() -> None:
     assert "claim-05-" in shown
     assert "claim-06-" not in shown
     assert told(shown) == []
+
+
+def test_a_trace_has_the_kernels_lane_from_step_06_on() -> None:
+    shown = {step for step in STEPS if chosen(step, "", 2, None)[1].send_queue}
+    assert shown == set(STEPS[STEPS.index("step06") :])
