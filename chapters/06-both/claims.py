@@ -1,6 +1,14 @@
 """What chapter 06 claims."""
 
-from lab.record.claims import Verdict, at_least, at_most, between, claim, every
+from lab.record.claims import (
+    PYTHONS,
+    Verdict,
+    at_least,
+    at_most,
+    between,
+    claim,
+    every,
+)
 from lab.record.measurement import Measurement
 
 
@@ -34,3 +42,17 @@ def the_mutex_is_acquitted(m: Measurement) -> Verdict:
 @claim("The server uses at most a third of a core.")
 def the_server_sleeps(m: Measurement) -> Verdict:
     return at_most(m.cpu("step06", 100), 33)
+
+
+@claim(
+    "Without the GIL, where threads do meet in it, the mutex takes at most a fiftieth "
+    "of a request's time, and the wait is the same.",
+    only_on="Linux",
+    decided_by=PYTHONS,
+)
+def innocent_side_by_side(m: Measurement) -> Verdict:
+    waited = m.stat("step06", 100, "lock_wait_s", per_request=True, gil=False)
+    return every(
+        at_most(waited / m.latency("step06", 100, "mean", gil=False), 0.02),
+        between(m.latency("step06", 100, gil=False), 35, 60),
+    )

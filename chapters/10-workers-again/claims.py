@@ -1,6 +1,6 @@
 """What chapter 10 claims."""
 
-from lab.record.claims import Verdict, at_least, at_most, claim
+from lab.record.claims import PYTHONS, Verdict, at_least, at_most, claim, every
 from lab.record.measurement import Measurement
 from lab.record.quantity import Quantity
 
@@ -40,3 +40,19 @@ def the_hand_over_costs(m: Measurement) -> Verdict:
 @claim("With 100 clients, one byte wakes the loop for at least ten answers.")
 def woken_together(m: Measurement) -> Verdict:
     return at_most(m.syscalls("step10", 100, "write"), 0.1)
+
+
+@claim(
+    "Without the GIL and with two cores or more, two workers that compute answer at "
+    "least one and a quarter times as much as one; with it, at most that.",
+    decided_by=PYTHONS,
+)
+def computing_side_by_side(m: Measurement) -> Verdict:
+    def gain(gil: bool) -> Quantity:
+        one, two = (
+            m.rate(f"step10 --workers {n}", 100, path="/spin/1", gil=gil)
+            for n in (1, 2)
+        )
+        return two / one
+
+    return every(at_least(gain(False), 1.25), at_most(gain(True), 1.25))

@@ -47,6 +47,7 @@ CHAPTERS = ROOT / "chapters"
 #: The commands that measure what the tour leaves out.
 MEASURE = "python -m lab measure"
 COMPARE = "python -m lab compare"
+PYTHONS = "python -m lab measure --python PYTHON"
 CLOSER = "python -m lab closer"
 
 

@@ -29,8 +29,6 @@ from lab.record.model import (
 from lab.record.names import CLOSING_STEPS
 from lab.record.quantity import Quantity
 
-NOT_MEASURED = "not measured"
-
 
 class Where(TypedDict, total=False):
     """Which point is meant, beside the server and the number of connections."""
@@ -339,7 +337,7 @@ class Measurement:
     ) -> Quantity:
         what = _named(server, connections, where)
         answers: list[Quantity] = []
-        doubt = NOT_MEASURED
+        doubt = "not measured"
         best_generator: Generator = "wrk" if generator_hides else "lab"
         for point in self._points(server, connections, where, best_generator):
             values = [v for v in map(value, point.repeats) if v is not None]
@@ -361,8 +359,6 @@ class Measurement:
                 )
             )
         if not answers:
-            if doubt == NOT_MEASURED and "gil" in where:
-                doubt = f"{NOT_MEASURED}: `python -m lab measure --python PYTHON` does"
             return Quantity.missing(unit, f"{what}: {doubt}")
         best, *others = answers
         return replace(best, other=others[0]) if others else best
