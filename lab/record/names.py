@@ -30,8 +30,8 @@ NODELAY = f"step06 {NODELAY_FLAG}"
 TITLES = {
     ONE_WRITE: "06 and one write",
     NODELAY: "06 and TCP_NODELAY",
-    f"step07 {ALL_CORES_FLAG}": "07 one write, on all cores",
-    f"step07 --workers 1 {ALL_CORES_FLAG}": "07 one write, --workers 1, on all cores",
+    f"step07 {ALL_CORES_FLAG}": "07 one line, on all cores",
+    f"step07 --workers 1 {ALL_CORES_FLAG}": "07 one line, --workers 1, on all cores",
     IN_THE_LOOP: "step 13 in the loop",
     FOUR_WORKERS: "step 13, four workers",
     ONE_PROCESS: "step 13, one process",

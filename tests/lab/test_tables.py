@@ -34,7 +34,7 @@ def test_one_screen_has_each_step_against_the_one_before() -> None:
     assert all(step in text for step in STEPS)
 
 
-@pytest.mark.parametrize(("width", "kept"), [(60, "one write"), (40, "× 32")])
+@pytest.mark.parametrize(("width", "kept"), [(60, "one line"), (40, "× 32")])
 def test_in_a_narrow_window_there_are_fewer_columns_and_no_name_is_cut(
     width: int, kept: str
 ) -> None:
