@@ -11,7 +11,7 @@ from book import drawing, figures
 from book.drawing import COLOURS, NARROW_PX, WIDE_PX, Figure
 from book.drawn import Sources
 from book.figures.lanes import lanes
-from book.figures.timeline import timeline
+from book.figures.timeline import below_one_another, timeline
 from lab.paths import COMPARISON, ROOT, TRACES
 from lab.record.measurement import Measurement
 from tests.book import made_up
@@ -224,3 +224,15 @@ def test_lanes_show_the_clients_of_both_traces_and_when_each_had_its_answers() -
         answered = [v for v in panel["data"]["values"] if v["answered"]]
         asked = [e for e in trace["traceEvents"] if e["name"] == "send request"]
         assert len(answered) == len(asked)
+
+
+def test_two_traces_below_one_another_share_an_axis_and_no_lane() -> None:
+    trace = json.loads((TRACES / "step10-computing.json").read_text())
+    both = below_one_another({"with": trace, "without": trace})
+    drawn = timeline("both", both)
+    lanes_drawn = {row[1] for row in drawn.rows}
+    assert {"loop, with", "loop, without", "client 1, without"} <= lanes_drawn
+    at_work = [row for row in timeline("one", trace).rows if row[1] == "loop"]
+    assert len([row for row in drawn.rows if row[1] == "loop, without"]) == len(at_work)
+    assert {note.partition(":")[0] for note in drawn.notes} == {"with", "without"}
+    assert below_one_another({"": trace}) == trace
