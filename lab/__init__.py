@@ -7,6 +7,7 @@ record    what a run measured, as a file and as something to ask; the claims
 measure   servers started, watched and compared: the runs that fill a record
 trace     timelines of what a step's threads did
 tough     attempts to break a server
+doctor    what is wrong with anybody's server; it uses the load alone
 
 The steps are measured and know nothing of it. Pages are made of all this in `book/`.
 """

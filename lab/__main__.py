@@ -15,6 +15,7 @@ COMMANDS = {
     ),
     "load": ("load.run", "put many clients on a server, and print what came of it"),
     "silent": ("load.silent", "open connections that never send a byte, and keep them"),
+    "doctor": ("doctor.command", "what is wrong with a server, anybody's?"),
     "trace": (
         "trace.command",
         "what each thread of a step did, and when, on one clock",

@@ -39,7 +39,7 @@ class Connector:
     def __init__(self, spec: LoadSpec, poller: Poller) -> None:
         self._address = (spec.host, spec.port)
         self._poller = poller
-        self._sources = [] if spec.keep_alive else SOURCES
+        self._sources = [] if spec.keep_alive or spec.anywhere else SOURCES
         self._opened = 0
         #: Whether the server ever took a connection.
         self.reached = False

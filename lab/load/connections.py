@@ -14,7 +14,7 @@ Kinds of errors:
     closed           the server closed the connection before the first byte of an answer
     short answer     … or after it, before the last
     timeout          no whole answer for `timeout_s`
-    malformed        not an HTTP/1.x answer with a Content-Length, or one too long
+    malformed        not an HTTP/1.x answer, or bytes that belong to none
     status NNN       a whole answer, but not 200
     kept open        close: the server did not close within `timeout_s` of its answer
     unsent           constant rate: due, but no connection became free to send it
@@ -327,7 +327,11 @@ class Generator(ABC):
                 self._free()
             return
         if not data:
-            self._fail(fd, "short answer" if state else "closed")
+            if isinstance(state, Answer) and state.end():
+                del self._special[fd]
+                self._is_answer(fd, state, now, flags | HANGUP)
+            else:
+                self._fail(fd, "short answer" if state else "closed")
             return
         answer = state if isinstance(state, Answer) else Answer()
         try:
@@ -339,6 +343,10 @@ class Generator(ABC):
             self._special[fd] = answer
             return
         self._special.pop(fd, None)
+        self._is_answer(fd, answer, now, flags)
+
+    def _is_answer(self, fd: int, answer: Answer, now: int, flags: int) -> None:
+        """An answer is whole: whether a right one, its status says."""
         closes = answer.closes or not self._spec.keep_alive
         if answer.status == b"200":
             if not (self._draining or (answer.closes and self._spec.keep_alive)):
@@ -392,7 +400,7 @@ class Generator(ABC):
 
     def _learn(self, answer: Answer) -> None:
         """Expect answers like this one."""
-        if answer.total != self._learnt[0]:
+        if answer.framing == "length" and answer.total != self._learnt[0]:
             self._fold()
             self._learnt = (answer.total, *answer.field)
 

@@ -87,13 +87,15 @@ class Probe:
             while not whole:
                 data = connection.recv(READ_BYTES)
                 now_ms = (time.perf_counter() - began) * 1e3
+                if not data and answer.end():
+                    break
                 if not data:
                     what = (
                         "inside its answer" if answer.received else "without an answer"
                     )
                     raise LoadError(f"the server closed the connection {what}")
                 whole = answer.add(data)
-                if answer.total and head_ms is None:
+                if answer.head_is_whole and head_ms is None:
                     head_ms = now_ms
             if close or answer.closes:
                 while connection.recv(READ_BYTES):
@@ -103,13 +105,13 @@ class Probe:
         except TimeoutError:
             what = f"head after {head_ms:.1f} ms, but " if head_ms is not None else ""
             missing = "no body" if what else "no answer"
-            if answer.total and answer.received == answer.total:
+            if answer.whole:
                 missing = "the connection is still open"
             raise LoadError(f"{what}{missing} after {self._timeout_s:g} s") from None
         except (ConnectionResetError, BrokenPipeError):
             raise LoadError("the server reset the connection") from None
         except MalformedError:
-            raise LoadError("the answer is not HTTP with a Content-Length") from None
+            raise LoadError("the answer is not HTTP") from None
         assert head_ms is not None
         return Timing(int(answer.status), head_ms, now_ms, closed_ms)
 

@@ -84,7 +84,7 @@ BROWSER_HEADERS = (
 class LoadSpec:
     """One load: on which server, how many connections, how, for how long."""
 
-    #: A loopback address: the lab never loads another machine.
+    #: A loopback address: the lab loads another machine only if `anywhere` says so.
     host: str
     port: int
     #: How many connections send requests.
@@ -112,6 +112,8 @@ class LoadSpec:
     #: Kept connections, closed loop: over how long their first requests are spread, in
     #: seconds. 0: all begin at once.
     stagger_s: float = 0.0
+    #: Somebody has said that a server on another machine is their own.
+    anywhere: bool = False
 
     def __post_init__(self) -> None:
         if self.connections < 1 or self.processes < 1 or self.silent < 0:
@@ -128,7 +130,8 @@ class LoadSpec:
             raise LoadError("the rate must be positive")
         if not is_path(self.path):
             raise LoadError(f"{self.path!r} is not a path that can be asked for")
-        object.__setattr__(self, "host", loopback(self.host))
+        if not self.anywhere:
+            object.__setattr__(self, "host", loopback(self.host))
 
     @property
     def url(self) -> str:

@@ -223,9 +223,8 @@ def wait_until_accepted(server: RunningServer) -> None:
 
 def load_spec(plan: Plan, port: int, timing: Timing, cores: Cores) -> LoadSpec:
     helpers = len(cores.generator) or usable_cores() - 1
-    timeout = {"timeout_s": GIVE_UP_S} if plan.manner == "unread" else {}
     return LoadSpec(
-        **timeout,
+        timeout_s=GIVE_UP_S if plan.manner == "unread" else LoadSpec.timeout_s,
         host=HOST,
         port=port,
         connections=plan.connections,

@@ -1,0 +1,199 @@
+"""The server's process as the system sees it: `/proc` on Linux, `ps` elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.load.target import LoadError
+
+PROC = Path("/proc")
+LISTEN = "0A"
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Watched:
+    """The processes of one server, from outside."""
+
+    def __init__(self, pids: list[int]) -> None:
+        self.pids = pids
+
+    def cpu_s(self) -> float:
+        """Processor time so far, of all of them, in hundredths of a second."""
+        return sum(map(_cpu_s, self.pids))
+
+    def fine_cpu_s(self) -> float | None:
+        """The same of the threads that live, in nanoseconds; None: not known."""
+        total = 0
+        for pid in self.pids:
+            for task in _list(PROC / str(pid) / "task"):
+                words = _read(task / "schedstat").split()
+                if not words:
+                    return None
+                total += int(words[0])
+        return total / 1e9 if total else None
+
+    def rss_bytes(self) -> int:
+        return sum(map(_rss_bytes, self.pids))
+
+    def threads(self) -> int:
+        return sum(len(_list(PROC / str(pid) / "task")) for pid in self.pids)
+
+    def waits_with(self) -> str:
+        """ "epoll" where one of them has such a thing open; "" if it has none, or if
+        that cannot be seen (then `can_see_files` is False too)."""
+        for pid in self.pids:
+            for name in _files(pid):
+                if "[eventpoll]" in name:
+                    return "epoll"
+                if "[io_uring]" in name:
+                    return "io_uring"
+        return ""
+
+    def can_see_files(self) -> bool:
+        return any(_files(pid) for pid in self.pids)
+
+    def descriptors(self) -> int | None:
+        """How many files one of them may open: the least."""
+        limits = []
+        for pid in self.pids:
+            text = _read(PROC / str(pid) / "limits")
+            if match := re.search(r"Max open files\s+(\d+)", text):
+                limits.append(int(match[1]))
+        return min(limits, default=None)
+
+    def alive(self) -> bool:
+        return any(map(_alive, self.pids))
+
+
+def find(host: str, port: int, pid: int | None) -> Watched | None:
+    """The processes that listen there, or this one and those that it has started.
+
+    None: they cannot be found. LoadError if this one is not there, or is another.
+    """
+    inodes = _listeners(port)
+    holders = _holders(inodes) if inodes else []
+    if pid is None:
+        return Watched(holders) if holders else None
+    if not _alive(pid):
+        raise LoadError(f"there is no process {pid}")
+    family = [pid, *_descendants(pid)]
+    if holders and not set(family) & set(holders):
+        others = ", ".join(map(str, holders))
+        raise LoadError(
+            f"process {pid} does not listen on {host}:{port}; {others} does"
+        )
+    return Watched(sorted({*family, *holders}))
+
+
+def _alive(pid: int) -> bool:
+    if PROC.is_dir() and sys.platform == "linux":
+        state = _read(PROC / str(pid) / "stat").rpartition(")")[2].split()
+        return bool(state) and state[0] not in "ZX"
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _listeners(port: int) -> set[str]:
+    """The inodes of the sockets that listen on a port."""
+    found = set()
+    for name in ("tcp", "tcp6"):
+        for line in _read(PROC / "net" / name).splitlines()[1:]:
+            words = line.split()
+            if words[3] == LISTEN and int(words[1].rpartition(":")[2], 16) == port:
+                found.add(words[9])
+    return found
+
+
+def _holders(inodes: set[str]) -> list[int]:
+    """Who has one of these sockets open, as far as we may see it."""
+    wanted = {f"socket:[{inode}]" for inode in inodes}
+    return sorted(
+        int(each.name)
+        for each in _list(PROC)
+        if each.name.isdigit() and wanted.intersection(_files(int(each.name)))
+    )
+
+
+def _files(pid: int) -> list[str]:
+    names = []
+    for each in _list(PROC / str(pid) / "fd"):
+        with contextlib.suppress(OSError):
+            names.append(os.readlink(each))
+    return names
+
+
+def _descendants(pid: int) -> list[int]:
+    """What it has started, and what those have."""
+    parents: dict[int, list[int]] = {}
+    if PROC.is_dir() and sys.platform == "linux":
+        for each in _list(PROC):
+            words = _read(each / "stat").rpartition(")")[2].split()
+            if each.name.isdigit() and len(words) > 1:
+                parents.setdefault(int(words[1]), []).append(int(each.name))
+    else:
+        for line in _ps("-A", "-o", "pid=,ppid=").splitlines():
+            child, parent = map(int, line.split())
+            parents.setdefault(parent, []).append(child)
+    found: list[int] = []
+    todo = [pid]
+    while todo:
+        for child in parents.get(todo.pop(), []):
+            found.append(child)
+            todo.append(child)
+    return found
+
+
+def _cpu_s(pid: int) -> float:
+    words = _read(PROC / str(pid) / "stat").rpartition(")")[2].split()
+    if words:
+        return (int(words[11]) + int(words[12])) / TICKS
+    total = 0.0
+    for part in re.split(r"[-:]", _ps("-o", "cputime=", "-p", str(pid)).strip()):
+        with contextlib.suppress(ValueError):
+            total = total * 60 + float(part)
+    return total
+
+
+def _rss_bytes(pid: int) -> int:
+    words = _read(PROC / str(pid) / "statm").split()
+    if words:
+        return int(words[1]) * PAGE_BYTES
+    try:
+        return int(_ps("-o", "rss=", "-p", str(pid))) * 1024
+    except ValueError:
+        return 0
+
+
+def _ps(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["ps", *arguments], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _list(path: Path) -> list[Path]:
+    try:
+        return list(path.iterdir())
+    except OSError:
+        return []

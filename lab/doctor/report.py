@@ -1,0 +1,65 @@
+"""The verdict in words for a terminal, and as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+
+from lab.doctor.observations import Observations
+from lab.doctor.verdict import Finding, Verdict
+
+WIDTH = 80
+
+
+def text(seen: Observations, said: Verdict) -> str:
+    """The whole report, the most important sentence first."""
+    lines = [*_wrapped(said.first), ""]
+    if said.findings:
+        lines.append("Found:")
+        for finding in said.findings:
+            lines += _finding(finding)
+        lines.append("")
+    if said.tried:
+        lines.append("Tried, and found in order:")
+        for tried in said.tried:
+            tail = f" ({tried.found})" if tried.found else ""
+            lines += _wrapped(f"{tried.what}{tail}", "  + ", "    ")
+        lines.append("")
+    if said.undecided:
+        lines.append("Not decided:")
+        for each in said.undecided:
+            lines += _wrapped(f"{each.what}: {each.why}", "  ? ", "    ")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _finding(finding: Finding) -> list[str]:
+    return [
+        *_wrapped(f"{finding.sentence}.", "  - ", "    "),
+        *_wrapped(f"{finding.figure} ({finding.sure})", "      "),
+        f"      see it: {finding.see}",
+        *_wrapped(
+            "read:   " + ", ".join(f"chapters/{name}" for name in finding.chapters),
+            "      ",
+        ),
+    ]
+
+
+def _wrapped(words: str, first: str = "", rest: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        words,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=first if rest is None else rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def data(seen: Observations, said: Verdict) -> dict[str, object]:
+    """The same as data: the verdict, and all that it is made of."""
+    return {
+        "schema": 1,
+        "verdict": dataclasses.asdict(said),
+        "observations": dataclasses.asdict(seen),
+    }

@@ -1,0 +1,323 @@
+"""Clients that hold a connection, and whether somebody else is still answered.
+
+Whether it is they who stop the server is not left to the clock: they leave one after
+another, and the one who waited is answered when enough of them have gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import select
+import statistics
+import time
+from collections.abc import Callable
+
+from lab.doctor.observations import Contact, Crowd, Held
+from lab.doctor.plan import CROWD, HOLDERS, PART_OF_CROWD, Plan
+from lab.doctor.process import Watched
+from lab.doctor.raw import TCP_QUICKACK, Target, Wire
+from lab.load.child import allow_connections
+from lab.load.target import LoadError
+
+#: After one of them has left, the other may take so long to be answered.
+LEAVE_S = 0.03
+#: Time for the server to take what was opened.
+SETTLE_S = 0.05
+#: Requests that a client sends who reads no answer, and how long they may be stuck.
+UNREAD_REQUESTS = 20_000
+STUCK_S = 0.25
+#: How long one client's latency is looked at.
+LOOK_S = 0.35
+BATCH = 20
+BATCH_PAUSE_S = 0.002
+
+Holder = Callable[[Wire], None]
+
+
+def say_nothing(wire: Wire) -> None:
+    pass
+
+
+def half_a_head(wire: Wire) -> None:
+    request = wire.target.request()
+    wire.send(request[: len(request) // 2])
+
+
+def half_a_body(wire: Wire) -> None:
+    fields = ("Content-Type: application/octet-stream", "Content-Length: 100")
+    wire.send(wire.target.request("POST", fields=fields) + b"half")
+
+
+def read_nothing(wire: Wire) -> None:
+    """Send requests until the server takes no more of them. Read no answer."""
+    request = wire.target.request()
+    block = request * 50
+    sent, most = 0, len(request) * UNREAD_REQUESTS
+    wire.sock.setblocking(False)
+    offset = 0
+    since = time.monotonic()
+    while sent < most and time.monotonic() - since < STUCK_S:
+        try:
+            count = wire.sock.send(block[offset:])
+        except BlockingIOError:
+            select.select([], [wire.sock], [], STUCK_S / 5)
+            continue
+        except OSError:
+            return  # it was closed: the count of open ones tells
+        sent += count
+        offset = (offset + count) % len(block)
+        since = time.monotonic()
+
+
+HOLD: dict[str, Holder] = {
+    "silent": say_nothing,
+    "half": half_a_head,
+    "body": half_a_body,
+    "unread": read_nothing,
+}
+
+
+def held(target: Target, kind: str, plan: Plan) -> list[Held]:
+    """One holder, then more, until the server stops; that is looked at once more."""
+    seen = []
+    for count in HOLDERS[: 2 if kind == "unread" else None]:
+        first = hold(target, kind, count, plan.patience_s)
+        if first.stopped:
+            second = hold(target, kind, count, plan.patience_s)
+            first.again = (int(second.stopped), 1)
+        seen.append(first)
+        if first.stopped:
+            break
+    return seen
+
+
+def hold(target: Target, kind: str, count: int, patience_s: float) -> Held:
+    """So many holders; another asks; they leave one by one until it is answered."""
+    wires: list[Wire] = []
+    try:
+        for _ in range(count):
+            with contextlib.suppress(OSError):
+                wire = Wire(target, patience_s, small=kind == "unread")
+                wires.append(wire)
+                HOLD[kind](wire)
+        time.sleep(SETTLE_S)
+        return beside(target, kind, wires, patience_s)
+    finally:
+        for wire in wires:
+            wire.reset()
+
+
+def beside(target: Target, kind: str, wires: list[Wire], patience_s: float) -> Held:
+    """Whether somebody is answered beside these, or when enough of them have gone."""
+    seen = Held(kind, len(wires), _open(wires, kind != "unread"), None)
+    for attempt in range(len(wires) + 1):
+        if attempt:
+            _leave(wires[attempt - 1], kind)
+        try:
+            with Wire(target, patience_s) as other:
+                other.send(target.request())
+                began = time.perf_counter()
+                if _readable(other, LEAVE_S * 2 if attempt else patience_s):
+                    exchange = other.receive(began, patience_s)
+                    if exchange.ok:
+                        if attempt:
+                            seen.answered_after = attempt
+                        else:
+                            seen.answered_ms = exchange.body_ms
+                        return seen
+                    seen.ended = exchange.end if exchange.end != "late" else ""
+                    continue
+                if attempt:
+                    continue
+                # It waits. Who is answered only when they go was held up by them.
+                for gone, wire in enumerate(wires, start=1):
+                    _leave(wire, kind)
+                    last = gone == len(wires)
+                    if _readable(other, patience_s * 2 if last else LEAVE_S):
+                        exchange = other.receive(began, patience_s + 5)
+                        if exchange.ok:
+                            seen.answered_after = gone
+                        return seen
+                return seen
+        except OSError:
+            seen.ended = "refused"
+    return seen
+
+
+def _leave(wire: Wire, kind: str) -> None:
+    if kind == "unread":
+        wire.reset()
+    else:
+        wire.close()
+
+
+def _readable(wire: Wire, timeout_s: float) -> bool:
+    poll = select.poll()
+    poll.register(wire.sock, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1e3))
+
+
+def _open(wires: list[Wire], reads: bool = True) -> int:
+    """How many of them the server has not ended. Those that read are read empty."""
+    poll = select.poll()
+    by_fd = {wire.sock.fileno(): wire for wire in wires}
+    for fd in by_fd:
+        poll.register(fd, select.POLLIN if reads else 0)
+    ended = 0
+    for fd, flags in poll.poll(0):
+        if flags & (select.POLLERR | select.POLLHUP):
+            ended += 1
+        elif flags & select.POLLIN:
+            wire = by_fd[fd]
+            wire.sock.setblocking(False)
+            try:
+                ended += not wire.sock.recv(65536)
+            except BlockingIOError:
+                pass
+            except OSError:
+                ended += 1
+    return len(wires) - ended
+
+
+# --- A crowd that says nothing -------------------------------------------------------
+
+
+def crowd(
+    target: Target, contact: Contact, plan: Plan, watched: Watched | None
+) -> Crowd:
+    """Nine hundred silent connections, then more than `select()` can watch."""
+    seen = Crowd(CROWD, 0, 0, PART_OF_CROWD, [], [])
+    try:
+        allow_connections(CROWD + 100)
+    except LoadError as error:
+        seen.note = str(error)
+        return seen
+    wires: list[Wire] = []
+    keeps = contact.closed < contact.connections
+    try:
+        for _ in range(plan.rounds):
+            before = watched.rss_bytes() if watched else 0
+            _look(target, keeps, seen.without_ms, watched, seen, "cpu_without_us")
+            _open_crowd(target, wires, PART_OF_CROWD, plan, seen)
+            time.sleep(SETTLE_S)
+            if len(wires) < PART_OF_CROWD:
+                break
+            if watched and seen.bytes_each is None:
+                grown = watched.rss_bytes() - before
+                seen.bytes_each = grown / len(wires)
+            _look(target, keeps, seen.beside_ms, watched, seen, "cpu_beside_us")
+            if len(seen.beside_ms) < plan.rounds:
+                for wire in wires:
+                    wire.close()
+                wires.clear()
+                time.sleep(SETTLE_S)
+        _open_crowd(target, wires, CROWD, plan, seen)
+        seen.opened = len(wires)
+        time.sleep(SETTLE_S)
+        seen.kept = _open(wires)
+        _ask_beside(target, wires, plan, seen)
+    finally:
+        for wire in wires:
+            wire.reset()
+    return seen
+
+
+def _open_crowd(
+    target: Target, wires: list[Wire], count: int, plan: Plan, seen: Crowd
+) -> None:
+    """Open connections until there are so many, or until one takes too long."""
+    deadline = time.monotonic() + 4 * plan.patience_s
+    while len(wires) < count:
+        try:
+            wires.append(Wire(target, plan.patience_s))
+        except OSError as error:
+            what = (
+                "took too long"
+                if isinstance(error, TimeoutError)
+                else errno.errorcode.get(error.errno or 0, str(error))
+            )
+            seen.note = f"connection {len(wires) + 1} could not be opened: {what}"
+            return
+        if time.monotonic() > deadline:
+            seen.note = f"it took too long to open more than {len(wires)} connections"
+            return
+        if len(wires) % BATCH == 0:
+            time.sleep(BATCH_PAUSE_S)
+
+
+def _look(
+    target: Target,
+    keeps: bool,
+    found_ms: list[float],
+    watched: Watched | None,
+    seen: Crowd,
+    cpu_field: str,
+) -> None:
+    """One client's median latency, and the server's processor time a request."""
+    cpu = watched.fine_cpu_s() if watched else None
+    latencies: list[float] = []
+    quick = TCP_QUICKACK is not None
+    until = time.monotonic() + LOOK_S
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        wire: Wire | None = None
+        while time.monotonic() < until and len(latencies) < 400:
+            if wire is None or not keeps:
+                began = time.perf_counter()
+                wire = Wire(target, 2.0)
+                stack.callback(wire.close)
+                connect_ms = (time.perf_counter() - began) * 1e3
+            else:
+                connect_ms = 0.0
+            exchange = wire.exchange(timeout_s=2.0, quick=quick)
+            if not exchange.ok:
+                break
+            latencies.append(exchange.body_ms + connect_ms)
+            if not keeps:
+                wire.close()
+            elif exchange.answer.closes:
+                wire.close()
+                wire = None
+    if len(latencies) < 2:
+        return
+    found_ms.append(statistics.median(latencies))
+    if watched and cpu is not None and (now := watched.fine_cpu_s()) is not None:
+        used = (now - cpu) / len(latencies) * 1e6
+        before = getattr(seen, cpu_field)
+        setattr(seen, cpu_field, used if before is None else min(before, used))
+
+
+def _ask_beside(target: Target, wires: list[Wire], plan: Plan, seen: Crowd) -> None:
+    """Is somebody answered beside the crowd; if not, beside how many?"""
+    answer = _ask(target, plan.patience_s)
+    if isinstance(answer, float):
+        seen.answered_ms = answer
+        return
+    again = _ask(target, plan.patience_s)
+    if isinstance(again, float):
+        seen.answered_ms = again
+        seen.note = "one of two was not answered beside all of them"
+        return
+    seen.ended = answer
+    if answer == "closed" and seen.kept < len(wires):
+        seen.limit = seen.kept
+        return
+    left = len(wires)
+    for wire in wires:
+        wire.close()
+        left -= 1
+        if left % BATCH == 0:
+            answer = _ask(target, LEAVE_S * 2)
+            if isinstance(answer, float):
+                seen.limit = left
+                return
+
+
+def _ask(target: Target, patience_s: float) -> float | str:
+    """Milliseconds until somebody is answered, or how that ended."""
+    try:
+        with Wire(target, patience_s) as wire:
+            exchange = wire.exchange(timeout_s=patience_s)
+            return exchange.body_ms if exchange.ok else exchange.end
+    except OSError:
+        return "refused"

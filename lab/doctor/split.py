@@ -1,0 +1,116 @@
+"""How the parts of an answer arrive, and whether others' activity makes it quicker.
+
+A body that comes 40 ms after its head, from a connection's second request on, and comes
+at once when this side acknowledges the head at once, is held back by Nagle's algorithm.
+A request that is answered sooner beside others, who have nothing to do with it, waits
+for a timeout that they end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+
+from lab.doctor.observations import Contact, Split, Times
+from lab.doctor.plan import Plan
+from lab.doctor.raw import TCP_QUICKACK, Exchange, Target, Wire
+
+#: Longer than a delayed acknowledgement, which then has gone before the next request.
+PAUSE_S = 0.05
+#: Others connect, ask once and go, so often.
+BESIDE_PAUSE_S = 0.003
+
+
+def split(target: Target, contact: Contact, plan: Plan) -> Split:
+    """Look closely at some requests of each kind."""
+    seen = Split()
+    segments: list[int] = []
+    keeps = contact.closed < contact.connections
+    for _ in range(4):
+        with contextlib.suppress(OSError), Wire(target) as wire:
+            exchange = wire.exchange()
+            wire.ends(0.01 if keeps else 0.2)  # the end may bring the body
+            _look(seen, segments, exchange, contact)
+            seen.first_ms.append(exchange.body_ms)
+    if keeps:
+        seen.alone, seen.paused, seen.beside = Times(), Times(), Times()
+        quick = TCP_QUICKACK is not None
+        seen.quick = Times() if quick else None
+        for _ in range(plan.rounds):
+            count = plan.exchanges
+            _several(target, seen.alone, count, seen, segments, contact)
+            if seen.quick is not None:
+                _several(target, seen.quick, count, quick=True)
+            with others(target):
+                _several(target, seen.beside, count, quick=quick)
+        _several(target, seen.paused, 4, pause_s=PAUSE_S)
+    seen.segments = statistics.median(segments) if segments else None
+    return seen
+
+
+def _several(
+    target: Target,
+    times: Times,
+    count: int,
+    seen: Split | None = None,
+    segments: list[int] | None = None,
+    contact: Contact | None = None,
+    quick: bool = False,
+    pause_s: float = 0.0,
+) -> None:
+    """So many requests on one connection, after a first that does not count."""
+    with contextlib.suppress(OSError), Wire(target) as wire:
+        if not wire.exchange(quick=quick).ok:
+            return
+        for _ in range(count):
+            if pause_s:
+                time.sleep(pause_s)
+            exchange = wire.exchange(quick=quick)
+            if not exchange.ok:
+                return  # closed after several, for example
+            times.latency_ms.append(exchange.body_ms)
+            times.head_ms.append(exchange.head_ms)
+            times.gap_ms.append(exchange.gap_ms)
+            if seen is not None and segments is not None and contact is not None:
+                _look(seen, segments, exchange, contact)
+
+
+def _look(
+    seen: Split, segments: list[int], exchange: Exchange, contact: Contact
+) -> None:
+    if not exchange.ok or contact.body_bytes == 0:
+        return
+    seen.looked_at += 1
+    if exchange.segments is not None:
+        segments.append(exchange.segments)
+    ends, sum_ = set(), 0
+    for _, length in exchange.pieces:
+        sum_ += length
+        ends.add(sum_)
+    head = len(exchange.answer.head)
+    if head in ends and sum_ > head:
+        seen.cut_after_head += 1
+
+
+@contextlib.contextmanager
+def others(target: Target) -> Iterator[None]:
+    """Others connect, ask once, and go, all the while."""
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.wait(BESIDE_PAUSE_S):
+            with contextlib.suppress(OSError), Wire(target, 1.0) as wire:
+                wire.exchange(target.request(fields=("Connection: close",)), 1.0)
+
+    threads = [threading.Thread(target=come_and_go, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
