@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lab.doctor import deadlines, ending, report, silence, slow, split
@@ -15,15 +17,13 @@ from lab.doctor import growth as growing
 from lab.doctor import process as processes
 from lab.doctor import protocol as protocols
 from lab.doctor.observations import Observations, Process
-from lab.doctor.plan import LONGEST_S, SHORTEST_S, Plan
+from lab.doctor.plan import CROWD, LONGEST_S, SHORTEST_S, Plan
 from lab.doctor.raw import Target
 from lab.doctor.verdict import verdict
 from lab.load.target import LoadError, parse_url
 
 #: How long a server is watched that has nothing to do.
 IDLE_S = 0.5
-#: Connections that are kept, to see what memory one takes.
-KEPT = 200
 
 
 class Consultation:
@@ -41,8 +41,7 @@ class Consultation:
         self._target, self._plan = target, plan
         self._pid, self._slow_path, self._ends_it = pid, slow_path, ends_it
         self._tell = tell
-        self._watch: deadlines.Watch | None = None
-        self._watched: processes.Watched | None = None
+        self._watches: list[deadlines.Watch] = []
         self.seen = Observations(
             target.url, plan.seconds, f"{platform.system()} {platform.release()}"
         )
@@ -60,14 +59,13 @@ class Consultation:
                 raise
             self.seen.notes["what comes after that"] = str(error)
         finally:
-            if self._watch:
-                self.seen.dawdlers = self._watch.stop()
+            self._stop_watching()
             self.seen.took_s = time.monotonic() - began
 
     def _run(self, began: float) -> None:
         target, plan, seen = self._target, self._plan, self.seen
         self._tell("first answers")
-        self._watched = watched = processes.find(target.host, target.port, self._pid)
+        watched = processes.find(target.host, target.port, self._pid)
         seen.contact = contact = growing.contact(target, plan)
         if watched is None:
             seen.notes["what its process does"] = (
@@ -75,60 +73,91 @@ class Consultation:
             )
         else:
             seen.process = self._process(watched)
-        self._tell("head and body; alone, and beside others")
-        seen.split = split.split(target, contact, plan)
-        self._tell("1, 10 and 100 clients")
-        seen.growth = growing.growth(target, plan, watched)
-        self._tell("clients that hold a connection")
-        for kind in ("silent", "half", "body"):
-            tries = silence.held(target, kind, plan)
-            seen.held += tries
-            if tries[-1].stopped:
-                break
-        # Where nobody is stopped by them, dawdlers can be watched beside the rest.
+        plan = dataclasses.replace(plan, page_s=contact.first_ms / 1e3)
+        keeps = contact.closed < contact.connections
+        with self._stage("head and body; alone, and beside others"):
+            seen.split = split.split(target, contact, plan)
+        with self._stage("1, 10 and 100 clients"):
+            others = processes.Others(watched)
+            seen.growth = growing.growth(target, plan, watched)
+            seen.others_cpu = others.cpu()
+        with self._stage("clients that hold a connection"):
+            for kind in ("silent", "half", "body"):
+                seen.held += silence.held(target, kind, plan, watched)
+                if seen.held[-1].stopped:
+                    break
+        # Where they stop nobody, dawdlers are watched beside the rest; where they do,
+        # those that would hold a worker each have to wait until the end.
+        stopping = {held.kind for held in seen.held if held.stopped}
+        later = list(deadlines.KINDS if keeps else deadlines.BEFORE_AN_ANSWER)
+        if "silent" not in stopping:
+            self._watch_for(later, deadlines.QUIET if stopping else deadlines.PATIENT)
+        with self._stage("clients that do not read"):
+            if keeps:
+                seen.held += silence.held(target, "unread", plan, watched)
+            else:
+                seen.notes["whether a client that does not read stops others"] = (
+                    "it closes after each response, and one response fits into the "
+                    "kernel's buffers"
+                )
         if not any(held.stopped for held in seen.held):
-            self._watch = deadlines.Watch(target)
-            self._watch.start()
-        self._tell("clients that do not read")
-        if contact.closed < contact.connections:
-            seen.held += silence.held(target, "unread", plan)
+            self._watch_for(later, deadlines.KINDS)
+        with self._stage("a slow request"):
+            seen.slow = slow.slow(target, self._slow_path, contact.first_ms, plan)
+            if seen.slow is None:
+                tried = self._slow_path or " and ".join(slow.CUSTOMARY)
+                seen.notes["whether a slow request stops others"] = (
+                    f"no page that takes long (tried {tried}): name one with "
+                    "--slow-path"
+                )
+        with self._stage("what HTTP/1.1 allows"):
+            seen.protocol = protocols.protocol(target, contact, plan)
+        if "silent" in stopping:
+            seen.notes["what a crowd of silent clients does"] = "a few stop it already"
         else:
-            seen.notes["whether a client that does not read stops others"] = (
-                "it closes after each response, and one response fits into the "
-                "kernel's buffers"
-            )
-        self._tell("a slow request")
-        usual_ms = contact.first_ms
-        seen.slow = slow.slow(target, self._slow_path, usual_ms, plan)
-        if seen.slow is None:
-            tried = self._slow_path or " and ".join(slow.CUSTOMARY)
-            seen.notes["whether a slow request stops others"] = (
-                f"no page that takes long (tried {tried}): name one with --slow-path"
-            )
-        self._tell("what HTTP/1.1 allows")
-        seen.protocol = protocols.protocol(target, contact, plan)
-        self._tell(f"{1100:,} silent connections")
-        seen.crowd = silence.crowd(target, contact, plan, watched)
-        if self._watch is None:
-            self._watch = deadlines.Watch(target)
-            self._watch.start()
+            with self._stage(f"{CROWD:,} silent connections"):
+                seen.crowd = silence.crowd(target, contact, plan, watched)
+                if watched and seen.process and keeps and seen.crowd.opened:
+                    seen.process.kept_bytes_each = silence.memory_of_kept(
+                        target, watched
+                    )
+        self._watch_for(later, deadlines.KINDS)
         left = began + plan.seconds - time.monotonic()
         if left > 0:
             self._tell(f"clients that do not go on: {left:.0f} s more")
             time.sleep(left)
-        seen.dawdlers, self._watch = self._watch.stop(), None
+        self._stop_watching()
         if self._ends_it and watched is not None and self._pid is not None:
-            self._tell("its end")
-            seen.ending = ending.ending(target, self._pid, watched, seen.slow)
+            with self._stage("its end"):
+                seen.ending = ending.ending(target, self._pid, watched, seen.slow)
+
+    @contextlib.contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        """Tell about it. What fails is noted, and the others are done all the same."""
+        self._tell(name)
+        try:
+            yield
+        except (LoadError, OSError) as error:
+            self.seen.notes[name] = str(error)
+
+    def _watch_for(self, later: list[str], kinds: tuple[str, ...]) -> None:
+        """Watch those that are left for later and are of these kinds."""
+        kinds = tuple(kind for kind in kinds if kind in later)
+        later[:] = [kind for kind in later if kind not in kinds]
+        if kinds:
+            watch = deadlines.Watch(self._target, kinds)
+            watch.start()
+            self._watches.append(watch)
+
+    def _stop_watching(self) -> None:
+        while self._watches:
+            self.seen.dawdlers += self._watches.pop(0).stop()
 
     def _process(self, watched: processes.Watched) -> Process:
-        waits = watched.waits_with()
-        if not waits and watched.can_see_files():
-            waits = "select or poll"
         seen = Process(
             watched.pids,
             watched.threads(),
-            waits,
+            watched.waits_with(),
             watched.descriptors(),
             rss_bytes=watched.rss_bytes(),
         )
@@ -147,8 +176,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise LoadError("--end-it needs --pid: which process is to be ended?")
         if options.json:
             _try_to_write(options.json)
-        if sys.stdout.isatty() or sys.stderr.isatty():
-            pass
         consultation = Consultation(
             target,
             plan,

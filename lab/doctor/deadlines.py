@@ -12,6 +12,12 @@ from lab.doctor.raw import Target, Wire
 from lab.doctor.silence import half_a_body, half_a_head, read_nothing, say_nothing
 
 KINDS = ("silent", "half", "trickle", "body", "kept", "unread")
+#: Those that hold no worker, where a worker is held by whoever sends half of something.
+QUIET = ("silent", "kept")
+#: All but who reads nothing: that one comes when it is known to stop nobody.
+PATIENT = KINDS[:-1]
+#: Those that there are where each answer ends the connection.
+BEFORE_AN_ANSWER = ("silent", "half", "trickle", "body")
 #: Who is answered sooner than this, and not cut off, was not waited for.
 AT_ONCE_S = 0.5
 LOOK_S = 0.2

@@ -25,7 +25,10 @@ def contact(target: Target, plan: Plan) -> Contact:
     """Ask for the page a few times. LoadError, in one line, if that cannot be."""
     closed = 0
     connects, firsts = [], []
+    until = time.monotonic() + plan.look_s
     for number in range(CONTACTS):
+        if number > 1 and time.monotonic() > until:
+            break
         try:
             wire = Wire(target, 5.0)
         except ConnectionRefusedError:
@@ -53,7 +56,7 @@ def contact(target: Target, plan: Plan) -> Contact:
         body_bytes=answer.total - len(answer.head),
         framing=answer.framing,
         closed=closed,
-        connections=CONTACTS,
+        connections=len(firsts),
         connect_ms=statistics.median(connects),
         first_ms=statistics.median(firsts),
     )
@@ -134,6 +137,7 @@ def load(
         closed=result.reconnects,
         client_bound=result.generator_bound,
         cpu=cpu,
+        rates=[result.throughput_rps],
     )
 
 
@@ -141,6 +145,8 @@ def _middle(points: list[Point]) -> Point:
     """Of several looks the one with the median rate; what went wrong in all of them."""
     points.sort(key=lambda point: point.rate)
     middle = points[(len(points) - 1) // 2]
+    middle.rates = [point.rate for point in points]
+    middle.client_bound = any(point.client_bound for point in points)
     cpus = [point.cpu for point in points if point.cpu is not None]
     middle.cpu = statistics.mean(cpus) if cpus else None
     errors: dict[str, int] = {}

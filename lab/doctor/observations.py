@@ -38,8 +38,11 @@ class Times:
     """Requests on kept connections, each connection's first left out."""
 
     latency_ms: list[float] = field(default_factory=list)
+    #: How long an answer's last bytes came after its first.
     gap_ms: list[float] = field(default_factory=list)
     head_ms: list[float] = field(default_factory=list)
+    #: How many of the answers came in pieces, the first of which ended with the head.
+    cut_after_head: int = 0
 
 
 @dataclass
@@ -79,6 +82,8 @@ class Point:
     client_bound: bool
     #: Processor seconds a second that the server used.
     cpu: float | None = None
+    #: The rate in each look.
+    rates: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -100,6 +105,8 @@ class Held:
     answered_after: int | None = None
     #: How often the same was seen again, of how many.
     again: tuple[int, int] = (0, 0)
+    #: Processor seconds a second that the server used while the other waited.
+    cpu: float | None = None
 
     @property
     def stopped(self) -> bool:
@@ -200,10 +207,8 @@ class Process:
     waits_with: str = ""
     #: How many files it may open.
     descriptors: int | None = None
-    #: Processor seconds a second, while nobody asks for anything; and while clients
-    #: that say nothing, or half of something, are connected.
+    #: Processor seconds a second, while nobody asks for anything.
     idle_cpu: float | None = None
-    held_cpu: float | None = None
     #: Its memory, and what a connection that is kept costs, in bytes.
     rss_bytes: int = 0
     kept_bytes_each: float | None = None
@@ -236,6 +241,8 @@ class Observations:
     contact: Contact | None = None
     split: Split | None = None
     growth: list[Point] = field(default_factory=list)
+    #: Processors that other programs used meanwhile; None: not known.
+    others_cpu: float | None = None
     #: A small number of holders, of each kind, in the order in which they were tried.
     held: list[Held] = field(default_factory=list)
     crowd: Crowd | None = None

@@ -22,11 +22,18 @@ class Plan:
     """The parts of a consultation of `seconds`."""
 
     seconds: float
+    #: How long the page takes that is asked for.
+    page_s: float = 0.0
 
     @property
     def window_s(self) -> float:
         """One load."""
-        return min(1.5, max(0.25, self.seconds / 45))
+        return max(4 * self.page_s, min(1.5, max(0.25, self.seconds / 45)))
+
+    @property
+    def look_s(self) -> float:
+        """After so long, a few requests on one connection have to do."""
+        return max(1.0, self.seconds / 20)
 
     @property
     def rounds(self) -> int:
@@ -36,7 +43,7 @@ class Plan:
     @property
     def patience_s(self) -> float:
         """How long an answer may take that should come at once."""
-        return min(1.5, max(0.5, self.seconds / 25))
+        return max(4 * self.page_s, min(1.5, max(0.5, self.seconds / 25)))
 
     @property
     def exchanges(self) -> int:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from lab.load.target import LoadError
@@ -45,18 +46,12 @@ class Watched:
         return sum(len(_list(PROC / str(pid) / "task")) for pid in self.pids)
 
     def waits_with(self) -> str:
-        """ "epoll" where one of them has such a thing open; "" if it has none, or if
-        that cannot be seen (then `can_see_files` is False too)."""
-        for pid in self.pids:
-            for name in _files(pid):
-                if "[eventpoll]" in name:
-                    return "epoll"
-                if "[io_uring]" in name:
-                    return "io_uring"
-        return ""
-
-    def can_see_files(self) -> bool:
-        return any(_files(pid) for pid in self.pids)
+        """How they wait, as far as what they have open says: "epoll", or "no epoll"
+        (threads, poll or select); "" where that cannot be seen."""
+        names = [name for pid in self.pids for name in _files(pid)]
+        if any("[eventpoll]" in name or "[io_uring]" in name for name in names):
+            return "epoll"
+        return "no epoll" if names else ""
 
     def descriptors(self) -> int | None:
         """How many files one of them may open: the least."""
@@ -69,6 +64,32 @@ class Watched:
 
     def alive(self) -> bool:
         return any(map(_alive, self.pids))
+
+
+class Others:
+    """How much other programs use the processors, from now on. Linux only."""
+
+    def __init__(self, watched: Watched | None) -> None:
+        self._watched = watched
+        self._began = time.monotonic()
+        self._before = self._used()
+
+    def cpu(self) -> float | None:
+        """Processors, on average; None: not known."""
+        now = self._used()
+        if self._before is None or now is None or self._watched is None:
+            return None
+        return max(0.0, now - self._before) / (time.monotonic() - self._began)
+
+    def _used(self) -> float | None:
+        """Seconds that were used so far, less the server's and ours."""
+        words = _read(PROC / "stat").partition("\n")[0].split()[1:]
+        if not words:
+            return None
+        user, nice, system, _, _, irq, softirq, *_ = map(int, words)
+        ours = os.times()
+        server = self._watched.cpu_s() if self._watched else 0.0
+        return (user + nice + system + irq + softirq) / TICKS - server - sum(ours[:4])
 
 
 def find(host: str, port: int, pid: int | None) -> Watched | None:

@@ -29,6 +29,12 @@ UNREAD_REQUESTS = 20_000
 STUCK_S = 0.25
 #: How long one client's latency is looked at.
 LOOK_S = 0.35
+#: Connections that are kept, to see what memory one takes; and as many before them.
+WARM, KEPT = 50, 200
+#: A connection that takes longer to open is tried again.
+AGAIN_S = 0.2
+#: Where a limit is looked for, so many leave at a time.
+COARSE, FINE = 50, 5
 BATCH = 20
 BATCH_PAUSE_S = 0.002
 
@@ -78,21 +84,26 @@ HOLD: dict[str, Holder] = {
 }
 
 
-def held(target: Target, kind: str, plan: Plan) -> list[Held]:
+def held(target: Target, kind: str, plan: Plan, watched: Watched | None) -> list[Held]:
     """One holder, then more, until the server stops; that is looked at once more."""
     seen = []
     for count in HOLDERS[: 2 if kind == "unread" else None]:
-        first = hold(target, kind, count, plan.patience_s)
+        first = hold(target, kind, count, plan.patience_s, watched)
         if first.stopped:
-            second = hold(target, kind, count, plan.patience_s)
+            second = hold(target, kind, count, plan.patience_s, watched)
             first.again = (int(second.stopped), 1)
+            if second.stopped and first.limit and (second.limit or 0) > first.limit:
+                # On a busy machine an answer can be late, and never too early.
+                first.answered_after = second.answered_after
         seen.append(first)
         if first.stopped:
             break
     return seen
 
 
-def hold(target: Target, kind: str, count: int, patience_s: float) -> Held:
+def hold(
+    target: Target, kind: str, count: int, patience_s: float, watched: Watched | None
+) -> Held:
     """So many holders; another asks; they leave one by one until it is answered."""
     wires: list[Wire] = []
     try:
@@ -102,13 +113,19 @@ def hold(target: Target, kind: str, count: int, patience_s: float) -> Held:
                 wires.append(wire)
                 HOLD[kind](wire)
         time.sleep(SETTLE_S)
-        return beside(target, kind, wires, patience_s)
+        return beside(target, kind, wires, patience_s, watched)
     finally:
         for wire in wires:
             wire.reset()
 
 
-def beside(target: Target, kind: str, wires: list[Wire], patience_s: float) -> Held:
+def beside(
+    target: Target,
+    kind: str,
+    wires: list[Wire],
+    patience_s: float,
+    watched: Watched | None,
+) -> Held:
     """Whether somebody is answered beside these, or when enough of them have gone."""
     seen = Held(kind, len(wires), _open(wires, kind != "unread"), None)
     for attempt in range(len(wires) + 1):
@@ -118,6 +135,7 @@ def beside(target: Target, kind: str, wires: list[Wire], patience_s: float) -> H
             with Wire(target, patience_s) as other:
                 other.send(target.request())
                 began = time.perf_counter()
+                before = watched.cpu_s() if watched else 0.0
                 if _readable(other, LEAVE_S * 2 if attempt else patience_s):
                     exchange = other.receive(began, patience_s)
                     if exchange.ok:
@@ -130,6 +148,8 @@ def beside(target: Target, kind: str, wires: list[Wire], patience_s: float) -> H
                     continue
                 if attempt:
                     continue
+                if watched:
+                    seen.cpu = (watched.cpu_s() - before) / patience_s
                 # It waits. Who is answered only when they go was held up by them.
                 for gone, wire in enumerate(wires, start=1):
                     _leave(wire, kind)
@@ -205,7 +225,7 @@ def crowd(
                 break
             if watched and seen.bytes_each is None:
                 grown = watched.rss_bytes() - before
-                seen.bytes_each = grown / len(wires)
+                seen.bytes_each = max(0, grown) / len(wires)
             _look(target, keeps, seen.beside_ms, watched, seen, "cpu_beside_us")
             if len(seen.beside_ms) < plan.rounds:
                 for wire in wires:
@@ -223,20 +243,36 @@ def crowd(
     return seen
 
 
+def memory_of_kept(target: Target, watched: Watched) -> float | None:
+    """What a connection costs the server that is kept after its answer, in bytes."""
+    wires: list[Wire] = []
+    try:
+        for number in range(WARM + KEPT):
+            if number == WARM:  # threads, caches and arenas are there by now
+                before = watched.rss_bytes()
+            wires.append(Wire(target, 1.0))
+            if not wires[-1].exchange(timeout_s=1.0).ok:
+                return None
+        return max(0, watched.rss_bytes() - before) / KEPT
+    except OSError:
+        return None
+    finally:
+        for wire in wires:
+            wire.close()
+
+
 def _open_crowd(
     target: Target, wires: list[Wire], count: int, plan: Plan, seen: Crowd
 ) -> None:
     """Open connections until there are so many, or until one takes too long."""
-    deadline = time.monotonic() + 4 * plan.patience_s
+    deadline = time.monotonic() + 3 * plan.patience_s
     while len(wires) < count:
         try:
-            wires.append(Wire(target, plan.patience_s))
+            wires.append(Wire(target, AGAIN_S))
+        except TimeoutError:
+            pass  # a full backlog has swallowed it, and the kernel would wait a second
         except OSError as error:
-            what = (
-                "took too long"
-                if isinstance(error, TimeoutError)
-                else errno.errorcode.get(error.errno or 0, str(error))
-            )
+            what = errno.errorcode.get(error.errno or 0, str(error))
             seen.note = f"connection {len(wires) + 1} could not be opened: {what}"
             return
         if time.monotonic() > deadline:
@@ -299,18 +335,31 @@ def _ask_beside(target: Target, wires: list[Wire], plan: Plan, seen: Crowd) -> N
         seen.note = "one of two was not answered beside all of them"
         return
     seen.ended = answer
-    if answer == "closed" and seen.kept < len(wires):
+    before = -1
+    while before != seen.kept:  # what is closed by the server goes on being closed
+        before = seen.kept
+        time.sleep(SETTLE_S)
+        seen.kept = _open(wires)
+    if answer in ("closed", "reset") and 0 < seen.kept < len(wires):
         seen.limit = seen.kept
         return
-    left = len(wires)
-    for wire in wires:
-        wire.close()
-        left -= 1
-        if left % BATCH == 0:
-            answer = _ask(target, LEAVE_S * 2)
-            if isinstance(answer, float):
-                seen.limit = left
-                return
+    if _thin_out(target, wires, COARSE):
+        # That many too few, at most: so fill them up again, and look more closely.
+        answered = len(wires)
+        _open_crowd(target, wires, answered + COARSE, plan, Crowd(0, 0, 0, 0, [], []))
+        seen.limit = len(wires) if _thin_out(target, wires, FINE) else answered
+
+
+def _thin_out(target: Target, wires: list[Wire], step: int) -> bool:
+    """Close so many after each other, until somebody is answered beside the rest."""
+    while wires:
+        wires[:] = [wire for wire in wires if _open([wire])]
+        for wire in wires[:step]:
+            wire.close()
+        del wires[:step]
+        if isinstance(_ask(target, LEAVE_S * 2), float):
+            return True
+    return False
 
 
 def _ask(target: Target, patience_s: float) -> float | str:

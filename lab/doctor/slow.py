@@ -29,6 +29,8 @@ def slow(target: Target, path: str | None, usual_ms: float, plan: Plan) -> Slow 
         if takes_ms is not None and takes_ms > usual_ms + LONGER_MS:
             seen = Slow(each, takes_ms)
             seen.one = _beside(target, seen, 1)
+            if seen.one.stopped and not _beside(target, seen, 1).stopped:
+                seen.one.again = (0, 1)  # once is an accident
             if not seen.one.stopped:
                 seen.several = _beside(target, seen, SEVERAL)
             return seen

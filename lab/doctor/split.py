@@ -20,6 +20,8 @@ from lab.doctor.raw import TCP_QUICKACK, Exchange, Target, Wire
 
 #: Longer than a delayed acknowledgement, which then has gone before the next request.
 PAUSE_S = 0.05
+#: First requests on a connection.
+FIRST = 12
 #: Others connect, ask once and go, so often.
 BESIDE_PAUSE_S = 0.003
 
@@ -29,9 +31,12 @@ def split(target: Target, contact: Contact, plan: Plan) -> Split:
     seen = Split()
     segments: list[int] = []
     keeps = contact.closed < contact.connections
-    for _ in range(4):
+    until = time.monotonic() + plan.look_s
+    for number in range(FIRST):
+        if number > 1 and time.monotonic() > until:
+            break
         with contextlib.suppress(OSError), Wire(target) as wire:
-            exchange = wire.exchange()
+            exchange = wire.exchange(eager=True)
             wire.ends(0.01 if keeps else 0.2)  # the end may bring the body
             _look(seen, segments, exchange, contact)
             seen.first_ms.append(exchange.body_ms)
@@ -41,12 +46,13 @@ def split(target: Target, contact: Contact, plan: Plan) -> Split:
         seen.quick = Times() if quick else None
         for _ in range(plan.rounds):
             count = plan.exchanges
-            _several(target, seen.alone, count, seen, segments, contact)
+            look_s = plan.look_s
+            _several(target, seen.alone, count, look_s, seen, segments, contact)
             if seen.quick is not None:
-                _several(target, seen.quick, count, quick=True)
+                _several(target, seen.quick, count, look_s, quick=True)
             with others(target):
-                _several(target, seen.beside, count, quick=quick)
-        _several(target, seen.paused, 4, pause_s=PAUSE_S)
+                _several(target, seen.beside, count, look_s, quick=quick)
+        _several(target, seen.paused, 4, plan.look_s, pause_s=PAUSE_S)
     seen.segments = statistics.median(segments) if segments else None
     return seen
 
@@ -55,17 +61,22 @@ def _several(
     target: Target,
     times: Times,
     count: int,
+    look_s: float,
     seen: Split | None = None,
     segments: list[int] | None = None,
     contact: Contact | None = None,
     quick: bool = False,
     pause_s: float = 0.0,
 ) -> None:
-    """So many requests on one connection, after a first that does not count."""
+    """So many requests on one connection, or fewer if they take so long; after a first
+    that does not count."""
+    until = time.monotonic() + look_s
     with contextlib.suppress(OSError), Wire(target) as wire:
         if not wire.exchange(quick=quick).ok:
             return
-        for _ in range(count):
+        for number in range(count):
+            if number > 2 and time.monotonic() > until:
+                return
             if pause_s:
                 time.sleep(pause_s)
             exchange = wire.exchange(quick=quick)
@@ -74,6 +85,7 @@ def _several(
             times.latency_ms.append(exchange.body_ms)
             times.head_ms.append(exchange.head_ms)
             times.gap_ms.append(exchange.gap_ms)
+            times.cut_after_head += _is_cut(exchange)
             if seen is not None and segments is not None and contact is not None:
                 _look(seen, segments, exchange, contact)
 
@@ -86,13 +98,17 @@ def _look(
     seen.looked_at += 1
     if exchange.segments is not None:
         segments.append(exchange.segments)
-    ends, sum_ = set(), 0
-    for _, length in exchange.pieces:
-        sum_ += length
-        ends.add(sum_)
+    seen.cut_after_head += _is_cut(exchange)
+
+
+def _is_cut(exchange: Exchange) -> bool:
+    """Whether a piece ended where the head does."""
+    ends, length = set(), 0
+    for _, piece in exchange.pieces:
+        length += piece
+        ends.add(length)
     head = len(exchange.answer.head)
-    if head in ends and sum_ > head:
-        seen.cut_after_head += 1
+    return head in ends and length > head
 
 
 @contextlib.contextmanager

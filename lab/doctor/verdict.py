@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lab.doctor.observations import Crowd, Held, Observations, Point, Split
+from lab.doctor.observations import Crowd, Dawdler, Held, Observations, Point, Split
 
 #: A wait shorter than this is not told from work.
 LEAST_WAIT_MS = 5.0
@@ -25,8 +25,17 @@ FD_SETSIZE = 1024
 #: Clients that do not go on were watched long enough to say that there is no deadline:
 #: longer than the minute that most servers give.
 LONG_WATCH_S = 80.0
+#: A server that is stopped sleeps; one that uses so many processors does not.
+SPINS = 0.2
+#: Processors that other programs may use before speed is no longer judged.
+DISTURBED = 0.3
+#: Beside a crowd, a request takes so many times as long where the crowd costs something.
+CROWD_COSTS = 2.0
 #: Findings of at least this weight are named behind the first.
 WEIGHTY = 60
+
+#: And of less than this, they are no more than noted.
+LEADING = 50
 
 Sure = Literal["certain", "likely"]
 
@@ -127,7 +136,7 @@ def verdict(seen: Observations) -> Verdict:
 def _first_sentence(seen: Observations, said: Verdict) -> str:
     if not said.findings:
         dawdlers = _never_ended(seen)
-        if dawdlers:
+        if dawdlers and not any(_is_ended(each) for each in seen.dawdlers):
             watched = min(each.watched_s for each in seen.dawdlers)
             return (
                 "Nothing was found that holds the server back; but if it has "
@@ -137,6 +146,9 @@ def _first_sentence(seen: Observations, said: Verdict) -> str:
         short = " by what was tried" if seen.interrupted else ""
         return f"Nothing was found that holds the server back{short}."
     lead, *others = said.findings
+    if lead.weight < LEADING:
+        small = _listed(each.short for each in said.findings)
+        return f"Nothing was found that holds the server back; there is only {small}."
     behind = [each.short for each in others if each.weight >= WEIGHTY][:3]
     if not behind:
         return f"{lead.sentence}."
@@ -219,7 +231,7 @@ def stall_ms(split: Split) -> float | None:
         return None
     if split.quick is not None:
         quick = _median(split.quick.gap_ms)
-        # It is the acknowledgement that the body waits for: it comes when that does.
+        # It is the acknowledgement that the rest waits for: it comes when that does.
         return gap if quick is not None and quick < gap / 3 else None
     # Without that proof: it is the wait of every request but a connection's first.
     first = _median(split.first_ms)
@@ -249,6 +261,9 @@ def _waiting(seen: Observations, said: Verdict) -> None:
     if split is None:
         return
     stall, timeout = stall_ms(split), timeout_ms(split)
+    head_and_body = split.alone is None or split.alone.cut_after_head * 2 >= len(
+        split.alone.gap_ms
+    )
     growth = _flat(seen)
     if timeout is not None:
         assert split.beside is not None
@@ -284,11 +299,16 @@ def _waiting(seen: Observations, said: Verdict) -> None:
                 weight=95,
                 sentence="It writes the head and the body of a response separately, "
                 f"and the kernel holds the body back for about {stall:.0f} ms, until "
-                "the client's has acknowledged the head",
-                short="two writes for one response, head and body, of which the second "
-                f"is held back for {stall:.0f} ms",
-                figure=f"body {stall:.0f} ms after its head from a connection's second "
-                f"request on{quick}{paused}{'' if timeout else growth}",
+                "the client's kernel has acknowledged the head"
+                if head_and_body
+                else "It writes a response in several small pieces, and the kernel "
+                f"holds the later ones back for about {stall:.0f} ms, until the "
+                "client's kernel has acknowledged the first",
+                short=f"two writes for one response, of which the second is held back "
+                f"for {stall:.0f} ms",
+                figure=f"the last bytes come {stall:.0f} ms after the first, from a "
+                f"connection's second request on{quick}{paused}"
+                f"{'' if timeout else growth}",
                 sure="certain" if split.quick is not None else "likely",
                 see=f"python -m lab probe {seen.url} --requests 5",
                 chapters=_chapters("06", "07"),
@@ -309,9 +329,9 @@ def two_writes(seen: Observations, split: Split) -> bool:
         return False
     if split.segments is None:
         return split.cut_after_head * 2 > split.looked_at
-    # A long answer needs several; and now and then the cut must have been seen.
+    # A long answer needs several.
     small = contact.head_bytes + contact.body_bytes < 1400
-    return small and split.segments >= 2 and split.cut_after_head > 0
+    return small and split.segments >= 2
 
 
 def _two_writes(seen: Observations, split: Split, said: Verdict) -> None:
@@ -327,7 +347,7 @@ def _two_writes(seen: Observations, split: Split, said: Verdict) -> None:
     count = f"{split.segments:g} segments" if split.segments else "two pieces"
     if split.alone is not None:
         said.ok(
-            "head and body come in two writes, and nothing holds the second back",
+            "a response comes in two writes, and nothing holds the second back",
             f"{count} an answer: the server has set TCP_NODELAY, or its like",
         )
         return
@@ -335,16 +355,21 @@ def _two_writes(seen: Observations, split: Split, said: Verdict) -> None:
         Finding(
             id="hidden-stall",
             weight=48,
-            sentence="Head and body are written separately; closing pushes the second "
+            sentence="A response is written in two; closing pushes the second write "
             "out, so that it costs nothing, until connections are kept: then, without "
             "TCP_NODELAY, each further response takes 40 ms",
             short="two writes for one response, which cost nothing while it closes",
-            figure=f"{count} an answer, the first of which ends where the head does",
-            sure="certain",
+            figure=f"{count} an answer of {_bytes(seen)} bytes; the cut after the head "
+            f"was seen {split.cut_after_head} times of {split.looked_at}",
+            sure="certain" if split.cut_after_head else "likely",
             see="strace -f -e trace=network,write,writev -p PID",
             chapters=_chapters("06", "07"),
         )
     )
+
+
+def _bytes(seen: Observations) -> int:
+    return seen.contact.head_bytes + seen.contact.body_bytes if seen.contact else 0
 
 
 def _flat(seen: Observations) -> str:
@@ -390,7 +415,14 @@ def _growing(seen: Observations, said: Verdict) -> None:
         f"{many.p50_ms:.2f} ms"
     )
     if waits:
-        return  # said already
+        if fixed_wait(one, some, many):
+            used = f"; {many.cpu:.0%} of a core is used" if many.cpu is not None else ""
+            said.ok(
+                "no lock, pool or processor holds it back: more clients do not make "
+                "requests slower",
+                growth + used,
+            )
+        return
     if fixed_wait(one, some, many):
         said.findings.append(
             Finding(
@@ -399,14 +431,15 @@ def _growing(seen: Observations, said: Verdict) -> None:
                 sentence=f"A request takes about {one.p50_ms:.0f} ms, with one client "
                 "or with a hundred: it waits, and not for other requests",
                 short=f"a wait of {one.p50_ms:.0f} ms in each request",
-                figure=f"{growth}; it is in the program, or in what that asks: the "
-                "head comes late, not the body, and others do not shorten it",
+                figure=f"{growth}; {_which_part(seen)}",
                 sure="certain",
                 see=f"python -m lab probe {seen.url} --requests 5",
                 chapters=_chapters("03"),
             )
         )
-    elif many.rate < some.rate / 2 and not many.client_bound:
+    elif collapses(some, many) and _is_disturbed(seen):
+        said.open("whether it gets slower with many clients", _disturbed(seen, growth))
+    elif collapses(some, many):
         said.findings.append(
             Finding(
                 id="collapse",
@@ -449,6 +482,33 @@ def _growing(seen: Observations, said: Verdict) -> None:
         said.ok("it works rather than waits: saturated, requests queue", growth + cores)
     else:
         said.ok("more clients are answered more", growth)
+
+
+def collapses(some: Point, many: Point) -> bool:
+    """Less than half the rate with many, in each of the looks and without a doubt."""
+    return not many.client_bound and max(many.rates) < min(some.rates) / 2
+
+
+def _is_disturbed(seen: Observations) -> bool:
+    return seen.others_cpu is not None and seen.others_cpu > DISTURBED
+
+
+def _disturbed(seen: Observations, figure: str) -> str:
+    return f"other programs used {seen.others_cpu:.1f} processors meanwhile; {figure}"
+
+
+def _which_part(seen: Observations) -> str:
+    alone = seen.split.alone if seen.split else None
+    heads = _median(alone.head_ms) if alone else None
+    whole = _median(alone.latency_ms) if alone else None
+    if heads is None or whole is None:
+        return "which part of an answer is late was not seen"
+    if heads > whole / 2:
+        return (
+            "the head itself comes late, and others do not shorten it: so the wait is "
+            "in the program, or in what that asks"
+        )
+    return "the head comes at once, and the rest late, however it is acknowledged"
 
 
 def fixed_wait(one: Point, some: Point, many: Point) -> bool:
@@ -494,7 +554,7 @@ def _holding(seen: Observations, said: Verdict) -> None:
             continue
         if last.again[0] < last.again[1] or last.limit is None:
             said.open(
-                f"whether {last.holders} clients {many} stop it",
+                f"whether {_clients(last, many, one)} can stop it",
                 "another waited once, and not the next time"
                 if last.limit is not None
                 else "another was not answered, not even when they had left",
@@ -504,6 +564,12 @@ def _holding(seen: Observations, said: Verdict) -> None:
             continue
         told.add(last.limit)
         said.findings.append(_stopped(seen, last, many, one))
+
+
+def _clients(held: Held, many: str, one: str) -> str:
+    if held.holders == 1:
+        return f"one client {one}"
+    return f"{held.holders} clients {many}"
 
 
 def _stopped(seen: Observations, last: Held, many: str, one: str) -> Finding:
@@ -557,25 +623,25 @@ def _crowding(seen: Observations, said: Verdict) -> None:
     selects = _selects(seen)
     if crowd.answered_ms is None and crowd.limit is not None:
         limit = crowd.limit
-        close = 0.9 * FD_SETSIZE < limit <= FD_SETSIZE
-        descriptors = seen.process.descriptors if seen.process else None
-        few = descriptors is not None and descriptors <= FD_SETSIZE
-        if close and few:
+        close = 0.95 * FD_SETSIZE < limit <= FD_SETSIZE
+        process = seen.process
+        descriptors = process.descriptors if process else None
+        few = descriptors is not None and limit > 0.9 * descriptors
+        epoll = process is not None and process.waits_with == "epoll"
+        is_select = close and not few and not epoll
+        if few:
             why = f"its limit of descriptors, {descriptors} (ulimit -n)"
-            chapter = "12"
-        elif close:
+        elif is_select:
             why = "the 1 024 descriptors that select() can watch"
             if not selects:
                 why += ", or a limit of as many descriptors (ulimit -n)"
-            chapter = "07"
         else:
             why = "a limit of connections, or of whatever each of them holds"
-            chapter = "12"
-        is_select = close and not few
         said.findings.append(
             Finding(
                 id="select" if is_select else "connection-limit",
-                weight=78 if is_select else 66,
+                # A limit of many is a choice; one of few is easily filled.
+                weight=78 if is_select else 66 if limit < 256 else 45,
                 sentence=f"About {limit:,} connections that say nothing shut everybody "
                 f"else out: {why}",
                 short="select(), whose set ends at 1 024 descriptors"
@@ -585,7 +651,7 @@ def _crowding(seen: Observations, said: Verdict) -> None:
                 f"{crowd.ended or 'not answered'}; beside {limit:,} it was answered",
                 sure="certain" if selects or not close else "likely",
                 see=f"{silent} 1100 --seconds 10 & python -m lab probe {seen.url}",
-                chapters=_chapters(chapter),
+                chapters=_chapters("07" if is_select else "12"),
             )
         )
     elif crowd.answered_ms is None:
@@ -605,7 +671,7 @@ def _crowding(seen: Observations, said: Verdict) -> None:
 def _selects(seen: Observations) -> bool:
     """Whether we know that it watches without epoll."""
     process = seen.process
-    return process is not None and process.waits_with == "select or poll"
+    return process is not None and process.waits_with == "no epoll"
 
 
 def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
@@ -621,10 +687,12 @@ def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
             f"{crowd.cpu_beside_us:.0f} µs for it"
         )
         # The processor's time is not another program's doing: it has to agree.
-        if ratio > 1.4 and crowd.cpu_beside_us < 1.3 * crowd.cpu_without_us:
-            said.open("whether silent clients cost others anything", times + cpu)
-            return
-    if ratio > 1.4 and beside - without > 0.03:
+        costs = crowd.cpu_beside_us > CROWD_COSTS * crowd.cpu_without_us
+    else:
+        costs = not _is_disturbed(seen)
+    if ratio > CROWD_COSTS and not costs:
+        said.open("whether silent clients cost others anything", times + cpu)
+    elif ratio > CROWD_COSTS and beside - without > 0.03:
         said.findings.append(
             Finding(
                 id="crowd-cost",
@@ -647,6 +715,9 @@ def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
 def _slow(seen: Observations, said: Verdict) -> None:
     slow = seen.slow
     if slow is None:
+        return
+    if slow.one and slow.one.stopped and not slow.one.again[0]:
+        said.open("whether a slow request stops others", "once it did, and once not")
         return
     if slow.one and slow.one.stopped:
         said.findings.append(
@@ -798,34 +869,30 @@ def _process(seen: Observations, said: Verdict) -> None:
         said.findings.append(
             _spinning(process.idle_cpu, "nobody asks for anything", 87, "spins")
         )
-    elif process.held_cpu is not None and process.held_cpu > 0.5:
-        said.findings.append(
-            _spinning(
-                process.held_cpu,
-                "clients wait who have sent half a request",
-                76,
-                "spins-while-held",
-            )
-        )
     elif process.idle_cpu is not None:
-        said.ok(
-            "it sleeps while nothing happens",
-            f"{process.idle_cpu:.1%} of a core"
-            + (
-                f"; {process.held_cpu:.1%} beside clients with half a request"
-                if process.held_cpu is not None
-                else ""
-            ),
-        )
+        said.ok("it sleeps while nothing happens", f"{process.idle_cpu:.1%} of a core")
+    for held in seen.held:
+        if held.stopped and held.cpu is not None and held.cpu > SPINS:
+            many, _ = HOLDING[held.kind]
+            said.findings.append(
+                _spinning(
+                    held.cpu,
+                    f"{held.holders} clients {many} hold it up",
+                    76,
+                    "spins-while-held",
+                )
+            )
+            break
     each = seen.crowd.bytes_each if seen.crowd else None
     if process.kept_bytes_each is not None or each is not None:
-        parts = []
-        if process.kept_bytes_each is not None:
-            parts.append(
-                f"{process.kept_bytes_each / 1024:.1f} KB for one that is kept"
+        parts = [
+            f"{size / 1024:.1f} KB for {who}" if size > 512 else f"too little for {who}"
+            for size, who in (
+                (process.kept_bytes_each, "one that is kept"),
+                (each, "one that says nothing"),
             )
-        if each is not None:
-            parts.append(f"{each / 1024:.1f} KB for one that says nothing")
+            if size is not None
+        ]
         said.ok("memory of a connection", ", ".join(parts))
 
 
@@ -854,6 +921,10 @@ DAWDLING = {
 }
 
 
+def _is_ended(dawdler: Dawdler) -> bool:
+    return dawdler.ended_s is not None and not dawdler.answered
+
+
 def _never_ended(seen: Observations) -> list[str]:
     return [
         DAWDLING[each.kind]
@@ -866,7 +937,7 @@ def _deadlines(seen: Observations, said: Verdict) -> None:
     if not seen.dawdlers:
         return
     for each in seen.dawdlers:
-        if each.ended_s is not None and not each.answered:
+        if _is_ended(each) and each.ended_s is not None:
             told = f", told {each.status}" if each.status else ""
             said.ok(
                 f"it ends {DAWDLING[each.kind]}", f"after {each.ended_s:.1f} s{told}"
