@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 
+from lab.doctor.finding import Finding, Verdict
 from lab.doctor.observations import Observations
-from lab.doctor.verdict import Finding, Verdict
 
 WIDTH = 80
 

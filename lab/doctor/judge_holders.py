@@ -1,0 +1,244 @@
+"""What those mean who hold a connection, a crowd of them, and a slow request."""
+
+from __future__ import annotations
+
+from lab.doctor.finding import Finding, Verdict, chapters
+from lab.doctor.judge_waits import is_disturbed
+from lab.doctor.observations import Crowd, Held, Observations
+
+#: The descriptors that `select()` can watch.
+FD_SETSIZE = 1024
+#: A request takes so many times as long beside a crowd that costs something.
+CROWD_COSTS = 2.0
+
+HOLDING = {
+    "silent": ("that connect and say nothing", "that connects and says nothing"),
+    "half": ("that have sent half a request", "that has sent half a request"),
+    "body": ("that have sent half a body", "that has sent half a body"),
+    "unread": ("that do not read their answers", "that does not read its answers"),
+}
+HOW_TO_HOLD = {
+    "silent": "",
+    "half": " --half",
+    "body": " --half",
+    "unread": " --unread",
+}
+
+
+def holding(seen: Observations, said: Verdict) -> None:
+    # Who is stopped by silence is stopped by half a request as well.
+    told: set[int] = set()
+    for kind in ("silent", "half", "body", "unread"):
+        tries = [held for held in seen.held if held.kind == kind]
+        if not tries:
+            continue
+        last = tries[-1]
+        many, one = HOLDING[kind]
+        if not last.stopped:
+            said.ok(
+                f"{last.holders} clients {many} stop nobody",
+                f"another is answered after {last.answered_ms:.1f} ms",
+            )
+            continue
+        if last.again[0] < last.again[1] or last.limit is None:
+            said.open(
+                f"whether {_clients(last, many, one)} can stop it",
+                "another waited once, and not the next time"
+                if last.limit is not None
+                else "another was not answered, not even when they had left",
+            )
+            continue
+        if last.limit in told and kind != "unread":
+            continue
+        told.add(last.limit)
+        said.findings.append(_stopped(seen, last, many, one))
+
+
+def _clients(held: Held, many: str, one: str) -> str:
+    if held.holders == 1:
+        return f"one client {one}"
+    return f"{held.holders} clients {many}"
+
+
+def _stopped(seen: Observations, last: Held, many: str, one: str) -> Finding:
+    limit = last.limit
+    assert limit is not None
+    unread = last.kind == "unread"
+    if limit == 1:
+        sentence = f"One client {one} stops it for everybody else"
+        short = f"one client {one}, for which everybody waits"
+        weight = 84 if unread else 92
+    else:
+        sentence = f"{limit} clients {many} stop it for everybody else"
+        short = f"{limit} clients {many}, enough to stop it"
+        weight = 74 if unread else 75
+    gone = last.answered_after
+    return Finding(
+        id=f"stopped-by-{last.kind}",
+        weight=weight,
+        sentence=sentence,
+        short=short,
+        figure=f"beside {last.holders} of them another was not answered, until "
+        f"{gone} of them had left; twice",
+        sure="certain",
+        see=f"python -m lab silent {seen.url} --connections {limit}"
+        f"{HOW_TO_HOLD[last.kind]} --seconds 10 & "
+        f"python -m lab probe {seen.url}",
+        chapters=chapters("09", "08")
+        if unread
+        else chapters("01" if limit == 1 else "02"),
+    )
+
+
+def crowd_ratio(crowd: Crowd) -> float | None:
+    """How many times as long a request takes beside a crowd; None: it cannot be told.
+
+    The quickest look beside the crowd against the slowest without it.
+    """
+    if not crowd.without_ms or not crowd.beside_ms:
+        return None
+    return min(crowd.beside_ms) / max(crowd.without_ms)
+
+
+def crowding(seen: Observations, said: Verdict) -> None:
+    crowd = seen.crowd
+    if crowd is None:
+        return
+    if crowd.opened == 0 and crowd.note:
+        said.open("what a crowd of silent clients does", crowd.note)
+        return
+    silent = f"python -m lab silent {seen.url} --connections"
+    selects = _selects(seen)
+    if crowd.answered_ms is None and crowd.limit is not None:
+        limit = crowd.limit
+        close = 0.95 * FD_SETSIZE < limit <= FD_SETSIZE
+        process = seen.process
+        descriptors = process.descriptors if process else None
+        few = descriptors is not None and limit > 0.9 * descriptors
+        epoll = process is not None and process.waits_with == "epoll"
+        is_select = close and not few and not epoll
+        if few:
+            why = f"its limit of descriptors, {descriptors} (ulimit -n)"
+        elif is_select:
+            why = "the 1 024 descriptors that select() can watch"
+            if not selects:
+                why += ", or a limit of as many descriptors (ulimit -n)"
+        else:
+            why = "a limit of connections, or of whatever each of them holds"
+        said.findings.append(
+            Finding(
+                id="select" if is_select else "connection-limit",
+                # A limit of many is a choice; one of few is easily filled.
+                weight=78 if is_select else 66 if limit < 256 else 45,
+                sentence=f"About {limit:,} connections that say nothing shut everybody "
+                f"else out: {why}",
+                short="select(), whose set ends at 1 024 descriptors"
+                if is_select
+                else f"a limit of about {limit:,} connections, which silence can fill",
+                figure=f"beside {crowd.opened:,} silent connections another was "
+                f"{crowd.ended or 'not answered'}; beside {limit:,} it was answered",
+                sure="certain" if selects or not close else "likely",
+                see=f"{silent} 1100 --seconds 10 & python -m lab probe {seen.url}",
+                chapters=chapters("07" if is_select else "12"),
+            )
+        )
+    elif crowd.answered_ms is None:
+        said.open(
+            "where its limit of connections is",
+            f"beside {crowd.opened:,} silent ones nobody was answered, nor when most "
+            "of them had gone",
+        )
+    else:
+        said.ok(
+            f"{crowd.opened:,} connections that say nothing shut nobody out",
+            f"another is answered after {crowd.answered_ms:.1f} ms",
+        )
+    _crowd_cost(seen, crowd, said)
+
+
+def _selects(seen: Observations) -> bool:
+    """Whether we know that it watches without epoll."""
+    process = seen.process
+    return process is not None and process.waits_with == "no epoll"
+
+
+def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
+    ratio = crowd_ratio(crowd)
+    if ratio is None:
+        return
+    without, beside = min(crowd.without_ms), min(crowd.beside_ms)
+    times = f"{without:.2f} ms a request without them, {beside:.2f} ms beside them"
+    cpu = ""
+    if crowd.cpu_without_us and crowd.cpu_beside_us:
+        cpu = (
+            f"; the processor works {crowd.cpu_without_us:.0f} µs and "
+            f"{crowd.cpu_beside_us:.0f} µs for it"
+        )
+        # The processor's time is not another program's doing: it has to agree.
+        costs = crowd.cpu_beside_us > CROWD_COSTS * crowd.cpu_without_us
+    else:
+        costs = not is_disturbed(seen)
+    if ratio > CROWD_COSTS and not costs:
+        said.open("whether silent clients cost others anything", times + cpu)
+    elif ratio > CROWD_COSTS and beside - without > 0.03:
+        said.findings.append(
+            Finding(
+                id="crowd-cost",
+                weight=62,
+                sentence=f"{crowd.part} connections that say nothing make every "
+                f"request of others {ratio:.1f} times as long",
+                short="a cost that grows with connections that say nothing",
+                figure=times + cpu,
+                sure="certain" if cpu else "likely",
+                see=f"python -m lab silent {seen.url} --connections {crowd.part} "
+                f"--seconds 10 & python -m lab load {seen.url} --connections 1 "
+                "--seconds 3",
+                chapters=chapters("07", "08"),
+            )
+        )
+    else:
+        said.ok(f"{crowd.part} silent connections cost others nothing", times + cpu)
+
+
+def slow(seen: Observations, said: Verdict) -> None:
+    slow = seen.slow
+    if slow is None:
+        return
+    if slow.one and slow.one.stopped and not slow.one.again[0]:
+        said.open("whether a slow request stops others", "once it did, and once not")
+        return
+    if slow.one and slow.one.stopped:
+        said.findings.append(
+            Finding(
+                id="slow-handler",
+                weight=85,
+                sentence=f"One slow request stops it: while it works on {slow.path}, "
+                "nobody else is answered",
+                short="one slow request, for which everybody waits",
+                figure=f"{slow.path} takes {slow.takes_ms:.0f} ms, and whoever asks "
+                "for another page meanwhile waits until it is over",
+                sure="certain",
+                see=f"curl {_url(seen, slow.path)} & python -m lab probe {seen.url}",
+                chapters=chapters("08", "10"),
+            )
+        )
+        return
+    if not slow.at_once:
+        return
+    at_once = slow.at_once * slow.takes_ms / slow.together_ms if slow.together_ms else 0
+    several = slow.several
+    beside = (
+        "; then others wait as well"
+        if several and several.stopped
+        else "; others are answered meanwhile"
+    )
+    said.ok(
+        "a slow request does not stop others",
+        f"{slow.at_once} at once: it works on about {max(at_once, 1):.0f} of them at a "
+        f"time{beside}",
+    )
+
+
+def _url(seen: Observations, path: str) -> str:
+    scheme, _, rest = seen.url.partition("//")
+    return f"{scheme}//{rest.partition('/')[0]}{path}"

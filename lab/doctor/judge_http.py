@@ -1,0 +1,105 @@
+"""What the exchanges mean that HTTP/1.1 allows."""
+
+from __future__ import annotations
+
+from lab.doctor.finding import Finding, Verdict, chapters
+from lab.doctor.observations import Observations
+
+PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
+    "length": (
+        66,
+        "An answer is not as long as its head says: {}",
+        "an answer of the wrong length",
+        ("13",),
+        "every answer is as long as its head says",
+    ),
+    "pipelined": (
+        60,
+        "Requests that a client sends without waiting are not all answered: {}",
+        "pipelined requests that are lost or late",
+        ("09",),
+        "pipelined requests are answered, all and in order",
+    ),
+    "body_unread": (
+        58,
+        "An answer is lost when the server does not want the request's body: {}",
+        "an answer lost to a reset",
+        ("09",),
+        "a long body that it may not want costs no answer",
+    ),
+    "head": (
+        55,
+        "It answers HEAD wrongly: {}",
+        "a wrong answer to HEAD",
+        ("13",),
+        "HEAD is answered without a body",
+    ),
+    "closing": (
+        42,
+        "When it closes with something unread, a reset follows its answer: {}",
+        "a reset that follows an answer",
+        ("09",),
+        "when it closes, it does so plainly, also with something unread",
+    ),
+    "expect": (
+        45,
+        "It does not answer `Expect: 100-continue`: {}; curl waits a second for that",
+        "no answer to Expect",
+        ("09",),
+        "Expect: 100-continue is answered",
+    ),
+    "half_closed": (
+        40,
+        "A client that has said all and closes its side gets no answer: {}",
+        "no answer after a half-close",
+        ("09",),
+        "a client that closes its sending side is answered",
+    ),
+    "http10": (
+        38,
+        "It does not do right by a client of HTTP/1.0: {}",
+        "wrong answers to HTTP/1.0",
+        ("13",),
+        "HTTP/1.0 is answered as it should be",
+    ),
+}
+SEE = {
+    "head": "curl -I {url}",
+    "expect": "curl -v -H 'Expect: 100-continue' -d 1234 {url}",
+    "http10": "curl -v --http1.0 {url}",
+    "body_unread": "head -c 1000000 /dev/zero | curl -v --data-binary @- {url}",
+    "half_closed": "printf 'GET {path} HTTP/1.1\\r\\nHost: a\\r\\n"
+    "Connection: close\\r\\n\\r\\n' | nc -N {host} {port}",
+    "pipelined": "printf 'GET {path} HTTP/1.1\\r\\nHost: a\\r\\n\\r\\nGET {path} "
+    "HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' | nc {host} {port}",
+}
+
+
+def protocol(seen: Observations, said: Verdict) -> None:
+    protocol = seen.protocol
+    if protocol is None:
+        return
+    rest = seen.url.partition("//")[2]
+    authority, _, path = rest.partition("/")
+    host, _, port = authority.partition(":")
+    words = {"url": seen.url, "host": host, "port": port or "80", "path": f"/{path}"}
+    for name, (weight, sentence, short, numbers, fine) in PROTOCOL.items():
+        wrong = getattr(protocol, name)
+        if wrong is None:
+            continue
+        if not wrong:
+            said.ok(fine, "")
+            continue
+        see = SEE.get(name, "curl -v {url}").format(**words)
+        said.findings.append(
+            Finding(
+                id=name.replace("_", "-"),
+                weight=weight,
+                sentence=sentence.format(wrong),
+                short=short,
+                figure="seen twice",
+                sure="certain",
+                see=see,
+                chapters=chapters(*numbers),
+            )
+        )

@@ -1,0 +1,165 @@
+"""What the process, its deadlines and its end mean."""
+
+from __future__ import annotations
+
+from lab.doctor.finding import Finding, Verdict, chapters, listed
+from lab.doctor.judge_holders import HOLDING
+from lab.doctor.observations import Dawdler, Observations
+
+#: Clients that do not go on were watched long enough to say that there is no deadline:
+#: longer than the minute that most servers give.
+LONG_WATCH_S = 80.0
+#: A server that is stopped sleeps; one that uses so many processors does not.
+SPINS = 0.2
+
+
+def process(seen: Observations, said: Verdict) -> None:
+    process = seen.process
+    if process is None:
+        return
+    if process.idle_cpu is not None and process.idle_cpu > 0.5:
+        said.findings.append(
+            _spinning(process.idle_cpu, "nobody asks for anything", 87, "spins")
+        )
+    elif process.idle_cpu is not None:
+        said.ok("it sleeps while nothing happens", f"{process.idle_cpu:.1%} of a core")
+    for held in seen.held:
+        if held.stopped and held.cpu is not None and held.cpu > SPINS:
+            many, _ = HOLDING[held.kind]
+            said.findings.append(
+                _spinning(
+                    held.cpu,
+                    f"{held.holders} clients {many} hold it up",
+                    76,
+                    "spins-while-held",
+                )
+            )
+            break
+    each = seen.crowd.bytes_each if seen.crowd else None
+    if process.kept_bytes_each is not None or each is not None:
+        parts = [
+            f"{size / 1024:.1f} KB for {who}" if size > 512 else f"too little for {who}"
+            for size, who in (
+                (process.kept_bytes_each, "one that is kept"),
+                (each, "one that says nothing"),
+            )
+            if size is not None
+        ]
+        said.ok("memory of a connection", ", ".join(parts))
+
+
+def _spinning(cpu: float, when: str, weight: int, name: str) -> Finding:
+    return Finding(
+        id=name,
+        weight=weight,
+        sentence=f"It spins: while {when}, it keeps {cpu:.1f} of a core busy",
+        short="a loop that spins while nothing happens",
+        figure=f"{cpu:.2f} processor seconds a second",
+        sure="certain",
+        see="top -H -p PID",
+        chapters=chapters("04"),
+    )
+
+
+DAWDLING = {
+    "silent": "a client that said nothing",
+    "half": "one with half a head",
+    "trickle": "one whose head came a byte a second",
+    "body": "one with half a body",
+    "kept": "one that had its answer and said no more",
+    "unread": "one that read no answer",
+}
+
+
+def is_ended(dawdler: Dawdler) -> bool:
+    return dawdler.ended_s is not None and not dawdler.answered
+
+
+def never_ended(seen: Observations) -> list[str]:
+    return [
+        DAWDLING[each.kind]
+        for each in seen.dawdlers
+        if each.ended_s is None and not each.answered
+    ]
+
+
+def deadlines(seen: Observations, said: Verdict) -> None:
+    if not seen.dawdlers:
+        return
+    for each in seen.dawdlers:
+        if is_ended(each) and each.ended_s is not None:
+            told = f", told {each.status}" if each.status else ""
+            said.ok(
+                f"it ends {DAWDLING[each.kind]}", f"after {each.ended_s:.1f} s{told}"
+            )
+    left = never_ended(seen)
+    if not left:
+        return
+    watched = min(each.watched_s for each in seen.dawdlers if each.ended_s is None)
+    if watched >= LONG_WATCH_S:
+        said.findings.append(
+            Finding(
+                id="no-deadline",
+                weight=64,
+                sentence=f"It waits for ever for whoever does not go on: in "
+                f"{watched:.0f} s it did not end {listed(left)}",
+                short="no deadlines",
+                figure=f"watched for {watched:.0f} s",
+                sure="likely",
+                see=f"python -m lab silent {seen.url} --connections 1 --half "
+                f"--seconds {watched:.0f}",
+                chapters=chapters("11"),
+            )
+        )
+        return
+    said.open(
+        f"whether it ever ends {listed(left)}",
+        f"watched for {watched:.0f} s only; many servers give a minute: --seconds 120",
+    )
+
+
+def ending(seen: Observations, said: Verdict) -> None:
+    ending = seen.ending
+    if ending is None:
+        return
+    see = "kill PID, while curl waits for a slow page"
+    if ending.answered < ending.in_flight:
+        lost = ending.in_flight - ending.answered
+        said.findings.append(
+            Finding(
+                id="lost-at-the-end",
+                weight=57,
+                sentence=f"At SIGTERM it drops what it is working on: {lost} of "
+                f"{ending.in_flight} requests had no answer",
+                short="requests that SIGTERM drops",
+                figure=f"{ending.answered} of {ending.in_flight} answered",
+                sure="certain",
+                see=see,
+                chapters=chapters("12"),
+            )
+        )
+    elif ending.in_flight:
+        said.ok(
+            "at SIGTERM it finishes what it is working on",
+            f"{ending.answered} of {ending.in_flight} answered",
+        )
+    if ending.gone_s is None:
+        said.findings.append(
+            Finding(
+                id="does-not-end",
+                weight=56,
+                sentence="SIGTERM does not end it",
+                short="SIGTERM does not end it",
+                figure="it was still there when the time was up",
+                sure="certain",
+                see=see,
+                chapters=chapters("12"),
+            )
+        )
+    else:
+        said.ok("SIGTERM ends it", f"after {ending.gone_s:.1f} s")
+    said.ok(
+        "its other clients at SIGTERM",
+        f"{ending.idle_closed} of {ending.idle} idle connections came to a plain end; "
+        f"one with half a request: {ending.half_sent}",
+    )

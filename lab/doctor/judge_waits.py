@@ -1,0 +1,366 @@
+"""What the waits and the rates mean."""
+
+from __future__ import annotations
+
+import statistics
+
+from lab.doctor.finding import Finding, Verdict, chapters
+from lab.doctor.observations import Observations, Point, Split
+
+#: A wait shorter than this is not told from work.
+LEAST_WAIT_MS = 5.0
+#: A body that is held back comes this much after its head: Linux waits for 40 ms.
+LEAST_STALL_MS = 25.0
+#: Processors that other programs may use before speed is no longer judged.
+DISTURBED = 0.3
+
+
+def closing(seen: Observations, said: Verdict) -> None:
+    contact = seen.contact
+    if contact is None:
+        return
+    if contact.closed == 0:
+        said.ok(
+            "connections are kept",
+            f"{contact.connections} of {contact.connections} answered a second request",
+        )
+        return
+    if contact.closed < contact.connections:
+        said.open(
+            "whether connections are kept",
+            f"{contact.connections - contact.closed} of {contact.connections} "
+            "answered a second request",
+        )
+        return
+    whole = contact.connect_ms + contact.first_ms
+    many = _point(seen, 10)
+    rate = (
+        f"; with 10 clients {many.closed:,} connections for {many.requests:,} requests"
+        if many
+        else ""
+    )
+    said.findings.append(
+        Finding(
+            id="closes",
+            weight=80,
+            sentence="It closes the connection after each response, though the client "
+            "asks to keep it, so that every request pays for a connection",
+            short="a new connection for each request",
+            figure=f"{contact.closed} of {contact.connections} connections{rate}; "
+            f"connecting is {contact.connect_ms:.2f} ms of {whole:.2f} ms here, where "
+            "the way is short; over a network it is a whole round trip",
+            sure="certain",
+            see=f"curl -v {seen.url} {seen.url} 2>&1 | grep -ic 'closing connection'",
+            chapters=chapters("01", "02"),
+        )
+    )
+
+
+def _point(seen: Observations, connections: int) -> Point | None:
+    for point in seen.growth:
+        if point.connections == connections and point.requests:
+            return point
+    return None
+
+
+def _median(values: list[float]) -> float | None:
+    return statistics.median(values) if len(values) >= 3 else None
+
+
+def stall_ms(split: Split) -> float | None:
+    """How long a body is held back until its head is acknowledged; None: it is not."""
+    if split.alone is None:
+        return None
+    gap = _median(split.alone.gap_ms)
+    if gap is None or gap < LEAST_STALL_MS:
+        return None
+    if split.quick is not None:
+        quick = _median(split.quick.gap_ms)
+        # It is the acknowledgement that the rest waits for: it comes when that does.
+        return gap if quick is not None and quick < gap / 3 else None
+    # Without that proof: it is the wait of every request but a connection's first.
+    first = _median(split.first_ms)
+    return gap if first is not None and first < gap / 3 else None
+
+
+def timeout_ms(split: Split) -> float | None:
+    """How long a request waits for a timeout that others end early; None: it does not.
+
+    What is compared are the heads: a body that is held back is another thing.
+    """
+    if split.alone is None or split.beside is None:
+        return None
+    quiet = split.quick or split.alone
+    alone, beside = _median(quiet.head_ms), _median(split.beside.head_ms)
+    if alone is None or beside is None or alone < LEAST_WAIT_MS:
+        return None
+    # Nearly all wait; noise makes some slow, and most not.
+    ordered = sorted(quiet.head_ms)
+    if ordered[len(ordered) // 4] < alone / 2:
+        return None
+    return alone if beside < alone * 0.6 and beside < alone - 3 else None
+
+
+def waiting(seen: Observations, said: Verdict) -> None:
+    split = seen.split
+    if split is None:
+        return
+    stall, timeout = stall_ms(split), timeout_ms(split)
+    head_and_body = split.alone is None or split.alone.cut_after_head * 2 >= len(
+        split.alone.gap_ms
+    )
+    growth = _flat(seen)
+    if timeout is not None:
+        assert split.beside is not None
+        beside = _median(split.beside.head_ms)
+        said.findings.append(
+            Finding(
+                id="timeout",
+                weight=100,
+                sentence="A request on a kept connection waits for a timeout of about "
+                f"{timeout:.0f} ms, which ends early only when other clients come",
+                short="a timeout",
+                figure=f"one client alone waits {timeout:.0f} ms; beside others who "
+                f"come and go, {beside:.1f} ms{growth}",
+                sure="certain",
+                see=f"python -m lab probe {seen.url} --requests 5",
+                chapters=chapters("03", "05"),
+            )
+        )
+    if stall is not None:
+        quick = (
+            f"; {_median(split.quick.gap_ms):.1f} ms if the client acknowledges at once"
+            if split.quick is not None
+            else ""
+        )
+        paused = (
+            f"; {_median(split.paused.gap_ms):.1f} ms after a pause of 50 ms"
+            if split.paused and len(split.paused.gap_ms) >= 3
+            else ""
+        )
+        said.findings.append(
+            Finding(
+                id="stall",
+                weight=95,
+                sentence="It writes the head and the body of a response separately, "
+                f"and the kernel holds the body back for about {stall:.0f} ms, until "
+                "the client's kernel has acknowledged the head"
+                if head_and_body
+                else "It writes a response in several small pieces, and the kernel "
+                f"holds the later ones back for about {stall:.0f} ms, until the "
+                "client's kernel has acknowledged the first",
+                short=f"two writes for one response, of which the second is held back "
+                f"for {stall:.0f} ms",
+                figure=f"the last bytes come {stall:.0f} ms after the first, from a "
+                f"connection's second request on{quick}{paused}"
+                f"{'' if timeout else growth}",
+                sure="certain" if split.quick is not None else "likely",
+                see=f"python -m lab probe {seen.url} --requests 5",
+                chapters=chapters("06", "07"),
+            )
+        )
+    if stall is None:
+        _two_writes(seen, split, said)
+    if stall is None and timeout is None and split.alone is not None:
+        alone = _median(split.alone.latency_ms)
+        if alone is not None:
+            said.ok("no wait for a timeout", f"{alone:.2f} ms a request, alone")
+
+
+def two_writes(seen: Observations, split: Split) -> bool:
+    """Whether head and body come in two segments that end where the head does."""
+    contact = seen.contact
+    if contact is None or not split.looked_at or not contact.body_bytes:
+        return False
+    if split.segments is None:
+        return split.cut_after_head * 2 > split.looked_at
+    # A long answer needs several.
+    small = contact.head_bytes + contact.body_bytes < 1400
+    return small and split.segments >= 2
+
+
+def _two_writes(seen: Observations, split: Split, said: Verdict) -> None:
+    if not two_writes(seen, split):
+        if seen.contact and seen.contact.body_bytes:
+            segments = (
+                f"in {split.segments:g} segment{'s' if split.segments != 1 else ''}"
+                if split.segments is not None
+                else "together"
+            )
+            said.ok("head and body are not torn apart", f"they arrive {segments}")
+        return
+    count = f"{split.segments:g} segments" if split.segments else "two pieces"
+    if split.alone is not None:
+        said.ok(
+            "a response comes in two writes, and nothing holds the second back",
+            f"{count} an answer: the server has set TCP_NODELAY, or its like",
+        )
+        return
+    said.findings.append(
+        Finding(
+            id="hidden-stall",
+            weight=48,
+            sentence="A response is written in two; closing pushes the second write "
+            "out, so that it costs nothing, until connections are kept: then, without "
+            "TCP_NODELAY, each further response takes 40 ms",
+            short="two writes for one response, which cost nothing while it closes",
+            figure=f"{count} an answer of {_bytes(seen)} bytes; the cut after the head "
+            f"was seen {split.cut_after_head} times of {split.looked_at}",
+            sure="certain" if split.cut_after_head else "likely",
+            see="strace -f -e trace=network,write,writev -p PID",
+            chapters=chapters("06", "07"),
+        )
+    )
+
+
+def _bytes(seen: Observations) -> int:
+    return seen.contact.head_bytes + seen.contact.body_bytes if seen.contact else 0
+
+
+def _flat(seen: Observations) -> str:
+    """The law's testimony, as words to stand behind others."""
+    points = [point for point in seen.growth if point.requests]
+    if len(points) < 2:
+        return ""
+    pairs = ", ".join(f"{p.p50_ms:.0f} ms with {p.connections}" for p in points)
+    rates = ", ".join(f"{p.rate:,.0f}" for p in points)
+    return f"; under load {pairs}: {rates} requests a second"
+
+
+def growing(seen: Observations, said: Verdict) -> None:
+    one, some, many = (_point(seen, count) for count in (1, 10, 100))
+    for point in seen.growth:
+        wrong = sum(point.errors.values())
+        if wrong > max(3, 0.01 * (point.requests + wrong)):
+            kinds = ", ".join(f"{kind} {n:,}" for kind, n in point.errors.items())
+            said.findings.append(
+                Finding(
+                    id="errors",
+                    weight=90,
+                    sentence=f"With {point.connections} "
+                    f"client{'s' if point.connections > 1 else ''}, requests fail: "
+                    f"{wrong:,} of {point.requests + wrong:,}",
+                    short=f"requests that fail with {point.connections} clients",
+                    figure=kinds,
+                    sure="certain",
+                    see=f"python -m lab load {seen.url} "
+                    f"--connections {point.connections} --seconds 3",
+                    chapters=chapters("03", "04"),
+                )
+            )
+            break
+    if one is None or some is None or many is None:
+        if seen.growth:
+            said.open("how it grows with clients", "a load brought no answers")
+        return
+    waits = seen.split and (stall_ms(seen.split) or timeout_ms(seen.split))
+    growth = (
+        f"{one.rate:,.0f}, {some.rate:,.0f}, {many.rate:,.0f} requests a second with "
+        f"1, 10, 100 clients; {one.p50_ms:.2f}, {some.p50_ms:.2f}, "
+        f"{many.p50_ms:.2f} ms"
+    )
+    if waits:
+        if fixed_wait(one, some, many):
+            used = f"; {many.cpu:.0%} of a core is used" if many.cpu is not None else ""
+            said.ok(
+                "no lock, pool or processor holds it back: more clients do not make "
+                "requests slower",
+                growth + used,
+            )
+        return
+    if fixed_wait(one, some, many):
+        said.findings.append(
+            Finding(
+                id="fixed-wait",
+                weight=70,
+                sentence=f"A request takes about {one.p50_ms:.0f} ms, with one client "
+                "or with a hundred: it waits, and not for other requests",
+                short=f"a wait of {one.p50_ms:.0f} ms in each request",
+                figure=f"{growth}; {_which_part(seen)}",
+                sure="certain",
+                see=f"python -m lab probe {seen.url} --requests 5",
+                chapters=chapters("03"),
+            )
+        )
+    elif collapses(some, many) and is_disturbed(seen):
+        said.open("whether it gets slower with many clients", _disturbed(seen, growth))
+    elif collapses(some, many):
+        said.findings.append(
+            Finding(
+                id="collapse",
+                weight=88,
+                sentence="With 100 clients it answers less than half of what it "
+                "answers with 10",
+                short="it gets slower with many clients",
+                figure=growth,
+                sure="likely",
+                see=f"python -m lab load {seen.url} --connections 100 --seconds 3",
+                chapters=chapters("02", "08"),
+            )
+        )
+    elif many.client_bound:
+        said.ok("it does not wait: more clients are answered more, or queue", growth)
+        said.open(
+            "how much it could do",
+            "the client that asks was the limit: it may be faster than this",
+        )
+    elif many.rate < some.rate * 2 and many.p50_ms > some.p50_ms * 4:
+        busy = many.cpu
+        if busy is not None and busy < 0.5 and one.p50_ms >= LEAST_WAIT_MS:
+            at_once = many.rate * one.p50_ms / 1e3
+            said.findings.append(
+                Finding(
+                    id="queue",
+                    weight=72,
+                    sentence=f"It works on about {at_once:.0f} "
+                    f"request{'s' if at_once >= 1.5 else ''} at a time, and waits "
+                    "meanwhile: the others queue, and the processor sleeps",
+                    short=f"a queue before {at_once:.0f} at a time",
+                    figure=f"{growth}; the processor: {busy:.0%} of a core",
+                    sure="likely",
+                    see=f"python -m lab load {seen.url} --connections 100 --seconds 3",
+                    chapters=chapters("02", "10"),
+                )
+            )
+            return
+        cores = f"; {busy:.1f} of its cores are busy" if busy is not None else ""
+        said.ok("it works rather than waits: saturated, requests queue", growth + cores)
+    else:
+        said.ok("more clients are answered more", growth)
+
+
+def collapses(some: Point, many: Point) -> bool:
+    """Less than half the rate with many, in each of the looks and without a doubt."""
+    return not many.client_bound and max(many.rates) < min(some.rates) / 2
+
+
+def is_disturbed(seen: Observations) -> bool:
+    return seen.others_cpu is not None and seen.others_cpu > DISTURBED
+
+
+def _disturbed(seen: Observations, figure: str) -> str:
+    return f"other programs used {seen.others_cpu:.1f} processors meanwhile; {figure}"
+
+
+def _which_part(seen: Observations) -> str:
+    alone = seen.split.alone if seen.split else None
+    heads = _median(alone.head_ms) if alone else None
+    whole = _median(alone.latency_ms) if alone else None
+    if heads is None or whole is None:
+        return "which part of an answer is late was not seen"
+    if heads > whole / 2:
+        return (
+            "the head itself comes late, and others do not shorten it: so the wait is "
+            "in the program, or in what that asks"
+        )
+    return "the head comes at once, and the rest late, however it is acknowledged"
+
+
+def fixed_wait(one: Point, some: Point, many: Point) -> bool:
+    """Latency level, while the rate grows with the clients."""
+    latencies = (one.p50_ms, some.p50_ms, many.p50_ms)
+    return (
+        one.p50_ms >= LEAST_WAIT_MS
+        and max(latencies) < 1.6 * min(latencies)
+        and many.rate > 25 * one.rate
+    )
