@@ -7,7 +7,7 @@ from lab.doctor.observations import Observations
 
 PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
     "length": (
-        66,
+        91,
         "An answer is not as long as its head says: {}",
         "an answer of the wrong length",
         ("13",),

@@ -15,6 +15,38 @@ LEAST_STALL_MS = 25.0
 DISTURBED = 0.3
 
 
+def gone(seen: Observations, said: Verdict) -> None:
+    if seen.died:
+        said.findings.append(
+            Finding(
+                id="died",
+                weight=120,
+                sentence="It has gone: nothing listens any more since it was asked for "
+                f"“{seen.died}”",
+                short="its end",
+                figure="connections were refused, and half a second later again",
+                sure="certain",
+                see="what it has printed, and its exit status",
+                chapters=chapters("12"),
+            )
+        )
+    contact = seen.contact
+    if contact and contact.failed:
+        said.findings.append(
+            Finding(
+                id="lost-answers",
+                weight=91,
+                sentence=f"{contact.failed} of {contact.failed + contact.connections} "
+                "first requests had no right answer",
+                short="answers that do not come",
+                figure="one client, one request at a time",
+                sure="certain",
+                see=f"python -m lab probe {seen.url} --requests 20 --close",
+                chapters=chapters("09"),
+            )
+        )
+
+
 def closing(seen: Observations, said: Verdict) -> None:
     contact = seen.contact
     if contact is None:
@@ -230,17 +262,22 @@ def _flat(seen: Observations) -> str:
 def growing(seen: Observations, said: Verdict) -> None:
     one, some, many = (_point(seen, count) for count in (1, 10, 100))
     for point in seen.growth:
-        wrong = sum(point.errors.values())
+        errors = point.errors
+        if seen.protocol and seen.protocol.length:
+            # That is the cause, and has a finding of its own.
+            told = ("malformed", "timeout", "short answer")
+            errors = {kind: n for kind, n in errors.items() if kind not in told}
+        wrong = sum(errors.values())
         if wrong > max(3, 0.01 * (point.requests + wrong)):
-            kinds = ", ".join(f"{kind} {n:,}" for kind, n in point.errors.items())
+            clients = f"{point.connections} client{'s' * (point.connections > 1)}"
+            kinds = ", ".join(f"{kind} {n:,}" for kind, n in errors.items())
             said.findings.append(
                 Finding(
                     id="errors",
                     weight=90,
-                    sentence=f"With {point.connections} "
-                    f"client{'s' if point.connections > 1 else ''}, requests fail: "
-                    f"{wrong:,} of {point.requests + wrong:,}",
-                    short=f"requests that fail with {point.connections} clients",
+                    sentence=f"With {clients}, requests fail: {wrong:,} of "
+                    f"{point.requests + wrong:,}",
+                    short=f"requests that fail with {clients}",
                     figure=kinds,
                     sure="certain",
                     see=f"python -m lab load {seen.url} "

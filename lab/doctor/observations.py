@@ -26,11 +26,11 @@ class Contact:
     #: answer, of how many.
     closed: int
     connections: int
+    #: First requests that had no right answer, beside those.
+    failed: int
     #: Until a connection was open, and until its answer was whole; medians.
     connect_ms: float
     first_ms: float
-    #: Requests that one connection was good for, where it was closed after several.
-    closes_after: int | None = None
 
 
 @dataclass
@@ -251,6 +251,8 @@ class Observations:
     protocol: Protocol | None = None
     process: Process | None = None
     ending: Ending | None = None
+    #: During which stage it went away: nothing listened any more. "" : it did not.
+    died: str = ""
     #: What could not be looked at, and why.
     notes: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False

@@ -38,7 +38,7 @@ class Plan:
     @property
     def rounds(self) -> int:
         """Loads of each size, and looks of each kind."""
-        return 2 if self.seconds >= 15 else 1
+        return 2 if self.seconds >= 15 and self.page_s < 0.3 else 1
 
     @property
     def patience_s(self) -> float:

@@ -103,13 +103,18 @@ def find(host: str, port: int, pid: int | None) -> Watched | None:
         return Watched(holders) if holders else None
     if not _alive(pid):
         raise LoadError(f"there is no process {pid}")
-    family = [pid, *_descendants(pid)]
-    if holders and not set(family) & set(holders):
+    family = {pid, *_descendants(pid)}
+    if not holders:
+        return Watched(sorted(family))
+    listening = family.intersection(holders)
+    if not listening:
         others = ", ".join(map(str, holders))
         raise LoadError(
             f"process {pid} does not listen on {host}:{port}; {others} does"
         )
-    return Watched(sorted({*family, *holders}))
+    # What else it has started is no part of the server.
+    started = {child for each in listening for child in _descendants(each)}
+    return Watched(sorted(listening | started))
 
 
 def _alive(pid: int) -> bool:

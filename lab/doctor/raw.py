@@ -76,10 +76,10 @@ class Exchange:
     #: How many bytes each `recv` gave, and when.
     pieces: list[tuple[float, int]] = field(default_factory=list)
     answer: Answer = field(default_factory=Answer)
+    #: The first bytes of it.
+    text: bytes = b""
     #: Segments with data that the answer came in; None: the system does not say.
     segments: int | None = None
-    #: 1xx answers that came before it.
-    interim: list[int] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -204,14 +204,12 @@ class Wire:
                 seen.pieces.append((now_ms, len(data)))
                 had_head = answer.head_is_whole
                 self.left = answer.take(data)
+                if len(seen.text) < 1000:
+                    seen.text += data
                 if answer.head_is_whole and not had_head:
                     seen.head_ms = now_ms
                     seen.status = int(answer.status)
                 if not answer.whole:
-                    continue
-                if 100 <= seen.status < 200 and seen.status != 101:
-                    seen.interim.append(seen.status)
-                    answer = seen.answer = Answer(bodiless)
                     continue
                 seen.body_ms = now_ms
                 seen.end = "whole"

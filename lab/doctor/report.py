@@ -7,6 +7,7 @@ import textwrap
 
 from lab.doctor.finding import Finding, Verdict
 from lab.doctor.observations import Observations
+from lab.doctor.schema import VERSION
 
 WIDTH = 80
 
@@ -59,7 +60,7 @@ def _wrapped(words: str, first: str = "", rest: str | None = None) -> list[str]:
 def data(seen: Observations, said: Verdict) -> dict[str, object]:
     """The same as data: the verdict, and all that it is made of."""
     return {
-        "schema": 1,
+        "schema": VERSION,
         "verdict": dataclasses.asdict(said),
         "observations": dataclasses.asdict(seen),
     }

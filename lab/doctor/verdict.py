@@ -19,6 +19,7 @@ WEIGHTY = 60
 LEADING = 50
 
 JUDGES = (
+    judge_waits.gone,
     judge_waits.closing,
     judge_waits.waiting,
     judge_waits.growing,
@@ -45,6 +46,13 @@ def verdict(seen: Observations) -> Verdict:
 
 
 def first_sentence(seen: Observations, said: Verdict) -> str:
+    if not said.findings and seen.contact and not (seen.split and seen.growth):
+        return (
+            "Too little could be seen to say what holds the server back: one request "
+            f"takes {seen.contact.first_ms / 1e3:.1f} s."
+            if seen.contact.first_ms > 300
+            else "Too little was seen to say what holds the server back."
+        )
     if not said.findings:
         dawdlers = judge_process.never_ended(seen)
         if dawdlers and not any(judge_process.is_ended(each) for each in seen.dawdlers):
@@ -59,7 +67,7 @@ def first_sentence(seen: Observations, said: Verdict) -> str:
     lead, *others = said.findings
     if lead.weight < LEADING:
         small = listed(each.short for each in said.findings)
-        return f"Nothing was found that holds the server back; there is only {small}."
+        return f"Nothing was found that holds the server back, only {small}."
     behind = [each.short for each in others if each.weight >= WEIGHTY][:3]
     if not behind:
         return f"{lead.sentence}."

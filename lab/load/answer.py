@@ -45,6 +45,7 @@ class Answer:
         "field",
         "framing",
         "head",
+        "interim",
         "received",
         "status",
         "total",
@@ -54,6 +55,11 @@ class Answer:
 
     def __init__(self, bodiless: bool = False) -> None:
         self.bodiless = bodiless
+        #: The statuses of what came before it: 100, for example.
+        self.interim: list[int] = []
+        self._begin()
+
+    def _begin(self) -> None:
         #: The head with its empty line, or as much of it as has come.
         self.head = b""
         self.received = 0
@@ -84,12 +90,19 @@ class Answer:
 
     def take(self, data: bytes) -> bytes:
         """Take bytes; returns those that come after the answer's end."""
-        before = len(data)
-        rest = self._take(data)
-        self.received += before - len(rest)
-        if self.whole:
+        while True:
+            before = len(data)
+            rest = self._take(data)
+            self.received += before - len(rest)
+            if not self.whole:
+                return rest
             self.total = self.received
-        return rest
+            if self.status[:1] != b"1" or self.status == b"101":
+                return rest
+            # 1xx: the answer itself is still to come.
+            self.interim.append(int(self.status))
+            self._begin()
+            data = rest
 
     def end(self) -> bool:
         """The connection has ended; whether the answer is whole because of that."""

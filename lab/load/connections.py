@@ -15,7 +15,7 @@ Kinds of errors:
     short answer     … or after it, before the last
     timeout          no whole answer for `timeout_s`
     malformed        not an HTTP/1.x answer, or bytes that belong to none
-    status NNN       a whole answer, but not 200
+    status NNN       a whole answer, but not 2xx
     kept open        close: the server did not close within `timeout_s` of its answer
     unsent           constant rate: due, but no connection became free to send it
 
@@ -348,7 +348,7 @@ class Generator(ABC):
     def _is_answer(self, fd: int, answer: Answer, now: int, flags: int) -> None:
         """An answer is whole: whether a right one, its status says."""
         closes = answer.closes or not self._spec.keep_alive
-        if answer.status == b"200":
+        if answer.status[:1] == b"2":
             if not (self._draining or (answer.closes and self._spec.keep_alive)):
                 self._learn(answer)
             self._whole(fd, answer.total, closes, now, flags)
@@ -400,7 +400,8 @@ class Generator(ABC):
 
     def _learn(self, answer: Answer) -> None:
         """Expect answers like this one."""
-        if answer.framing == "length" and answer.total != self._learnt[0]:
+        usual = answer.status == b"200" and answer.framing == "length"
+        if usual and answer.total != self._learnt[0]:
             self._fold()
             self._learnt = (answer.total, *answer.field)
 

@@ -22,7 +22,7 @@ Keep-alive or close
 
 What is counted
     Answers that arrive between the end of the warm-up and the end of the run, and are
-    right: status 200, and as many bytes as the head says. Everything else is in
+    right: status 2xx, and as many bytes as the head says. Everything else is in
     `errors`. At the end nothing new is sent, and what is in flight is awaited for
     `timeout_s` at most.
 

@@ -35,10 +35,12 @@ def parse_url(url: str, anywhere: bool = False) -> tuple[str, int, str]:
         url = f"http://{url}"
     try:
         parts = urllib.parse.urlsplit(url)
-        port = parts.port or 80
+        port = 80 if parts.port is None else parts.port
     except ValueError as error:
         raise LoadError(f"{url} is not a URL: {error}") from None
-    if parts.scheme != "http" or not parts.hostname:
+    if parts.username is not None:
+        raise LoadError(f"{url}: a name and a password in a URL are not sent")
+    if parts.scheme != "http" or not parts.hostname or not port:
         raise LoadError(f"{url} is not a URL like http://127.0.0.1:8000/")
     path = parts.path or "/"
     if parts.query:

@@ -219,7 +219,7 @@ async def have_no_length(exchange: Exchange) -> None:
         (be_overloaded, "status 503"),
         (babble, "malformed"),
         (say_too_much, "malformed"),
-        (have_no_length, "malformed"),
+        (have_no_length, "timeout"),
     ],
 )
 def test_errors_are_counted_by_kind(behaviour: Behaviour, kind: str) -> None:

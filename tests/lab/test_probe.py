@@ -117,7 +117,7 @@ async def babble(exchange: Exchange) -> None:
         (close, "the server closed the connection without an answer"),
         (break_off, "the server closed the connection inside its answer"),
         (reset, "the server reset the connection"),
-        (babble, "the answer is not HTTP with a Content-Length"),
+        (babble, "the answer is not HTTP"),
     ],
 )
 def test_a_failure_is_one_clear_line(

@@ -1,0 +1,257 @@
+"""One look at one server: every kind of observation, in an order in which none of them
+disturbs the next."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from lab.doctor import deadlines, ending, silence, slow, split
+from lab.doctor import growth as growing
+from lab.doctor import process as processes
+from lab.doctor import protocol as protocols
+from lab.doctor.observations import Contact, Observations, Process
+from lab.doctor.plan import CROWD, FEW, MANY, SOME, Plan
+from lab.doctor.raw import Target, Wire
+from lab.load.target import LoadError
+
+#: How long a server is watched that has nothing to do.
+IDLE_S = 0.5
+#: After so many times the time that was given, no more is begun: a server may be slow.
+OVERTIME = 1.3
+#: And after so many times, what is under way is given up.
+LIMIT = 2.0
+
+
+class TimeIsUpError(BaseException):
+    """Whatever is under way has taken far too long. Nothing else may catch it."""
+
+
+@contextlib.contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise TimeIsUpError in the body, if it takes longer. (Main thread only.)"""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise TimeIsUpError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class Consultation:
+    """One look at one server. `seen` has what is known so far.
+
+    slow_path: a page that takes long by itself. ends_it: the process `pid` is told to
+    end when all else has been seen. tell: is called with what is done next.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        plan: Plan,
+        pid: int | None = None,
+        slow_path: str | None = None,
+        ends_it: bool = False,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._target, self._plan = target, plan
+        self._pid, self._slow_path, self._ends_it = pid, slow_path, ends_it
+        self._tell = tell
+        self._began = time.monotonic()
+        self._watches: list[deadlines.Watch] = []
+        #: Kinds of dawdlers that are not watched yet.
+        self._later: list[str] = []
+        self._watched: processes.Watched | None = None
+        self.seen = Observations(
+            target.url, plan.seconds, f"{platform.system()} {platform.release()}"
+        )
+
+    def meet(self) -> None:
+        """The first answers. LoadError, in one line, if it cannot be looked at."""
+        target, seen = self._target, self.seen
+        seen.contact = contact = growing.contact(target, self._plan)
+        self._plan = dataclasses.replace(self._plan, page_s=contact.first_ms / 1e3)
+        self._watched = processes.find(target.host, target.port, self._pid)
+        if self._watched is None:
+            seen.notes["what its process does"] = (
+                "no process was found that listens there: give it with --pid"
+            )
+        keeps = contact.closed < contact.connections
+        self._later = list(deadlines.KINDS if keeps else deadlines.BEFORE_AN_ANSWER)
+
+    def run(self) -> None:
+        """Everything else. Ctrl-C ends it, and leaves what was seen."""
+        seen = self.seen
+        try:
+            with at_most(max(1.0, self._left_s() + (LIMIT - 1) * self._plan.seconds)):
+                self._run()
+        except KeyboardInterrupt:
+            seen.interrupted = True
+            seen.notes["what would have come after that"] = "it was interrupted"
+        except TimeIsUpError:
+            seen.notes["what would have come after that"] = (
+                "the server is so slow that the time was over; --seconds gives more"
+            )
+        finally:
+            self._stop_watching()
+            seen.took_s = time.monotonic() - self._began
+
+    def _run(self) -> None:
+        seen = self.seen
+        assert seen.contact is not None, "meet() comes first"
+        stages: list[tuple[str, Callable[[Contact], None]]] = [
+            ("the process, at rest", self._process),
+            ("head and body; one client alone, and beside others", self._split),
+            (f"{FEW}, {SOME} and {MANY} clients", self._growth),
+            ("clients that hold a connection", self._holders),
+            ("clients that do not read", self._readers),
+            ("a slow request", self._slow),
+            ("what HTTP/1.1 allows", self._protocol),
+            (f"{CROWD:,} silent connections", self._crowd),
+        ]
+        for name, stage in stages:
+            if self._left_s() < -(OVERTIME - 1) * self._plan.seconds:
+                seen.notes[name] = "the time was over; --seconds gives more"
+                continue
+            self._tell(name)
+            try:
+                stage(seen.contact)
+            except (LoadError, OSError) as error:
+                seen.notes[name] = str(error)
+            if self._is_gone():
+                seen.died = name
+                return
+        self._watch_for(deadlines.KINDS)
+        if (left := self._left_s()) > 0:
+            self._tell(f"clients that do not go on: {left:.0f} s more")
+            time.sleep(left)
+        self._stop_watching()
+        if self._ends_it and self._watched and self._pid is not None:
+            self._tell("its end")
+            seen.ending = ending.ending(
+                self._target, self._pid, self._watched, seen.slow
+            )
+
+    def _is_gone(self) -> bool:
+        """Whether nothing listens any more, nor half a second later."""
+        for pause_s in (0.0, 0.5):
+            time.sleep(pause_s)
+            try:
+                Wire(self._target, 1.0).close()
+            except ConnectionRefusedError:
+                continue
+            except OSError:
+                pass
+            return False
+        return True
+
+    def _left_s(self) -> float:
+        return self._began + self._plan.seconds - time.monotonic()
+
+    # The stages
+
+    def _process(self, _: Contact) -> None:
+        watched = self._watched
+        if watched is None:
+            return
+        self.seen.process = seen = Process(
+            watched.pids,
+            watched.threads(),
+            watched.waits_with(),
+            watched.descriptors(),
+            rss_bytes=watched.rss_bytes(),
+        )
+        began, before = time.monotonic(), watched.cpu_s()
+        time.sleep(IDLE_S)
+        seen.idle_cpu = (watched.cpu_s() - before) / (time.monotonic() - began)
+
+    def _split(self, contact: Contact) -> None:
+        self.seen.split = split.split(self._target, contact, self._plan)
+
+    def _growth(self, _: Contact) -> None:
+        others = processes.Others(self._watched)
+        self.seen.growth = growing.growth(self._target, self._plan, self._watched)
+        self.seen.others_cpu = others.cpu()
+
+    def _holders(self, _: Contact) -> None:
+        for kind in ("silent", "half", "body"):
+            self._hold(kind)
+            if self.seen.held[-1].stopped:
+                break
+        # Where they stop nobody, dawdlers are watched beside the rest; where they do,
+        # those that would hold a worker each have to wait until the end.
+        if not self._stopping("silent"):
+            self._watch_for(
+                deadlines.QUIET if self._stopping("half", "body") else deadlines.PATIENT
+            )
+
+    def _readers(self, contact: Contact) -> None:
+        if contact.closed == contact.connections:
+            self.seen.notes["whether a client that does not read stops others"] = (
+                "it closes after each response, and one response fits into the "
+                "kernel's buffers"
+            )
+            return
+        self._hold("unread")
+        if not self._stopping("silent", "half", "body", "unread"):
+            self._watch_for(deadlines.KINDS)
+
+    def _slow(self, contact: Contact) -> None:
+        seen = self.seen
+        seen.slow = slow.slow(
+            self._target, self._slow_path, contact.first_ms, self._plan
+        )
+        if seen.slow is None:
+            tried = self._slow_path or " and ".join(slow.CUSTOMARY)
+            seen.notes["whether a slow request stops others"] = (
+                f"no page that takes long (tried {tried}): name one with --slow-path"
+            )
+
+    def _protocol(self, contact: Contact) -> None:
+        self.seen.protocol = protocols.protocol(self._target, contact, self._plan)
+
+    def _crowd(self, contact: Contact) -> None:
+        seen, watched = self.seen, self._watched
+        if self._stopping("silent"):
+            seen.notes["what a crowd of silent clients does"] = "a few stop it already"
+            return
+        seen.crowd = silence.crowd(self._target, contact, self._plan, watched)
+        keeps = contact.closed < contact.connections
+        if watched and seen.process and keeps and seen.crowd.opened:
+            kept = silence.memory_of_kept(self._target, watched)
+            seen.process.kept_bytes_each = kept
+
+    # What they share
+
+    def _hold(self, kind: str) -> None:
+        self.seen.held += silence.held(self._target, kind, self._plan, self._watched)
+
+    def _stopping(self, *kinds: str) -> bool:
+        """Whether holders of one of these kinds have stopped it."""
+        return any(held.stopped and held.kind in kinds for held in self.seen.held)
+
+    def _watch_for(self, kinds: tuple[str, ...]) -> None:
+        """Watch those of these kinds that are not watched yet."""
+        kinds = tuple(kind for kind in kinds if kind in self._later)
+        self._later = [kind for kind in self._later if kind not in kinds]
+        if kinds:
+            watch = deadlines.Watch(self._target, kinds)
+            watch.start()
+            self._watches.append(watch)
+
+    def _stop_watching(self) -> None:
+        while self._watches:
+            self.seen.dawdlers += self._watches.pop(0).stop()
