@@ -22,6 +22,10 @@ from lab.load.target import LoadError
 
 #: How long a server is watched that has nothing to do.
 IDLE_S = 0.5
+#: It has done its work when it uses less than a fifth of a processor for so long; for
+#: that it is waited so long.
+SETTLE_S = 0.1
+SETTLED_BY_S = 3.0
 #: After so many times the time that was given, no more is begun: a server may be slow.
 OVERTIME = 1.3
 #: And after so many times, what is under way is given up.
@@ -134,6 +138,7 @@ class Consultation:
             if self._is_gone():
                 seen.died = name
                 return
+            self._settle()
         self._watch_for(deadlines.KINDS)
         if (left := self._left_s()) > 0:
             self._tell(f"clients that do not go on: {left:.0f} s more")
@@ -144,6 +149,25 @@ class Consultation:
             seen.ending = ending.ending(
                 self._target, self._pid, self._watched, seen.slow
             )
+
+    def _settle(self) -> None:
+        """Wait until the server has done what it was asked for: it may have read far
+        more than it has answered, and what comes next would be looked at beside that.
+        """
+        watched = self._watched
+        if watched is None:
+            time.sleep(SETTLE_S)
+            return
+        until = time.monotonic() + SETTLED_BY_S
+        while time.monotonic() < until:
+            before = watched.cpu_s()
+            time.sleep(SETTLE_S)
+            if watched.cpu_s() - before <= SETTLE_S / 5:
+                return
+        self.seen.notes.setdefault(
+            "what the server does beside what it is asked for",
+            f"it was still at work {SETTLED_BY_S:g} s after the last request",
+        )
 
     def _is_gone(self) -> bool:
         """Whether nothing listens any more, nor half a second later."""
@@ -171,7 +195,8 @@ class Consultation:
             watched.pids,
             watched.threads(),
             watched.waits_with(),
-            watched.descriptors(),
+            backlog=processes.backlog(self._target.port),
+            descriptors=watched.descriptors(),
             rss_bytes=watched.rss_bytes(),
         )
         began, before = time.monotonic(), watched.cpu_s()

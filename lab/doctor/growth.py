@@ -13,7 +13,7 @@ from typing import Literal
 
 from lab.doctor.observations import Contact, Point
 from lab.doctor.plan import FEW, MANY, SOME, Plan
-from lab.doctor.process import Watched
+from lab.doctor.process import Watched, overflows
 from lab.doctor.raw import Exchange, Target, Wire
 from lab.load.answer import Answer
 from lab.load.run import LoadSpec, run_load
@@ -138,11 +138,14 @@ def load(
     silent: int = 0,
 ) -> Point:
     """One load."""
-    read: list[tuple[float, float]] = []
+    read: list[list[float]] = []
 
     def on_window(_: Literal["start", "end"]) -> None:
         if watched:
-            read.append((time.monotonic(), watched.cpu_s()))
+            fine, waited = watched.fine_cpu_s() or 0.0, watched.waited_s() or 0.0
+            read.append([time.monotonic(), watched.cpu_s(), fine, waited])
+
+    full = overflows()
 
     spec = LoadSpec(
         target.host,
@@ -155,10 +158,13 @@ def load(
         anywhere=target.anywhere,
     )
     result = run_load(spec, on_window)
-    cpu = None
+    cpu = waited = None
     if len(read) == 2:
-        (began, before), (ended, after) = read
-        cpu = (after - before) / (ended - began)
+        took, rough, fine, waits = (b - a for a, b in zip(*read, strict=True))
+        # The rough one knows of threads that have ended, the fine one of less than a
+        # tick.
+        cpu = max(rough, fine) / took
+        waited = max(0.0, waits) / took
     return Point(
         connections=connections,
         requests=result.requests,
@@ -168,6 +174,8 @@ def load(
         closed=result.reconnects,
         client_bound=result.generator_bound,
         cpu=cpu,
+        waited=waited,
+        overflows=overflows() - full,
         rates=[result.throughput_rps],
     )
 
@@ -178,6 +186,7 @@ def _middle(points: list[Point]) -> Point:
     middle = points[(len(points) - 1) // 2]
     middle.rates = [point.rate for point in points]
     middle.client_bound = any(point.client_bound for point in points)
+    middle.overflows = min(point.overflows for point in points)  # each time
     cpus = [point.cpu for point in points if point.cpu is not None]
     middle.cpu = statistics.mean(cpus) if cpus else None
     errors: dict[str, int] = {}

@@ -226,6 +226,9 @@ def slow(seen: Observations, said: Verdict) -> None:
     if not slow.at_once:
         return
     at_once = slow.at_once * slow.takes_ms / slow.together_ms if slow.together_ms else 0
+    if at_once > 1.5 * slow.at_once:
+        said.open("whether a slow request stops others", f"{slow.path} is not slow")
+        return
     several = slow.several
     beside = (
         "; then others wait as well"

@@ -97,7 +97,7 @@ def protocol(seen: Observations, said: Verdict) -> None:
                 weight=weight,
                 sentence=sentence.format(wrong),
                 short=short,
-                figure="seen twice",
+                figure="tried twice",
                 sure="certain",
                 see=see,
                 chapters=chapters(*numbers),

@@ -84,7 +84,7 @@ def never_ended(seen: Observations) -> list[str]:
 
 
 def deadlines(seen: Observations, said: Verdict) -> None:
-    if not seen.dawdlers:
+    if not seen.dawdlers or seen.died:
         return
     for each in seen.dawdlers:
         if is_ended(each) and each.ended_s is not None:

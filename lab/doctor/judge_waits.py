@@ -11,6 +11,8 @@ from lab.doctor.observations import Observations, Point, Split
 LEAST_WAIT_MS = 5.0
 #: A body that is held back comes this much after its head: Linux waits for 40 ms.
 LEAST_STALL_MS = 25.0
+#: Processors that a server with one busy thread uses, or wants.
+SATURATED = 0.75
 #: Processors that other programs may use before speed is no longer judged.
 DISTURBED = 0.3
 
@@ -21,7 +23,7 @@ def gone(seen: Observations, said: Verdict) -> None:
             Finding(
                 id="died",
                 weight=120,
-                sentence="It has gone: nothing listens any more since it was asked for "
+                sentence=f"It died, and nothing listens any more: it was looked at for "
                 f"“{seen.died}”",
                 short="its end",
                 figure="connections were refused, and half a second later again",
@@ -267,6 +269,12 @@ def growing(seen: Observations, said: Verdict) -> None:
             # That is the cause, and has a finding of its own.
             told = ("malformed", "timeout", "short answer")
             errors = {kind: n for kind, n in errors.items() if kind not in told}
+        if point.overflows:
+            # They are late, and not lost: the kernel has no room for them.
+            late = ("timeout", "connect timeout")
+            if any(kind in errors for kind in late):
+                _backlog(seen, point, said)
+            errors = {kind: n for kind, n in errors.items() if kind not in late}
         wrong = sum(errors.values())
         if wrong > max(3, 0.01 * (point.requests + wrong)):
             clients = f"{point.connections} client{'s' * (point.connections > 1)}"
@@ -360,10 +368,60 @@ def growing(seen: Observations, said: Verdict) -> None:
                 )
             )
             return
-        cores = f"; {busy:.1f} of its cores are busy" if busy is not None else ""
-        said.ok("it works rather than waits: saturated, requests queue", growth + cores)
+        _saturated(seen, many, growth, said)
     else:
         said.ok("more clients are answered more", growth)
+
+
+def _backlog(seen: Observations, point: Point, said: Verdict) -> None:
+    if any(each.id == "backlog" for each in said.findings):
+        return
+    backlog = seen.process.backlog if seen.process else None
+    room = (
+        f"The kernel holds no more than {backlog + 1} connections for it"
+        if backlog is not None
+        else "The kernel has little room for connections"
+    )
+    late = point.errors.get("timeout", 0) + point.errors.get("connect timeout", 0)
+    said.findings.append(
+        Finding(
+            id="backlog",
+            weight=67,
+            sentence=f"{room} that wait to be accepted: with {point.connections} "
+            "clients, whoever comes when there is no room waits for a second or more",
+            short="a short backlog, so that some connections take seconds",
+            figure=f"with {point.connections} clients the listen queue overflowed "
+            f"{point.overflows:,} times, and {late:,} requests took more than 2 s",
+            sure="certain" if backlog is not None else "likely",
+            see=f"ss -ltn 'sport = :{_port(seen)}' (Send-Q), "
+            "nstat -az TcpExtListenOverflows",
+            chapters=chapters("12"),
+        )
+    )
+
+
+def _port(seen: Observations) -> str:
+    authority = seen.url.partition("//")[2].partition("/")[0]
+    return authority.rpartition(":")[2]
+
+
+def _saturated(seen: Observations, many: Point, growth: str, said: Verdict) -> None:
+    """The rate is level and the latency grows: requests queue. For what?"""
+    if many.cpu is None:
+        said.ok("it works rather than waits, it seems: requests queue", growth)
+        return
+    used = f"{growth}; the server used {many.cpu:.1f} processors"
+    wanted = many.cpu
+    if many.waited is not None and many.waited > 0.05:
+        wanted += many.waited
+        used += f", and {many.waited:.1f} more of its threads waited for one"
+    if wanted >= SATURATED:
+        said.ok("it works rather than waits: requests queue for a processor", used)
+    else:
+        said.open(
+            "what requests queue for when there are many clients",
+            f"{used}: the machine was busy, or the client was the limit, or it waits",
+        )
 
 
 def collapses(some: Point, many: Point) -> bool:

@@ -82,6 +82,10 @@ class Point:
     client_bound: bool
     #: Processor seconds a second that the server used.
     cpu: float | None = None
+    #: How many of its threads waited for a processor, on average.
+    waited: float | None = None
+    #: How often the kernel had no room for a connection that waited to be accepted.
+    overflows: int = 0
     #: The rate in each look.
     rates: list[float] = field(default_factory=list)
 
@@ -205,6 +209,8 @@ class Process:
     threads: int
     #: How it waits for its connections: "epoll", or "" if that cannot be seen.
     waits_with: str = ""
+    #: How many connections may wait to be accepted.
+    backlog: int | None = None
     #: How many files it may open.
     descriptors: int | None = None
     #: Processor seconds a second, while nobody asks for anything.

@@ -39,6 +39,17 @@ class Watched:
                 total += int(words[0])
         return total / 1e9 if total else None
 
+    def waited_s(self) -> float | None:
+        """How long the threads that live have waited for a processor, together."""
+        total = 0
+        for pid in self.pids:
+            for task in _list(PROC / str(pid) / "task"):
+                words = _read(task / "schedstat").split()
+                if len(words) < 2:
+                    return None
+                total += int(words[1])
+        return total / 1e9
+
     def rss_bytes(self) -> int:
         return sum(map(_rss_bytes, self.pids))
 
@@ -115,6 +126,32 @@ def find(host: str, port: int, pid: int | None) -> Watched | None:
     # What else it has started is no part of the server.
     started = {child for each in listening for child in _descendants(each)}
     return Watched(sorted(listening | started))
+
+
+def overflows() -> int:
+    """How often a listener's queue was full, in all of this system. Linux only."""
+    lines = _read(PROC / "net" / "netstat").splitlines()
+    for names, numbers in zip(lines[::2], lines[1::2], strict=False):
+        if names.startswith("TcpExt:"):
+            counts = dict(zip(names.split(), numbers.split(), strict=False))
+            return int(counts.get("ListenOverflows", 0))
+    return 0
+
+
+def backlog(port: int) -> int | None:
+    """How many connections may wait to be accepted, as `ss` says it."""
+    try:
+        done = subprocess.run(
+            ["ss", "-ltnH", f"sport = :{port}"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    sizes = [line.split()[2] for line in done.stdout.splitlines() if line.strip()]
+    return min((int(size) for size in sizes if size.isdigit()), default=None)
 
 
 def _alive(pid: int) -> bool:

@@ -25,7 +25,7 @@ LEAVE_S = 0.03
 #: Time for the server to take what was opened.
 SETTLE_S = 0.05
 #: Requests that a client sends who reads no answer, and how long they may be stuck.
-UNREAD_REQUESTS = 20_000
+UNREAD_REQUESTS = 4_000
 STUCK_S = 0.25
 #: How long one client's latency is looked at.
 LOOK_S = 0.35

@@ -1,0 +1,370 @@
+"""What observations mean. All of them are made up: no server, no clock."""
+
+from dataclasses import replace
+
+import pytest
+
+from lab.doctor.finding import Finding, Verdict
+from lab.doctor.observations import (
+    Contact,
+    Crowd,
+    Dawdler,
+    Held,
+    Observations,
+    Point,
+    Process,
+    Protocol,
+    Slow,
+    Split,
+    Times,
+)
+from lab.doctor.verdict import verdict
+
+KEEPS = Contact(200, "1.1", "", 100, 70, "length", 0, 5, 0, 0.05, 0.2)
+CLOSES = replace(KEEPS, closed=5)
+FINE = "Nothing was found that holds the server back."
+
+
+def times(latency: float, gap: float = 0.0) -> Times:
+    return Times([latency] * 8, [gap] * 8, [latency - gap] * 8, 8 if gap else 0)
+
+
+def points(*seen: tuple[float, float], cpu: float | None = None) -> list[Point]:
+    """(rate, latency) with 1, 10 and 100 clients."""
+    return [
+        Point(count, int(rate) or 1, rate, ms, {}, 0, False, cpu, [rate, rate * 1.02])
+        for count, (rate, ms) in zip((1, 10, 100), seen, strict=True)
+    ]
+
+
+QUICK = times(0.1)
+WORKS = points((9_000, 0.1), (20_000, 0.5), (20_500, 5.0), cpu=1.0)
+STALLS = points((22, 44.0), (220, 44.0), (2_200, 45.0), cpu=0.1)
+
+
+def healthy() -> Observations:
+    """A server that has nothing, watched until it ended all who dawdled."""
+    return Observations(
+        "http://127.0.0.1:8000/",
+        30.0,
+        contact=KEEPS,
+        split=Split(0, 20, 1.0, [0.2] * 8, QUICK, QUICK, QUICK, QUICK),
+        growth=WORKS,
+        held=[Held("half", 64, 64, 0.4)],
+        crowd=Crowd(1100, 1100, 1100, 900, [0.1, 0.11], [0.1, 0.12], 60, 65, 0.4),
+        dawdlers=[Dawdler("half", 10.0, 10.0, 408)],
+        protocol=Protocol("", "", "", "", "", True, "", "", ""),
+        process=Process([1], 1, "epoll", idle_cpu=0.0, descriptors=20_000),
+    )
+
+
+def only(said: Verdict) -> Finding:
+    assert len(said.findings) == 1, [each.id for each in said.findings]
+    return said.findings[0]
+
+
+def test_a_healthy_server_has_nothing() -> None:
+    said = verdict(healthy())
+    assert said.first == FINE
+    assert said.findings == []
+    assert said.undecided == []
+    assert said.tried
+
+
+def test_a_body_that_comes_when_its_head_is_acknowledged() -> None:
+    seen = healthy()
+    seen.split = Split(20, 20, 2.0, [0.2] * 8, times(44, 43), times(0.2), QUICK, QUICK)
+    seen.growth = STALLS
+    said = verdict(seen)
+    finding = only(said)
+    assert finding.id == "stall"
+    assert finding.sure == "certain"
+    assert finding.chapters == ("06-both", "07-one-line")
+    assert said.first.startswith("It writes the head and the body of a response sepa")
+    assert "43 ms" in said.first
+    # And the law's acquittal, with the processor's.
+    [acquitted] = [each for each in said.tried if "lock" in each.what]
+    assert "10% of a core" in acquitted.found
+
+
+def test_where_it_cannot_be_acknowledged_at_once_the_first_request_tells() -> None:
+    seen = healthy()
+    seen.split = Split(20, 20, None, [0.2] * 8, times(44, 43), None, QUICK, QUICK)
+    assert only(verdict(seen)).sure == "likely"
+    seen.split.first_ms = [44.0] * 8  # late from the first request on: something else
+    assert verdict(seen).findings == []
+
+
+def test_a_late_body_that_no_acknowledgement_brings_is_no_stall() -> None:
+    seen = healthy()
+    late = times(44, 43)
+    seen.split = Split(20, 20, 2.0, [44.0] * 8, late, late, late, late)
+    seen.growth = STALLS
+    assert only(verdict(seen)).id == "fixed-wait"
+
+
+def test_a_wait_that_others_end_is_a_timeout_and_two_writes_stand_behind_it() -> None:
+    seen = healthy()
+    beside = times(3.0)
+    seen.split = Split(
+        20, 20, 2.0, [0.2] * 8, times(100, 42), times(100), QUICK, beside
+    )
+    seen.growth = points((10, 100), (100, 100), (950, 101), cpu=0.05)
+    said = verdict(seen)
+    assert [each.id for each in said.findings] == ["timeout", "stall"]
+    assert "timeout of about 100 ms" in said.first
+    assert "behind it: two writes" in said.first
+
+
+def test_a_wait_that_others_do_not_shorten_is_none() -> None:
+    seen = healthy()
+    slow = times(100)
+    seen.split = Split(0, 20, 1.0, [100.0] * 8, slow, slow, slow, slow)
+    seen.growth = points((10, 100), (100, 100), (990, 101), cpu=0.05)
+    finding = only(verdict(seen))
+    assert finding.id == "fixed-wait"
+    assert "the head itself comes late" in finding.figure
+
+
+def test_noise_in_some_requests_is_no_timeout() -> None:
+    seen = healthy()
+    noisy = Times([0.2] * 4 + [9.0] * 5, [0.0] * 9, [0.2] * 4 + [9.0] * 5)
+    seen.split = Split(0, 20, 1.0, [0.2] * 8, noisy, noisy, noisy, QUICK)
+    assert verdict(seen).first == FINE
+
+
+def test_closing_comes_first_where_nobody_waits() -> None:
+    seen = healthy()
+    seen.contact = CLOSES
+    seen.split = Split(10, 12, 2.0, [0.2] * 12)
+    said = verdict(seen)
+    assert [each.id for each in said.findings] == ["closes", "hidden-stall"]
+    assert said.first.startswith("It closes the connection after each response")
+
+
+def test_two_writes_that_nothing_holds_back_are_no_fault() -> None:
+    seen = healthy()
+    assert seen.split
+    seen.split.segments = 2.0
+    said = verdict(seen)
+    assert said.first == FINE
+    assert any("two writes" in each.what for each in said.tried)
+
+
+STOPPED = Held("half", 8, 8, None, "", 5, (1, 1))
+
+
+def test_clients_that_stop_it_are_counted_by_who_had_to_leave() -> None:
+    seen = healthy()
+    seen.held = [Held("half", 1, 1, 0.3), STOPPED]
+    said = verdict(seen)
+    assert said.first == (
+        "4 clients that have sent half a request stop it for everybody else."
+    )
+    assert "--connections 4 --half" in only(said).see
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        replace(STOPPED, again=(0, 1)),  # not the second time
+        replace(STOPPED, answered_after=None),  # not even when they had left
+    ],
+)
+def test_what_was_not_seen_again_is_undecided(held: Held) -> None:
+    seen = healthy()
+    seen.held = [held]
+    said = verdict(seen)
+    assert said.first == FINE
+    assert "half a request" in said.undecided[0].what
+
+
+def test_one_silent_client_is_worse_than_closing() -> None:
+    seen = healthy()
+    seen.contact = CLOSES
+    seen.held = [Held("silent", 1, 1, None, "", 1, (1, 1))]
+    assert verdict(seen).first.startswith("One client that connects and says nothing")
+
+
+def shut(limit: int) -> Crowd:
+    return Crowd(1100, 1100, limit, 900, [0.1], [0.1], 60, 65, None, "reset", limit)
+
+
+@pytest.mark.parametrize(
+    ("limit", "waits", "descriptors", "name"),
+    [
+        (1_014, "no epoll", 20_000, "select"),
+        (1_014, "", None, "select"),
+        (1_014, "epoll", 20_000, "connection-limit"),
+        (1_014, "no epoll", 1_024, "connection-limit"),  # ulimit -n
+        (990, "no epoll", 1_024, "connection-limit"),
+        (512, "no epoll", 20_000, "connection-limit"),
+        (100, "epoll", 20_000, "connection-limit"),
+    ],
+)
+def test_which_limit_a_crowd_meets(
+    limit: int, waits: str, descriptors: int | None, name: str
+) -> None:
+    seen = healthy()
+    seen.crowd = shut(limit)
+    seen.process = replace(
+        Process([1], 1), waits_with=waits, descriptors=descriptors, idle_cpu=0.0
+    )
+    finding = only(verdict(seen))
+    assert finding.id == name
+    assert f"{limit:,}" in finding.sentence
+    if name == "select":
+        assert finding.sure == ("certain" if waits else "likely")
+
+
+def test_select_comes_before_four_half_requests() -> None:
+    seen = healthy()
+    seen.crowd, seen.held = shut(1_014), [STOPPED]
+    seen.process = Process([1], 1, "no epoll", idle_cpu=0.0, descriptors=20_000)
+    said = verdict(seen)
+    assert [each.id for each in said.findings] == ["select", "stopped-by-half"]
+
+
+def test_a_limit_of_many_is_noted_and_no_more() -> None:
+    seen = healthy()
+    seen.crowd = shut(990)
+    assert verdict(seen).first.startswith(FINE[:-1])
+
+
+def test_a_crowd_costs_something_if_the_processor_says_so_too() -> None:
+    seen = healthy()
+    assert seen.crowd
+    seen.crowd.beside_ms, seen.crowd.cpu_beside_us = [0.9, 1.0], 850.0
+    assert only(verdict(seen)).id == "crowd-cost"
+    seen.crowd.cpu_beside_us = 66.0  # somebody else had the processor
+    said = verdict(seen)
+    assert said.first == FINE
+    assert "cost" in said.undecided[0].what
+
+
+def test_a_collapse_needs_all_looks_and_a_quiet_machine() -> None:
+    seen = healthy()
+    seen.growth = points((9_000, 0.1), (20_000, 0.5), (5_000, 20.0), cpu=0.9)
+    assert only(verdict(seen)).id == "collapse"
+    seen.others_cpu = 1.2
+    assert verdict(seen).first == FINE
+    seen.others_cpu = 0.0
+    seen.growth[2].rates = [5_000, 14_000]
+    assert verdict(seen).first == FINE
+
+
+def test_a_queue_before_something_that_waits() -> None:
+    seen = healthy()
+    slow = times(50)
+    seen.split = Split(0, 20, 1.0, [50.0] * 8, slow, slow, slow, slow)
+    seen.growth = points((20, 50), (80, 125), (80, 1250), cpu=0.02)
+    assert verdict(seen).first.startswith("It works on about 4 requests at a time")
+
+
+def test_requests_that_fail() -> None:
+    seen = healthy()
+    seen.growth = points((9_000, 0.1), (20_000, 0.5), (20_000, 5.0))
+    seen.growth[2].errors = {"reset": 2_000}
+    assert verdict(seen).first == "With 100 clients, requests fail: 2,000 of 22,000."
+    seen.growth[2].errors = {"reset": 2}  # of 20 000: an accident
+    assert verdict(seen).first == FINE
+
+
+def test_the_cause_is_named_and_not_what_the_load_makes_of_it() -> None:
+    seen = healthy()
+    assert seen.protocol
+    seen.protocol.length = "more came than its Content-Length says"
+    seen.growth[0].errors = {"malformed": 9_000}
+    try:
+        assert only(verdict(seen)).id == "length"
+    finally:
+        seen.growth[0].errors = {}
+
+
+def test_a_slow_request_that_stops_others() -> None:
+    seen = healthy()
+    seen.slow = Slow("/sleep/300", 300.0, one=Held("slow", 1, 1, None, "", 1, (1, 1)))
+    assert verdict(seen).first.startswith("One slow request stops it")
+    assert seen.slow.one
+    seen.slow.one.again = (0, 1)
+    assert verdict(seen).first == FINE
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("pipelined", "half_closed", "expect", "head"),
+        *("http10", "length", "body_unread", "closing"),
+    ],
+)
+def test_each_exchange_that_goes_wrong_is_a_finding(name: str) -> None:
+    seen = healthy()
+    assert seen.protocol
+    setattr(seen.protocol, name, "it was wrong")
+    assert only(verdict(seen)).id == name.replace("_", "-")
+
+
+def test_it_spins() -> None:
+    seen = healthy()
+    seen.process = Process([1], 1, "epoll", idle_cpu=0.98)
+    assert verdict(seen).first.startswith("It spins: while nobody asks for anything")
+    seen.process.idle_cpu = 0.0
+    seen.held = [replace(STOPPED, cpu=0.9)]
+    assert [each.id for each in verdict(seen).findings] == [
+        "spins-while-held",
+        "stopped-by-half",
+    ]
+
+
+def test_no_deadline_is_an_open_question_until_it_was_watched_for_long() -> None:
+    seen = healthy()
+    seen.dawdlers = [Dawdler("half", 20.0), Dawdler("kept", 20.0)]
+    said = verdict(seen)
+    assert said.findings == []
+    assert said.first.startswith(f"{FINE[:-1]}; but if it has deadlines")
+    assert "20 s" in said.undecided[0].why
+    seen.dawdlers.append(Dawdler("unread", 10.0, 10.0))  # so it does have some
+    assert verdict(seen).first == FINE
+    seen.dawdlers = [Dawdler("half", 110.0), Dawdler("kept", 110.0)]
+    assert only(verdict(seen)).id == "no-deadline"
+
+
+def test_it_has_gone() -> None:
+    seen = healthy()
+    seen.died = "1, 10 and 100 clients"
+    assert verdict(seen).first.startswith("It has gone")
+
+
+def test_what_was_not_seen_is_not_praised() -> None:
+    seen = Observations("http://127.0.0.1:8000/", 30.0, contact=KEEPS)
+    seen.notes["what would have come after that"] = "it was interrupted"
+    said = verdict(seen)
+    assert said.first == "Too little was seen to say what holds the server back."
+    assert said.undecided[-1].why == "it was interrupted"
+
+
+def test_a_short_backlog_makes_late_and_loses_nothing() -> None:
+    seen = healthy()
+    seen.growth = points((9_000, 0.1), (20_000, 0.5), (20_000, 5.0))
+    seen.growth[2].errors = {"timeout": 300, "connect timeout": 200}
+    assert only(verdict(seen)).id == "errors"
+    seen.growth[2].overflows = 400
+    seen.process = Process([1], 1, "no epoll", backlog=5, idle_cpu=0.0)
+    finding = only(verdict(seen))
+    assert finding.id == "backlog"
+    assert "no more than 6 connections" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("cpu", "waited", "decided"), [(0.98, 0.0, True), (0.5, 0.4, True), (0.2, 0, False)]
+)
+def test_a_queue_is_for_the_processor_where_it_is_used_or_waited_for(
+    cpu: float, waited: float, decided: bool
+) -> None:
+    seen = healthy()
+    seen.growth = points((9_000, 0.1), (20_000, 0.5), (20_500, 5.0), cpu=cpu)
+    seen.growth[2].waited = waited
+    said = verdict(seen)
+    assert said.first == FINE
+    assert any("for a processor" in each.what for each in said.tried) is decided
+    assert any("queue for" in each.what for each in said.undecided) is not decided
