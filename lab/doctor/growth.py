@@ -27,7 +27,7 @@ FIRST_ANSWER_S = 10.0
 
 def contact(target: Target, plan: Plan) -> Contact:
     """Ask for the page a few times. LoadError, in one line, if that cannot be."""
-    closed = failed = 0
+    closed = failed = unannounced = 0
     connects: list[float] = []
     firsts: list[float] = []
     good: Exchange | None = None
@@ -54,7 +54,9 @@ def contact(target: Target, plan: Plan) -> Contact:
             connects.append(wire.connect_ms)
             firsts.append(seen.body_ms)
             again = not seen.answer.closes and wire.exchange(timeout_s=FIRST_ANSWER_S)
-            closed += not (again and again.ok)
+            if not (again and again.ok):
+                closed += 1
+                unannounced += not seen.answer.closes
     assert good is not None
     answer = good.answer
     server = ""
@@ -70,6 +72,7 @@ def contact(target: Target, plan: Plan) -> Contact:
         framing=answer.framing,
         closed=closed,
         connections=len(firsts),
+        unannounced=unannounced,
         failed=failed,
         connect_ms=statistics.median(connects),
         first_ms=statistics.median(firsts),

@@ -11,6 +11,7 @@ FD_SETSIZE = 1024
 #: A request takes so many times as long beside a crowd that costs something.
 CROWD_COSTS = 2.0
 
+ENDED = {"late": "not answered", "": "not answered"}
 HOLDING = {
     "silent": ("that connect and say nothing", "that connects and says nothing"),
     "half": ("that have sent half a request", "that has sent half a request"),
@@ -130,28 +131,46 @@ def crowding(seen: Observations, said: Verdict) -> None:
                 id="select" if is_select else "connection-limit",
                 # A limit of many is a choice; one of few is easily filled.
                 weight=78 if is_select else 66 if limit < 256 else 45,
-                sentence=f"About {limit:,} connections that say nothing shut everybody "
-                f"else out: {why}",
+                sentence=f"{'' if crowd.counted else 'About '}{limit:,} connections "
+                f"that say nothing shut everybody else out: {why}",
                 short="select(), whose set ends at 1 024 descriptors"
                 if is_select
                 else f"a limit of about {limit:,} connections, which silence can fill",
                 figure=f"beside {crowd.opened:,} silent connections another was "
-                f"{crowd.ended or 'not answered'}; beside {limit:,} it was answered",
+                f"{ENDED.get(crowd.ended, crowd.ended)}; "
+                + (
+                    f"the server had {limit:,} of them"
+                    if crowd.counted
+                    else f"beside {limit:,} it was answered"
+                ),
                 sure="certain" if selects or not close else "likely",
                 see=f"{silent} 1100 --seconds 10 & python -m lab probe {seen.url}",
                 chapters=chapters("07" if is_select else "12"),
             )
         )
-    elif crowd.answered_ms is None:
+    elif crowd.answered_ms is None and crowd.recovered is not False:
         said.open(
             "where its limit of connections is",
-            f"beside {crowd.opened:,} silent ones nobody was answered, nor when most "
-            "of them had gone",
+            f"beside {crowd.opened:,} silent ones nobody was answered",
         )
-    else:
+    elif crowd.answered_ms is not None:
         said.ok(
             f"{crowd.opened:,} connections that say nothing shut nobody out",
             f"another is answered after {crowd.answered_ms:.1f} ms",
+        )
+    if crowd.recovered is False:
+        said.findings.append(
+            Finding(
+                id="never-recovers",
+                weight=93,
+                sentence=f"{crowd.opened:,} connections that say nothing stop it for "
+                "good: it answers nobody when all of them have gone",
+                short="a crowd after which it never answers again",
+                figure="asked three times after they had gone",
+                sure="certain",
+                see=f"{silent} 1100 --seconds 3; python -m lab probe {seen.url}",
+                chapters=chapters("07", "12"),
+            )
         )
     _crowd_cost(seen, crowd, said)
 

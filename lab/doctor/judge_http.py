@@ -36,8 +36,8 @@ PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
     ),
     "closing": (
         42,
-        "When it closes with something unread, a reset follows its answer: {}",
-        "a reset that follows an answer",
+        "It closes badly when something is still unread: {}",
+        "a bad close with something unread",
         ("09",),
         "when it closes, it does so plainly, also with something unread",
     ),

@@ -24,7 +24,10 @@ def process(seen: Observations, said: Verdict) -> None:
     elif process.idle_cpu is not None:
         said.ok("it sleeps while nothing happens", f"{process.idle_cpu:.1%} of a core")
     for held in seen.held:
-        if held.stopped and held.cpu is not None and held.cpu > SPINS:
+        # Who asks for much and reads nothing may give it honest work for a while.
+        if held.kind == "unread" or not held.stopped or held.cpu is None:
+            continue
+        if held.cpu > SPINS:
             many, _ = HOLDING[held.kind]
             said.findings.append(
                 _spinning(

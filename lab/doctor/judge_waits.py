@@ -66,6 +66,7 @@ def closing(seen: Observations, said: Verdict) -> None:
             "answered a second request",
         )
         return
+    unsaid = contact.unannounced == contact.closed
     whole = contact.connect_ms + contact.first_ms
     many = _point(seen, 10)
     rate = (
@@ -76,8 +77,11 @@ def closing(seen: Observations, said: Verdict) -> None:
     said.findings.append(
         Finding(
             id="closes",
-            weight=80,
-            sentence="It closes the connection after each response, though the client "
+            weight=91 if unsaid else 80,
+            sentence="It closes the connection after each response and does not say "
+            "so: a client that sends its next request meets a closed connection"
+            if unsaid
+            else "It closes the connection after each response, though the client "
             "asks to keep it, so that every request pays for a connection",
             short="a new connection for each request",
             figure=f"{contact.closed} of {contact.connections} connections{rate}; "
@@ -269,6 +273,11 @@ def growing(seen: Observations, said: Verdict) -> None:
             # That is the cause, and has a finding of its own.
             told = ("malformed", "timeout", "short answer")
             errors = {kind: n for kind, n in errors.items() if kind not in told}
+        contact = seen.contact
+        if contact and contact.closed and contact.unannounced == contact.closed:
+            errors = {
+                kind: n for kind, n in errors.items() if kind not in ("closed", "reset")
+            }
         if point.overflows:
             # They are late, and not lost: the kernel has no room for them.
             late = ("timeout", "connect timeout")

@@ -26,6 +26,8 @@ class Contact:
     #: answer, of how many.
     closed: int
     connections: int
+    #: How many of those had not said that they would close.
+    unannounced: int
     #: First requests that had no right answer, beside those.
     failed: int
     #: Until a connection was open, and until its answer was whole; medians.
@@ -143,8 +145,13 @@ class Crowd:
     #: Beside all of them: until somebody was answered; None: not at all.
     answered_ms: float | None = None
     ended: str = ""
-    #: The most connections beside which somebody was answered, where it was looked for.
+    #: How many connections the server had, or the most beside which somebody was
+    #: answered; None: it did not matter, or could not be found.
     limit: int | None = None
+    #: The first of these is known.
+    counted: bool = False
+    #: Somebody was answered when all had gone.
+    recovered: bool | None = None
     #: The server's memory for a connection that says nothing, in bytes.
     bytes_each: float | None = None
     note: str = ""

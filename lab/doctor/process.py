@@ -14,6 +14,8 @@ from lab.load.target import LoadError
 
 PROC = Path("/proc")
 LISTEN = "0A"
+#: ESTABLISHED, and CLOSE-WAIT: the client has closed.
+CONNECTED = ("01", "08")
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -176,6 +178,22 @@ def _listeners(port: int) -> set[str]:
             if words[3] == LISTEN and int(words[1].rpartition(":")[2], 16) == port:
                 found.add(words[9])
     return found
+
+
+def accepted(port: int) -> int | None:
+    """How many connections to a port have been accepted and not closed by the server.
+
+    One that waits for it in the kernel has no inode yet. Linux only; else None.
+    """
+    count = 0
+    tables = [_read(PROC / "net" / name) for name in ("tcp", "tcp6")]
+    for line in "".join(tables).splitlines():
+        words = line.split()
+        if len(words) < 10 or words[3] not in CONNECTED:
+            continue
+        is_ours = int(words[1].rpartition(":")[2], 16) == port
+        count += is_ours and words[9] != "0"
+    return count if tables[0] else None
 
 
 def _holders(inodes: set[str]) -> list[int]:

@@ -58,12 +58,13 @@ def pipelined(target: Target, contact: Contact, patience_s: float, _: Protocol) 
             if exchange.end == "late":
                 wire.send(target.request())
                 nudged = wire.receive(time.perf_counter(), patience_s)
-                if nudged.ok:
+                if nudged.ok and wire.receive(time.perf_counter(), patience_s).ok:
                     return (
                         f"answer {number} of {PIPELINED} came only when one more "
                         "request did"
                     )
-                return f"answer {number} of {PIPELINED} did not come"
+                lost = PIPELINED - number + 1
+                return f"{lost} of {PIPELINED} answers did not come"
             if exchange.end == "closed" and number > 1:
                 return f"it closed after {number - 1} of {PIPELINED} answers"
             if not exchange.ok:

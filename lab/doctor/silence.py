@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from lab.doctor.observations import Contact, Crowd, Held
 from lab.doctor.plan import CROWD, HOLDERS, PART_OF_CROWD, Plan
-from lab.doctor.process import Watched
+from lab.doctor.process import Watched, accepted
 from lab.doctor.raw import TCP_QUICKACK, Target, Wire
 from lab.load.child import allow_connections
 from lab.load.target import LoadError
@@ -340,14 +340,24 @@ def _ask_beside(target: Target, wires: list[Wire], plan: Plan, seen: Crowd) -> N
         before = seen.kept
         time.sleep(SETTLE_S)
         seen.kept = _open(wires)
-    if answer in ("closed", "reset") and 0 < seen.kept < len(wires):
-        seen.limit = seen.kept
-        return
-    if _thin_out(target, wires, COARSE):
+    had = accepted(target.port)
+    if had is not None and 0 < had < len(wires):
+        seen.limit, seen.counted = had, True
+    elif answer in ("closed", "reset") and 0 < seen.kept < len(wires):
+        seen.limit, seen.counted = seen.kept, True
+    elif _thin_out(target, wires, COARSE):
         # That many too few, at most: so fill them up again, and look more closely.
         answered = len(wires)
         _open_crowd(target, wires, answered + COARSE, plan, Crowd(0, 0, 0, 0, [], []))
-        seen.limit = len(wires) if _thin_out(target, wires, FINE) else answered
+        refound = _thin_out(target, wires, FINE)
+        seen.limit = len(wires) if refound else answered
+    while wires:
+        wires.pop().close()
+    for pause_s in (0.0, plan.patience_s, plan.patience_s):
+        time.sleep(pause_s)
+        seen.recovered = isinstance(_ask(target, plan.patience_s), float)
+        if seen.recovered:
+            return
 
 
 def _thin_out(target: Target, wires: list[Wire], step: int) -> bool:

@@ -58,9 +58,9 @@ def first_sentence(seen: Observations, said: Verdict) -> str:
         if dawdlers and not any(judge_process.is_ended(each) for each in seen.dawdlers):
             watched = min(each.watched_s for each in seen.dawdlers)
             return (
-                "Nothing was found that holds the server back; but if it has "
-                f"deadlines, they are longer than the {watched:.0f} s that there were "
-                f"to see them: it did not end {listed(dawdlers)}."
+                "Nothing was found that holds the server back; what stays open is "
+                f"whether it has deadlines: within {watched:.0f} s it did not end "
+                f"{listed(dawdlers)}."
             )
         short = " by what was tried" if seen.interrupted else ""
         return f"Nothing was found that holds the server back{short}."

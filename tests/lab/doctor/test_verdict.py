@@ -20,7 +20,7 @@ from lab.doctor.observations import (
 )
 from lab.doctor.verdict import verdict
 
-KEEPS = Contact(200, "1.1", "", 100, 70, "length", 0, 5, 0, 0.05, 0.2)
+KEEPS = Contact(200, "1.1", "", 100, 70, "length", 0, 5, 0, 0, 0.05, 0.2)
 CLOSES = replace(KEEPS, closed=5)
 FINE = "Nothing was found that holds the server back."
 
@@ -32,7 +32,7 @@ def times(latency: float, gap: float = 0.0) -> Times:
 def points(*seen: tuple[float, float], cpu: float | None = None) -> list[Point]:
     """(rate, latency) with 1, 10 and 100 clients."""
     return [
-        Point(count, int(rate) or 1, rate, ms, {}, 0, False, cpu, [rate, rate * 1.02])
+        Point(count, int(rate), rate, ms, {}, 0, False, cpu, rates=[rate, rate * 1.02])
         for count, (rate, ms) in zip((1, 10, 100), seen, strict=True)
     ]
 
@@ -321,7 +321,7 @@ def test_no_deadline_is_an_open_question_until_it_was_watched_for_long() -> None
     seen.dawdlers = [Dawdler("half", 20.0), Dawdler("kept", 20.0)]
     said = verdict(seen)
     assert said.findings == []
-    assert said.first.startswith(f"{FINE[:-1]}; but if it has deadlines")
+    assert said.first.startswith(f"{FINE[:-1]}; what stays open is")
     assert "20 s" in said.undecided[0].why
     seen.dawdlers.append(Dawdler("unread", 10.0, 10.0))  # so it does have some
     assert verdict(seen).first == FINE
@@ -332,7 +332,7 @@ def test_no_deadline_is_an_open_question_until_it_was_watched_for_long() -> None
 def test_it_has_gone() -> None:
     seen = healthy()
     seen.died = "1, 10 and 100 clients"
-    assert verdict(seen).first.startswith("It has gone")
+    assert verdict(seen).first.startswith("It died")
 
 
 def test_what_was_not_seen_is_not_praised() -> None:
@@ -368,3 +368,17 @@ def test_a_queue_is_for_the_processor_where_it_is_used_or_waited_for(
     assert said.first == FINE
     assert any("for a processor" in each.what for each in said.tried) is decided
     assert any("queue for" in each.what for each in said.undecided) is not decided
+
+
+def test_a_crowd_after_which_it_is_gone_for_good() -> None:
+    seen = healthy()
+    seen.crowd = replace(shut(1_014), limit=None, recovered=False)
+    assert only(verdict(seen)).id == "never-recovers"
+
+
+def test_closing_without_a_word_is_worse_and_explains_what_fails() -> None:
+    seen = healthy()
+    seen.contact = replace(CLOSES, unannounced=5)
+    seen.growth = points((9_000, 0.1), (20_000, 0.5), (20_500, 5.0))
+    seen.growth[0].errors = {"closed": 900, "reset": 800}
+    assert "does not say so" in only(verdict(seen)).sentence

@@ -1,0 +1,58 @@
+"""Servers for the doctor's tests: each of them does one thing wrong."""
+
+import asyncio
+import socket
+
+from lab.doctor.raw import Target
+from tests.lab.scripted_server import BODY, Exchange, ScriptedServer, response
+
+HEAD = response()[: -len(BODY)]
+
+
+def target_of(server: ScriptedServer) -> Target:
+    return Target(server.host, server.port)
+
+
+def nagle(exchange: Exchange, on: bool = True) -> None:
+    sock = exchange.writer.get_extra_info("socket")
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, not on)
+
+
+def send(exchange: Exchange, data: bytes) -> None:
+    """Send it now, in a segment of its own."""
+    sock = exchange.writer.get_extra_info("socket")
+    fd = socket.socket(fileno=sock.fileno())
+    try:
+        fd.send(data)
+    finally:
+        fd.detach()
+
+
+async def two_writes(exchange: Exchange) -> None:
+    nagle(exchange)
+    send(exchange, HEAD)
+    send(exchange, BODY)
+
+
+async def a_write_a_line(exchange: Exchange) -> None:
+    nagle(exchange)
+    for line in HEAD.splitlines(keepends=True):
+        send(exchange, line)
+    send(exchange, BODY)
+
+
+async def two_writes_without_delay(exchange: Exchange) -> None:
+    nagle(exchange, on=False)
+    send(exchange, HEAD)
+    send(exchange, BODY)
+
+
+async def two_writes_and_close(exchange: Exchange) -> None:
+    await two_writes(exchange)
+    exchange.close()
+
+
+async def sleeps(exchange: Exchange) -> None:
+    """It waits, and nobody can help that."""
+    await asyncio.sleep(0.03)
+    await exchange.answer()

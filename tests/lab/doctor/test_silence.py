@@ -1,0 +1,98 @@
+"""Clients that hold a connection. How many stop a server is by its construction."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from lab.doctor import silence
+from lab.doctor.growth import contact
+from lab.doctor.plan import Plan
+from lab.doctor.slow import slow
+from tests.lab.doctor.servers import target_of
+from tests.lab.scripted_server import Exchange, ScriptedServer, answer, serving
+
+PLAN = Plan(5.0)
+
+
+@contextlib.contextmanager
+def room_for(connections: int):  # type: ignore[no-untyped-def]
+    """A server that answers nobody while more connections than that are open."""
+    found: list[ScriptedServer] = []
+
+    async def behave(exchange: Exchange) -> None:
+        while found[0].open > connections:
+            await asyncio.sleep(0.002)
+        await answer(exchange)
+
+    with serving(behave) as server:
+        found.append(server)
+        yield server
+
+
+@pytest.mark.parametrize("connections", [1, 5])
+@pytest.mark.parametrize("kind", ["silent", "half"])
+def test_so_many_stop_it(kind: str, connections: int) -> None:
+    with room_for(connections) as server:
+        *_, last = silence.held(target_of(server), kind, PLAN, None)
+    assert last.stopped
+    assert last.again == (1, 1)
+    assert last.limit == connections
+
+
+@pytest.mark.parametrize("kind", ["silent", "half", "body", "unread"])
+def test_none_stop_it(kind: str) -> None:
+    with serving(answer) as server:
+        tries = silence.held(target_of(server), kind, PLAN, None)
+    assert [each.holders for each in tries] == [1, 8, 64][: len(tries)]
+    assert len(tries) == (2 if kind == "unread" else 3)
+    assert not any(each.stopped for each in tries)
+
+
+def test_a_crowd_finds_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silence, "CROWD", 150)
+    monkeypatch.setattr(silence, "PART_OF_CROWD", 60)
+    with room_for(100) as server:
+        target = target_of(server)
+        seen = silence.crowd(target, contact(target, PLAN), PLAN, None)
+    assert seen.opened == 150
+    assert seen.answered_ms is None
+    assert seen.limit is not None
+    assert 100 - silence.FINE <= seen.limit <= 100
+    assert len(seen.without_ms) == len(seen.beside_ms) == 1
+
+
+def test_a_crowd_that_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silence, "CROWD", 150)
+    monkeypatch.setattr(silence, "PART_OF_CROWD", 60)
+    with serving(answer) as server:
+        target = target_of(server)
+        seen = silence.crowd(target, contact(target, PLAN), PLAN, None)
+    assert (seen.opened, seen.kept, seen.limit) == (150, 150, None)
+    assert seen.answered_ms is not None
+
+
+@pytest.mark.parametrize("at_once", [1, 4, 100])
+def test_a_slow_request(at_once: int) -> None:
+    """Asked for it, so many may be at work; whoever comes then has to wait."""
+    room = asyncio.Semaphore(at_once)
+
+    async def behave(exchange: Exchange) -> None:
+        async with room:
+            if b"GET /slow " in exchange.request:
+                await asyncio.sleep(0.4)
+            await answer(exchange)
+
+    with serving(behave) as server:
+        seen = slow(target_of(server), "/slow", 1.0, PLAN)
+    assert seen
+    assert seen.one
+    assert seen.one.stopped is (at_once == 1)
+    if at_once > 1:
+        assert seen.several
+        assert seen.several.stopped is (at_once == 4)
+
+
+def test_a_page_that_is_not_slow_is_none() -> None:
+    with serving(answer) as server:
+        assert slow(target_of(server), "/slow", 1.0, PLAN) is None

@@ -1,0 +1,100 @@
+"""How the parts of an answer arrive. The kernel's timers are what is looked at."""
+
+import asyncio
+import sys
+
+import pytest
+
+from lab.doctor.growth import contact, growth
+from lab.doctor.judge_waits import fixed_wait, stall_ms, timeout_ms, two_writes
+from lab.doctor.observations import Observations, Split
+from lab.doctor.plan import Plan
+from lab.doctor.split import split
+from lab.doctor.verdict import verdict
+from tests.lab.doctor import servers
+from tests.lab.scripted_server import Behaviour, Exchange, answer, serving
+
+PLAN = Plan(5.0)
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="how acknowledgements are delayed is Linux's way"
+)
+
+
+def look(behaviour: Behaviour) -> tuple[Observations, Split]:
+    with serving(behaviour) as server:
+        target = servers.target_of(server)
+        seen = Observations(target.url, 5.0, contact=contact(target, PLAN))
+        assert seen.contact
+        seen.split = split(target, seen.contact, PLAN)
+    return seen, seen.split
+
+
+@linux
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        (servers.two_writes, "the head and the body of a response separately"),
+        (servers.a_write_a_line, "a response in several small pieces"),
+    ],
+)
+def test_small_writes_are_held_back(behaviour: Behaviour, words: str) -> None:
+    seen, parts = look(behaviour)
+    assert stall_ms(parts) is not None
+    assert timeout_ms(parts) is None
+    assert words in verdict(seen).findings[0].sentence
+
+
+@linux
+def test_without_nagles_algorithm_they_are_two_and_nothing_more() -> None:
+    seen, parts = look(servers.two_writes_without_delay)
+    assert stall_ms(parts) is None
+    assert two_writes(seen, parts)
+
+
+def test_one_write() -> None:
+    seen, parts = look(answer)
+    assert stall_ms(parts) is None
+    assert timeout_ms(parts) is None
+    assert not two_writes(seen, parts)
+
+
+@linux
+def test_closing_hides_it() -> None:
+    seen, parts = look(servers.two_writes_and_close)
+    assert parts.alone is None
+    assert seen.contact
+    assert seen.contact.closed == seen.contact.connections
+    assert [each.id for each in verdict(seen).findings] == ["closes", "hidden-stall"]
+
+
+def test_a_timeout_that_whoever_comes_ends() -> None:
+    came = asyncio.Event()
+
+    async def wait_for_others(exchange: Exchange) -> None:
+        if exchange.nth == 1:
+            came.set()  # somebody has come
+        else:
+            came.clear()
+            try:
+                await asyncio.wait_for(came.wait(), 0.2)
+            except TimeoutError:
+                pass
+        await answer(exchange)
+
+    _, parts = look(wait_for_others)
+    waits = timeout_ms(parts)
+    assert waits is not None
+    assert waits >= 190
+
+
+def test_a_wait_that_is_the_servers_own() -> None:
+    _, parts = look(servers.sleeps)
+    assert stall_ms(parts) is None
+    assert timeout_ms(parts) is None
+    with serving(servers.sleeps) as server:
+        points = growth(servers.target_of(server), PLAN, None)
+    assert all(not point.errors for point in points)
+    one, some, many = points
+    assert one.p50_ms >= 30
+    # On a busy machine a hundred sleepers may wake late; the wait itself stays.
+    assert fixed_wait(one, some, many) or many.p50_ms > 45
