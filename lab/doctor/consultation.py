@@ -26,10 +26,10 @@ IDLE_S = 0.5
 #: that it is waited so long.
 SETTLE_S = 0.1
 SETTLED_BY_S = 3.0
-#: After so many times the time that was given, no more is begun: a server may be slow.
-OVERTIME = 1.3
-#: And after so many times, what is under way is given up.
-LIMIT = 2.0
+#: So long after the time that was given, no more is begun: a server may be slow.
+OVERTIME_S = 10.0
+#: And so long after it, what is under way is given up.
+LIMIT_S = 30.0
 
 
 class TimeIsUpError(BaseException):
@@ -100,7 +100,7 @@ class Consultation:
         """Everything else. Ctrl-C ends it, and leaves what was seen."""
         seen = self.seen
         try:
-            with at_most(max(1.0, self._left_s() + (LIMIT - 1) * self._plan.seconds)):
+            with at_most(max(1.0, self._left_s() + LIMIT_S)):
                 self._run()
         except KeyboardInterrupt:
             seen.interrupted = True
@@ -127,7 +127,7 @@ class Consultation:
             (f"{CROWD:,} silent connections", self._crowd),
         ]
         for name, stage in stages:
-            if self._left_s() < -(OVERTIME - 1) * self._plan.seconds:
+            if self._left_s() < -OVERTIME_S:
                 seen.notes[name] = "the time was over; --seconds gives more"
                 continue
             self._tell(name)

@@ -36,6 +36,12 @@ class Watch:
     def start(self) -> None:
         self._thread.start()
 
+    def left(self) -> bool:
+        """Whether one of them has not been ended yet."""
+        seen = list(self._seen.values())
+        all_there = len(seen) == len(self._kinds)
+        return not all_there or any(each.ended_s is None for each in seen)
+
     def stop(self) -> list[Dawdler]:
         """What became of them so far."""
         self._stop.set()

@@ -35,7 +35,7 @@ def bare(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("command", ["probe", "load", "silent"])
+@pytest.mark.parametrize("command", ["probe", "load", "silent", "doctor"])
 def test_clients_run_on_a_bare_python(command: str) -> None:
     done = bare(command, "--help")
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 CLAIMS = sorted(ROOT.glob("chapters/*/claims.py"))
 CHECKS = sorted(ROOT.glob("chapters/*/test_exercise.py"))
 LOAD = sorted(ROOT.glob("lab/load/*.py"))
+DOCTOR = sorted(ROOT.glob("lab/doctor/*.py"))
 
 
 def imports(source: str) -> set[str]:
@@ -39,6 +40,12 @@ def test_the_load_needs_the_standard_library_alone(path: Path) -> None:
     assert strangers(path.read_text("utf-8"), "lab.load", "lab.paths") == set()
 
 
+@pytest.mark.parametrize("path", DOCTOR, ids=lambda path: path.name)
+def test_the_doctor_needs_the_load_and_the_standard_library(path: Path) -> None:
+    known = ("lab.doctor", "lab.load")
+    assert strangers(path.read_text("utf-8"), *known) == set()
+
+
 @pytest.mark.parametrize("path", CLAIMS, ids=lambda path: path.parent.name)
 def test_claims_ask_the_record_and_know_the_steps_constants(path: Path) -> None:
     known = ("lab.record", "lab.load.kinds", "steps")
@@ -52,6 +59,7 @@ def test_checks_of_exercises_need_the_workshop_alone(path: Path) -> None:
 
 def test_there_is_something_to_look_at() -> None:
     assert LOAD
+    assert DOCTOR
     assert len(CLAIMS) == len(CHECKS) > 10
 
 

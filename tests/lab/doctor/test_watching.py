@@ -1,0 +1,105 @@
+"""Deadlines, the process, and its end: looked at on steps that have them, or not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lab.doctor import process as processes
+from lab.doctor.deadlines import Watch
+from lab.doctor.ending import ending
+from lab.doctor.observations import Dawdler, Slow
+from lab.doctor.raw import Target, Wire
+from lab.load.target import LoadError
+from tests.lab.doctor.servers import target_of
+from tests.lab.scripted_server import answer, serving
+from tests.steps.harness import Process
+
+LIMIT_S = 20.0
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="whose a listener is, /proc says"
+)
+
+
+def watched(target: Target, kinds: tuple[str, ...]) -> dict[str, Dawdler]:
+    """Watch until all of them have been ended."""
+    watch = Watch(target, kinds)
+    watch.start()
+    deadline = time.monotonic() + LIMIT_S
+    while watch.left() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return {each.kind: each for each in watch.stop()}
+
+
+def test_who_does_not_go_on_is_ended_and_told() -> None:
+    flags = [f"--{name}-timeout=0.8" for name in ("header", "body", "idle", "write")]
+    with Process("step11", *flags) as server:
+        target = Target("127.0.0.1", server.listening_port())
+        seen = watched(target, ("silent", "half", "trickle", "body", "kept"))
+        server.signal(signal.SIGINT)
+        server.end()
+    assert all(each.ended_s is not None for each in seen.values()), seen
+    assert {kind for kind, each in seen.items() if each.status == 408} == {
+        *("half", "trickle", "body"),
+    }
+
+
+def test_who_is_not_ended_is_said_to_be_there() -> None:
+    with serving(answer) as server:
+        watch = Watch(target_of(server), ("silent", "half"))
+        watch.start()
+        server.wait_until(lambda: server.accepted == 2)
+        first, second = watch.stop()
+    assert first.ended_s is second.ended_s is None
+
+
+@linux
+def test_the_process_is_found_by_its_port() -> None:
+    with Process("step06") as server:
+        port = server.listening_port()
+        found = processes.find("127.0.0.1", port, None)
+        assert found
+        assert found.pids == [server.popen.pid]
+        assert found.waits_with() == "no epoll"
+        assert found.threads() >= 6
+        # What it was started by is not it, and is no part of what is watched.
+        found = processes.find("127.0.0.1", port, os.getpid())
+        assert found
+        assert found.pids == [server.popen.pid]
+        with subprocess.Popen(["sleep", "60"]) as other:
+            with pytest.raises(LoadError, match=f"{other.pid} does not listen"):
+                processes.find("127.0.0.1", port, other.pid)
+            other.kill()
+        with pytest.raises(LoadError, match="there is no process"):
+            processes.find("127.0.0.1", port, other.pid)
+        target = Target("127.0.0.1", port)
+        before = processes.accepted(port)
+        assert before is not None
+        with Wire(target) as wire:
+            wire.exchange()
+            assert processes.accepted(port) == before + 1
+
+
+@linux
+def test_a_process_with_epoll() -> None:
+    with Process("step08") as server:
+        found = processes.find("127.0.0.1", server.listening_port(), None)
+        assert found
+        assert found.waits_with() == "epoll"
+
+
+@pytest.mark.parametrize(("step", "answered"), [("step06", 0), ("step12", 3)])
+def test_what_sigterm_costs(step: str, answered: int) -> None:
+    """Step 12 drains; a worker of step 06 loses the client that it works for."""
+    grace = ("--grace", "10") if step == "step12" else ()
+    with Process(step, *grace) as server:
+        target = Target("127.0.0.1", server.listening_port())
+        pid = server.popen.pid
+        seen = ending(target, pid, processes.Watched([pid]), Slow("/sleep/900", 900.0))
+    assert seen.in_flight == 3
+    assert seen.answered == answered
+    assert seen.gone_s is not None
+    assert seen.idle_closed == seen.idle
