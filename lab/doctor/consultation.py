@@ -22,8 +22,7 @@ from lab.load.target import LoadError
 
 #: How long a server is watched that has nothing to do.
 IDLE_S = 0.5
-#: It has done its work when it uses less than a fifth of a processor for so long; for
-#: that it is waited so long.
+#: Until it has done its work: where that cannot be seen, and where it can, at most.
 SETTLE_S = 0.1
 SETTLED_BY_S = 3.0
 #: So long after the time that was given, no more is begun: a server may be slow.
@@ -88,6 +87,9 @@ class Consultation:
         target, seen = self._target, self.seen
         seen.contact = contact = growing.contact(target, self._plan)
         self._plan = dataclasses.replace(self._plan, page_s=contact.first_ms / 1e3)
+        self._target = target = dataclasses.replace(
+            target, answer_bytes=contact.head_bytes + contact.body_bytes
+        )
         self._watched = processes.find(target.host, target.port, self._pid)
         if self._watched is None:
             seen.notes["what its process does"] = (
@@ -154,20 +156,12 @@ class Consultation:
         """Wait until the server has done what it was asked for: it may have read far
         more than it has answered, and what comes next would be looked at beside that.
         """
-        watched = self._watched
-        if watched is None:
+        if self._watched is None:
             time.sleep(SETTLE_S)
-            return
-        until = time.monotonic() + SETTLED_BY_S
-        while time.monotonic() < until:
-            before = watched.cpu_s()
-            time.sleep(SETTLE_S)
-            if watched.cpu_s() - before <= SETTLE_S / 5:
-                return
-        self.seen.notes.setdefault(
-            "what the server does beside what it is asked for",
-            f"it was still at work {SETTLED_BY_S:g} s after the last request",
-        )
+        elif not self._watched.rests_within(SETTLED_BY_S):
+            self.seen.notes["what the server does beside what it is asked for"] = (
+                f"it was still at work {SETTLED_BY_S:g} s after the last request"
+            )
 
     def _is_gone(self) -> bool:
         """Whether nothing listens any more, nor half a second later."""

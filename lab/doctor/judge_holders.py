@@ -41,6 +41,12 @@ def holding(seen: Observations, said: Verdict) -> None:
                 f"another is answered after {last.answered_ms:.1f} ms",
             )
             continue
+        if last.busy:
+            said.open(
+                f"whether {_clients(last, many, one)} can stop it",
+                "it was still at work on what they had asked for",
+            )
+            continue
         if last.again[0] < last.again[1] or last.limit is None:
             said.open(
                 f"whether {_clients(last, many, one)} can stop it",

@@ -113,6 +113,8 @@ class Held:
     again: tuple[int, int] = (0, 0)
     #: Processor seconds a second that the server used while the other waited.
     cpu: float | None = None
+    #: The server was at work on what they had asked for, so nothing can be said.
+    busy: bool = False
 
     @property
     def stopped(self) -> bool:

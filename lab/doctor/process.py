@@ -13,6 +13,8 @@ from pathlib import Path
 from lab.load.target import LoadError
 
 PROC = Path("/proc")
+#: For so long a process is looked at: does it rest?
+REST_S = 0.1
 LISTEN = "0A"
 #: ESTABLISHED, and CLOSE-WAIT: the client has closed.
 CONNECTED = ("01", "08")
@@ -40,6 +42,16 @@ class Watched:
                     return None
                 total += int(words[0])
         return total / 1e9 if total else None
+
+    def rests_within(self, limit_s: float) -> bool:
+        """Wait until they use less than a fifth of a processor; False: they do not."""
+        until = time.monotonic() + limit_s
+        while time.monotonic() < until:
+            before = self.cpu_s()
+            time.sleep(REST_S)
+            if self.cpu_s() - before <= REST_S / 5:
+                return True
+        return False
 
     def waited_s(self) -> float | None:
         """How long the threads that live have waited for a processor, together."""

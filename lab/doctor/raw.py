@@ -39,6 +39,8 @@ class Target:
     path: str = "/"
     #: It may be on another machine.
     anywhere: bool = False
+    #: How long an answer is, as far as that is known.
+    answer_bytes: int = 0
 
     @property
     def url(self) -> str:

@@ -26,6 +26,10 @@ LEAVE_S = 0.03
 SETTLE_S = 0.05
 #: Requests that a client sends who reads no answer, and how long they may be stuck.
 UNREAD_REQUESTS = 4_000
+#: Answers of so many bytes are more than what the kernels take of them.
+UNREAD_BYTES = 700_000
+#: How long the server may be at work on those requests.
+WORKED_OFF_S = 4.0
 STUCK_S = 0.25
 #: How long one client's latency is looked at.
 LOOK_S = 0.35
@@ -59,7 +63,8 @@ def read_nothing(wire: Wire) -> None:
     """Send requests until the server takes no more of them. Read no answer."""
     request = wire.target.request()
     block = request * 50
-    sent, most = 0, len(request) * UNREAD_REQUESTS
+    enough = UNREAD_BYTES // max(1, wire.target.answer_bytes) + 50
+    sent, most = 0, len(request) * min(UNREAD_REQUESTS, enough)
     wire.sock.setblocking(False)
     offset = 0
     since = time.monotonic()
@@ -89,7 +94,7 @@ def held(target: Target, kind: str, plan: Plan, watched: Watched | None) -> list
     seen = []
     for count in HOLDERS[: 2 if kind == "unread" else None]:
         first = hold(target, kind, count, plan.patience_s, watched)
-        if first.stopped:
+        if first.stopped and not first.busy:
             second = hold(target, kind, count, plan.patience_s, watched)
             first.again = (int(second.stopped), 1)
             if second.stopped and first.limit and (second.limit or 0) > first.limit:
@@ -113,6 +118,9 @@ def hold(
                 wires.append(wire)
                 HOLD[kind](wire)
         time.sleep(SETTLE_S)
+        if kind == "unread" and watched and not watched.rests_within(WORKED_OFF_S):
+            # Whoever waits now waits for work, and not for a client that does not read.
+            return Held(kind, count, count, None, busy=True)
         return beside(target, kind, wires, patience_s, watched)
     finally:
         for wire in wires:
