@@ -82,6 +82,10 @@ ENVIRONMENT = {
 #: Lines that are printed or not, as the machine is busy.
 UNSETTLED = ("the generator had no time to spare",)
 
+#: What prints more than its first sentence, and what it prints before that.
+DOCTOR = "$ python -m lab doctor "
+_PROGRESS = re.compile(r"^ +\d+ s  | is looked at for about ")
+
 _NUMBER = re.compile(r"\d+(?:[.,\u2009\u202f]\d+)*(?:e[-+]?\d+)?")
 
 
@@ -329,7 +333,27 @@ def difference(written: str, now: str) -> str | None:
 
 
 def _settled(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith(UNSETTLED)]
+    """The lines that have to be the same.
+
+    Of what the doctor prints that is the first sentence: the rest has more or less in
+    it on a machine that is busy, and is wrapped where its numbers have it.
+    """
+    lines: list[str] = []
+    is_doctor = is_said = False
+    for line in text.splitlines():
+        if line.startswith(("# ", "$ ")):
+            is_doctor, is_said = line.startswith(DOCTOR), False
+        elif is_doctor:
+            is_progress = _PROGRESS.search(line)
+            if is_said or is_progress:
+                continue
+            if line and not lines[-1].startswith(DOCTOR):
+                lines[-1] += f" {line}"
+                continue
+            is_said = not line
+        if not line.startswith(UNSETTLED):
+            lines.append(line)
+    return lines
 
 
 def _shape(line: str) -> str:

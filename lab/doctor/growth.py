@@ -20,6 +20,8 @@ from lab.load.run import LoadSpec, run_load
 from lab.load.target import LoadError
 
 CONTACTS = 5
+#: An answer under load that takes longer is counted as a timeout.
+LATE_S = 5.0
 #: If so many in a row go wrong, that is all there is.
 PATIENCE = 3
 FIRST_ANSWER_S = 10.0
@@ -157,10 +159,11 @@ def load(
         seconds=plan.window_s,
         warmup_s=plan.window_s / 4,
         path=target.path,
-        timeout_s=max(2.0, plan.patience_s),
+        timeout_s=max(LATE_S, plan.patience_s),
         anywhere=target.anywhere,
     )
     result = run_load(spec, on_window)
+    latency = result.latency
     cpu = waited = None
     if len(read) == 2:
         took, rough, fine, waits = (b - a for a, b in zip(*read, strict=True))
@@ -172,12 +175,16 @@ def load(
         connections=connections,
         requests=result.requests,
         rate=result.throughput_rps,
-        p50_ms=result.latency.p50 if result.latency else 0.0,
+        p50_ms=latency.p50 if latency else 0.0,
         errors=result.errors,
         closed=result.reconnects,
         client_bound=result.generator_bound,
         cpu=cpu,
         waited=waited,
+        max_ms=latency.max if latency else 0.0,
+        starved=connections - result.throughput_rps * latency.mean / 1e3
+        if latency
+        else 0.0,
         overflows=overflows() - full,
         rates=[result.throughput_rps],
     )
@@ -190,6 +197,7 @@ def _middle(points: list[Point]) -> Point:
     middle.rates = [point.rate for point in points]
     middle.client_bound = any(point.client_bound for point in points)
     middle.overflows = min(point.overflows for point in points)  # each time
+    middle.starved = min(point.starved for point in points)
     cpus = [point.cpu for point in points if point.cpu is not None]
     middle.cpu = statistics.mean(cpus) if cpus else None
     errors: dict[str, int] = {}

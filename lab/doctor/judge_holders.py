@@ -118,6 +118,7 @@ def crowding(seen: Observations, said: Verdict) -> None:
     selects = _selects(seen)
     if crowd.answered_ms is None and crowd.limit is not None:
         limit = crowd.limit
+        about = "" if crowd.counted else "About "
         close = 0.95 * FD_SETSIZE < limit <= FD_SETSIZE
         process = seen.process
         descriptors = process.descriptors if process else None
@@ -137,11 +138,12 @@ def crowding(seen: Observations, said: Verdict) -> None:
                 id="select" if is_select else "connection-limit",
                 # A limit of many is a choice; one of few is easily filled.
                 weight=78 if is_select else 66 if limit < 256 else 45,
-                sentence=f"{'' if crowd.counted else 'About '}{limit:,} connections "
-                f"that say nothing shut everybody else out: {why}",
+                sentence=f"{about}{limit:,} connections that say nothing shut "
+                f"everybody else out: {why}",
                 short="select(), whose set ends at 1 024 descriptors"
                 if is_select
-                else f"a limit of about {limit:,} connections, which silence can fill",
+                else f"a limit of {about.lower()}{limit:,} connections, which silence "
+                "can fill",
                 figure=f"beside {crowd.opened:,} silent connections another was "
                 f"{ENDED.get(crowd.ended, crowd.ended)}; "
                 + (

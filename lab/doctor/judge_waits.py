@@ -284,7 +284,10 @@ def growing(seen: Observations, said: Verdict) -> None:
             if any(kind in errors for kind in late):
                 _backlog(seen, point, said)
             errors = {kind: n for kind, n in errors.items() if kind not in late}
+        if is_unfair(point):
+            errors = {kind: n for kind, n in errors.items() if kind != "timeout"}
         wrong = sum(errors.values())
+        only_late = set(errors) == {"timeout"}
         if wrong > max(3, 0.01 * (point.requests + wrong)):
             clients = f"{point.connections} client{'s' * (point.connections > 1)}"
             kinds = ", ".join(f"{kind} {n:,}" for kind, n in errors.items())
@@ -292,11 +295,12 @@ def growing(seen: Observations, said: Verdict) -> None:
                 Finding(
                     id="errors",
                     weight=90,
-                    sentence=f"With {clients}, requests fail: {wrong:,} of "
+                    sentence=f"With {clients}, requests "
+                    f"{'take more than 5 s' if only_late else 'fail'}: {wrong:,} of "
                     f"{point.requests + wrong:,}",
                     short=f"requests that fail with {clients}",
                     figure=kinds,
-                    sure="certain",
+                    sure="likely" if only_late else "certain",
                     see=f"python -m lab load {seen.url} "
                     f"--connections {point.connections} --seconds 3",
                     chapters=chapters("03", "04"),
@@ -307,6 +311,22 @@ def growing(seen: Observations, said: Verdict) -> None:
         if seen.growth:
             said.open("how it grows with clients", "a load brought no answers")
         return
+    if is_unfair(many):
+        said.findings.append(
+            Finding(
+                id="unfair",
+                weight=63,
+                sentence=f"With 100 clients it is unfair: about {many.starved:.0f} of "
+                "them wait outside while it answers the same few again and again",
+                short="clients that wait while others are answered again and again",
+                figure=f"{many.rate:,.0f} requests a second at {many.p50_ms:.2f} ms "
+                f"are {many.connections - many.starved:.0f} clients' (Little's law); "
+                f"the longest waited {many.max_ms:,.0f} ms",
+                sure="likely",
+                see=f"python -m lab load {seen.url} --connections 100 --seconds 3",
+                chapters=chapters("10", "12"),
+            )
+        )
     waits = seen.split and (stall_ms(seen.split) or timeout_ms(seen.split))
     growth = (
         f"{one.rate:,.0f}, {some.rate:,.0f}, {many.rate:,.0f} requests a second with "
@@ -400,7 +420,7 @@ def _backlog(seen: Observations, point: Point, said: Verdict) -> None:
             "clients, whoever comes when there is no room waits for a second or more",
             short="a short backlog, so that some connections take seconds",
             figure=f"with {point.connections} clients the listen queue overflowed "
-            f"{point.overflows:,} times, and {late:,} requests took more than 2 s",
+            f"{point.overflows:,} times, and {late:,} requests took more than 5 s",
             sure="certain" if backlog is not None else "likely",
             see=f"ss -ltn 'sport = :{_port(seen)}' (Send-Q), "
             "nstat -az TcpExtListenOverflows",
@@ -431,6 +451,12 @@ def _saturated(seen: Observations, many: Point, growth: str, said: Verdict) -> N
             "what requests queue for when there are many clients",
             f"{used}: the machine was busy, or the client was the limit, or it waits",
         )
+
+
+def is_unfair(point: Point) -> bool:
+    """Most clients wait for very long, in each look, while few are answered quickly."""
+    most = point.connections >= 10 and point.starved > point.connections / 2
+    return most and point.max_ms > 20 * point.p50_ms
 
 
 def collapses(some: Point, many: Point) -> bool:

@@ -88,6 +88,10 @@ class Point:
     waited: float | None = None
     #: How often the kernel had no room for a connection that waited to be accepted.
     overflows: int = 0
+    #: The longest latency, and how many clients were without an answer all the time
+    #: that others were answered: by the law, clients less rate x mean latency.
+    max_ms: float = 0.0
+    starved: float = 0.0
     #: The rate in each look.
     rates: list[float] = field(default_factory=list)
 

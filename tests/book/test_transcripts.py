@@ -172,6 +172,16 @@ def test_nothing_is_left_running() -> None:
         ("same\nhead after 1 ms", "same\nno answer after 1 s", 2),
         ("same", "same\nmore", 2),
         ("same\nmore", "same", 2),
+        (
+            "$ python -m lab doctor U\n   1 s  a\nIt\nwaits.\n\nmore",
+            "$ python -m lab doctor U\n   9 s  b\nIt waits.\n\nless\nor\nother",
+            None,
+        ),
+        (
+            "$ python -m lab doctor U\nIt waits.\n\nmore",
+            "$ python -m lab doctor U\nIt works.\n\nmore",
+            2,
+        ),
         ("same\nthe generator had no time to spare: x\nmore", "same\nmore", None),
     ],
 )

@@ -382,3 +382,16 @@ def test_closing_without_a_word_is_worse_and_explains_what_fails() -> None:
     seen.growth = points((9_000, 0.1), (20_000, 0.5), (20_500, 5.0))
     seen.growth[0].errors = {"closed": 900, "reset": 800}
     assert "does not say so" in only(verdict(seen)).sentence
+
+
+def test_few_who_are_answered_and_many_who_wait() -> None:
+    seen = healthy()
+    seen.growth = points((9_000, 0.1), (20_000, 0.5), (8_900, 0.17), cpu=0.9)
+    seen.growth[2].starved, seen.growth[2].max_ms = 98.0, 1_900.0
+    seen.growth[2].errors = {"timeout": 112}
+    seen.growth[2].rates = [8_900.0, 11_000.0]
+    assert only(verdict(seen)).id == "unfair"
+    seen.growth[2].starved = 3.0  # the law is kept: those are late, for some reason
+    finding = only(verdict(seen))
+    assert (finding.id, finding.sure) == ("errors", "likely")
+    assert "take more than 5 s" in finding.sentence
