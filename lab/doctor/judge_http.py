@@ -79,6 +79,13 @@ def protocol(seen: Observations, said: Verdict) -> None:
     protocol = seen.protocol
     if protocol is None:
         return
+    few = seen.growth[0] if seen.growth else None
+    if few and sum(few.errors.values()) > 0.02 * few.requests and not protocol.length:
+        said.open(
+            "what HTTP/1.1 allows",
+            "requests fail already where one client asks for nothing unusual",
+        )
+        return
     rest = seen.url.partition("//")[2]
     authority, _, path = rest.partition("/")
     host, _, port = authority.partition(":")

@@ -11,6 +11,8 @@ from lab.doctor.observations import Observations, Point, Split
 LEAST_WAIT_MS = 5.0
 #: A body that is held back comes this much after its head: Linux waits for 40 ms.
 LEAST_STALL_MS = 25.0
+#: Segments of a small answer that are not the head and the body any more.
+MANY_PIECES = 4
 #: Processors that a server with one busy thread uses, or wants.
 SATURATED = 0.75
 #: Processors that other programs may use before speed is no longer judged.
@@ -228,6 +230,21 @@ def _two_writes(seen: Observations, split: Split, said: Verdict) -> None:
             said.ok("head and body are not torn apart", f"they arrive {segments}")
         return
     count = f"{split.segments:g} segments" if split.segments else "two pieces"
+    if split.segments and split.segments >= MANY_PIECES:
+        said.findings.append(
+            Finding(
+                id="many-writes",
+                weight=44,
+                sentence="It sends a response in many small pieces, each of which is "
+                "a system call and a packet of its own",
+                short="a response in many small pieces",
+                figure=f"{count} for {_bytes(seen):,} bytes",
+                sure="certain",
+                see="strace -f -e trace=network,write,writev -p PID",
+                chapters=chapters("07"),
+            )
+        )
+        return
     if split.alone is not None:
         said.ok(
             "a response comes in two writes, and nothing holds the second back",

@@ -395,3 +395,19 @@ def test_few_who_are_answered_and_many_who_wait() -> None:
     finding = only(verdict(seen))
     assert (finding.id, finding.sure) == ("errors", "likely")
     assert "take more than 5 s" in finding.sentence
+
+
+def test_many_small_pieces_are_not_two_writes() -> None:
+    seen = healthy()
+    assert seen.split
+    seen.split.segments = 109.0
+    assert only(verdict(seen)).id == "many-writes"
+    assert verdict(seen).first.startswith(FINE[:-1])  # only that
+
+
+def test_where_plain_requests_fail_the_others_say_nothing() -> None:
+    seen = healthy()
+    assert seen.protocol
+    seen.growth = points((500, 0.1), (5_000, 0.5), (5_000, 5.0))
+    seen.growth[0].errors, seen.protocol.pipelined = {"reset": 100}, "it was reset"
+    assert only(verdict(seen)).id == "errors"
