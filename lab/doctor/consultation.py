@@ -45,13 +45,23 @@ def at_most(seconds: float) -> Iterator[None]:
     def ring(*_: object) -> None:
         raise TimeIsUpError
 
-    before = signal.signal(signal.SIGALRM, ring)
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    # Who is told to end, or whose terminal is closed, tells what is known, too.
+    handlers = {
+        signal.SIGALRM: ring,
+        signal.SIGTERM: interrupt,
+        signal.SIGHUP: interrupt,
+    }
+    before = {number: signal.signal(number, handlers[number]) for number in handlers}
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Consultation:

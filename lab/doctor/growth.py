@@ -170,7 +170,7 @@ def load(
         # The rough one knows of threads that have ended, the fine one of less than a
         # tick.
         cpu = max(rough, fine) / took
-        waited = max(0.0, waits) / took
+        waited = min(max(0.0, waits) / took, watched.threads() if watched else 0)
     return Point(
         connections=connections,
         requests=result.requests,

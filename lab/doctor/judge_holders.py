@@ -116,7 +116,16 @@ def crowding(seen: Observations, said: Verdict) -> None:
         return
     silent = f"python -m lab silent {seen.url} --connections"
     selects = _selects(seen)
-    if crowd.answered_ms is None and crowd.limit is not None:
+    stopped_nobody = [
+        held.holders for held in seen.held if held.kind == "silent" and not held.stopped
+    ]
+    if crowd.limit is not None and crowd.limit <= max(stopped_nobody, default=0):
+        said.open(
+            "where its limit of connections is",
+            f"of {crowd.opened:,} the server had {crowd.limit:,}, though more than "
+            "that stopped nobody: the others waited, or were turned away",
+        )
+    elif crowd.answered_ms is None and crowd.limit is not None:
         limit = crowd.limit
         about = "" if crowd.counted else "About "
         close = 0.95 * FD_SETSIZE < limit <= FD_SETSIZE

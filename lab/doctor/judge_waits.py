@@ -298,9 +298,8 @@ def growing(seen: Observations, said: Verdict) -> None:
         if point.overflows:
             # They are late, and not lost: the kernel has no room for them.
             late = ("timeout", "connect timeout")
-            if any(kind in errors for kind in late):
-                _backlog(seen, point, said)
-            errors = {kind: n for kind, n in errors.items() if kind not in late}
+            if any(kind in errors for kind in late) and _backlog(seen, point, said):
+                errors = {kind: n for kind, n in errors.items() if kind not in late}
         if is_unfair(point):
             errors = {kind: n for kind, n in errors.items() if kind != "timeout"}
         wrong = sum(errors.values())
@@ -419,10 +418,13 @@ def growing(seen: Observations, said: Verdict) -> None:
         said.ok("more clients are answered more", growth)
 
 
-def _backlog(seen: Observations, point: Point, said: Verdict) -> None:
+def _backlog(seen: Observations, point: Point, said: Verdict) -> bool:
+    """Whether it is a short backlog that makes them late."""
     if any(each.id == "backlog" for each in said.findings):
-        return
+        return True
     backlog = seen.process.backlog if seen.process else None
+    if backlog is not None and backlog >= point.connections:
+        return False  # it was another server's queue that overflowed
     room = (
         f"The kernel holds no more than {backlog + 1} connections for it"
         if backlog is not None
@@ -444,6 +446,7 @@ def _backlog(seen: Observations, point: Point, said: Verdict) -> None:
             chapters=chapters("12"),
         )
     )
+    return True
 
 
 def _port(seen: Observations) -> str:

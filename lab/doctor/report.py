@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import textwrap
 
 from lab.doctor.finding import Finding, Verdict
 from lab.doctor.observations import Observations
 from lab.doctor.schema import VERSION
 
+#: Columns, where the terminal has as many.
 WIDTH = 80
 
 
@@ -49,7 +51,7 @@ def _finding(finding: Finding) -> list[str]:
 def _wrapped(words: str, first: str = "", rest: str | None = None) -> list[str]:
     return textwrap.wrap(
         words,
-        WIDTH,
+        max(20, min(WIDTH, shutil.get_terminal_size().columns)),
         initial_indent=first,
         subsequent_indent=first if rest is None else rest,
         break_long_words=False,

@@ -12,6 +12,7 @@ import select
 import statistics
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from lab.doctor.observations import Contact, Crowd, Held
 from lab.doctor.plan import CROWD, HOLDERS, PART_OF_CROWD, Plan
@@ -24,6 +25,9 @@ from lab.load.target import LoadError
 LEAVE_S = 0.03
 #: Time for the server to take what was opened.
 SETTLE_S = 0.05
+#: A count has settled when it was the same for so long; or by then.
+SAME_FOR_S = 0.4
+SETTLED_BY_S = 4.0
 #: Requests that a client sends who reads no answer, and how long they may be stuck.
 UNREAD_REQUESTS = 4_000
 #: Answers of so many bytes are more than what the kernels take of them.
@@ -42,6 +46,7 @@ COARSE, FINE = 50, 5
 BATCH = 20
 BATCH_PAUSE_S = 0.002
 
+Number = TypeVar("Number", int, int | None)
 Holder = Callable[[Wire], None]
 
 
@@ -343,12 +348,9 @@ def _ask_beside(target: Target, wires: list[Wire], plan: Plan, seen: Crowd) -> N
         seen.note = "one of two was not answered beside all of them"
         return
     seen.ended = answer
-    before = -1
-    while before != seen.kept:  # what is closed by the server goes on being closed
-        before = seen.kept
-        time.sleep(SETTLE_S)
-        seen.kept = _open(wires)
-    had = accepted(target.port)
+    # What the server closes it goes on closing for a while.
+    seen.kept = _settled(lambda: _open(wires))
+    had = _settled(lambda: accepted(target.port))
     if had is not None and 0 < had < len(wires):
         seen.limit, seen.counted = had, True
     elif answer in ("closed", "reset") and 0 < seen.kept < len(wires):
@@ -366,6 +368,17 @@ def _ask_beside(target: Target, wires: list[Wire], plan: Plan, seen: Crowd) -> N
         seen.recovered = isinstance(_ask(target, plan.patience_s), float)
         if seen.recovered:
             return
+
+
+def _settled(count: Callable[[], Number]) -> Number:
+    """A count, when it has been the same for a while; or at the end of patience."""
+    now, since = count(), time.monotonic()
+    until = since + SETTLED_BY_S
+    while time.monotonic() < min(until, since + SAME_FOR_S):
+        time.sleep(SETTLE_S)
+        if (next_one := count()) != now:
+            now, since = next_one, time.monotonic()
+    return now
 
 
 def _thin_out(target: Target, wires: list[Wire], step: int) -> bool:

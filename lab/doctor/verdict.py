@@ -56,7 +56,9 @@ def first_sentence(seen: Observations, said: Verdict) -> str:
     if not said.findings:
         dawdlers = judge_process.never_ended(seen)
         if dawdlers and not any(judge_process.is_ended(each) for each in seen.dawdlers):
-            watched = min(each.watched_s for each in seen.dawdlers)
+            watched = min(
+                each.watched_s for each in seen.dawdlers if each.ended_s is None
+            )
             return (
                 "Nothing was found that holds the server back; what stays open is "
                 f"whether it has deadlines: within {watched:.0f} s it did not end "

@@ -109,7 +109,8 @@ def test_what_is_said_before_the_work_starts(
         assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_tells_what_is_known(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_tells_what_is_known(number: signal.Signals, tmp_path: Path) -> None:
     file = tmp_path / "known.json"
     with serving(answer) as server:
         with subprocess.Popen(
@@ -125,7 +126,7 @@ def test_ctrl_c_tells_what_is_known(tmp_path: Path) -> None:
             assert doctor.stderr
             while "clients" not in (line := doctor.stderr.readline()):
                 assert line, "it ended before that"
-            doctor.send_signal(signal.SIGINT)
+            doctor.send_signal(number)
             out, _ = doctor.communicate(timeout=20)
         assert doctor.returncode == 130
     assert "connections are kept" in out

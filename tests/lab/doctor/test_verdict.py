@@ -353,6 +353,8 @@ def test_a_short_backlog_makes_late_and_loses_nothing() -> None:
     finding = only(verdict(seen))
     assert finding.id == "backlog"
     assert "no more than 6 connections" in finding.sentence
+    seen.process.backlog = 511  # a hundred do not fill that: it was somebody else's
+    assert only(verdict(seen)).id == "errors"
 
 
 @pytest.mark.parametrize(
@@ -411,3 +413,18 @@ def test_where_plain_requests_fail_the_others_say_nothing() -> None:
     seen.growth = points((500, 0.1), (5_000, 0.5), (5_000, 5.0))
     seen.growth[0].errors, seen.protocol.pipelined = {"reset": 100}, "it was reset"
     assert only(verdict(seen)).id == "errors"
+
+
+def test_a_limit_below_what_stopped_nobody_is_none() -> None:
+    seen = healthy()
+    seen.held = [Held("silent", 64, 64, 0.4)]
+    seen.crowd = replace(shut(2), counted=True)
+    said = verdict(seen)
+    assert said.first == FINE
+    assert "limit of connections" in said.undecided[0].what
+
+
+def test_only_those_that_were_watched_to_the_end_say_for_how_long() -> None:
+    seen = healthy()
+    seen.dawdlers = [Dawdler("half", 20.0), Dawdler("body", 5.0, 5.0, 405, True)]
+    assert "within 20 s" in verdict(seen).first
