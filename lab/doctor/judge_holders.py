@@ -233,7 +233,8 @@ def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
             )
         )
     else:
-        said.ok(f"{crowd.part} silent connections cost others nothing", times + cpu)
+        much = "little" if ratio > 1.3 else "nothing"
+        said.ok(f"{crowd.part} silent connections cost others {much}", times + cpu)
 
 
 def slow(seen: Observations, said: Verdict) -> None:
