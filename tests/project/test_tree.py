@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 GROUPS = (
-    *("exercises", "book", "test", "dev"),
+    *("exercises", "lab", "threads", "book", "test", "dev"),
     *("peers", "peers-source", "peers-freastal", "peers-fastpysgi"),
 )
 
