@@ -129,6 +129,12 @@ def find(host: str, port: int, pid: int | None) -> Watched | None:
     if not _alive(pid):
         raise LoadError(f"there is no process {pid}")
     family = {pid, *_descendants(pid)}
+    if os.getpid() in family and pid != os.getpid() and pid not in holders:
+        # A shell, or the first process of all: to watch it is to watch everything.
+        raise LoadError(
+            f"process {pid} does not listen on {host}:{port}, and has started this "
+            "doctor as well: give the server's own process"
+        )
     if not holders:
         return Watched(sorted(family))
     listening = family.intersection(holders)

@@ -75,6 +75,9 @@ def test_the_process_is_found_by_its_port() -> None:
             other.kill()
         with pytest.raises(LoadError, match="there is no process"):
             processes.find("127.0.0.1", port, other.pid)
+        # Nor is what has started this program, too: it would be told to end.
+        with pytest.raises(LoadError, match="started this doctor as well"):
+            processes.find("127.0.0.1", port, os.getppid())
         target = Target("127.0.0.1", port)
         before = processes.accepted(port)
         assert before is not None
