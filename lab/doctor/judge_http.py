@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.doctor.finding import Finding, Verdict, chapters
+from lab.doctor.judge_waits import unexplained
 from lab.doctor.observations import Observations
 
 PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
@@ -68,8 +69,12 @@ SEE = {
     "expect": "curl -v -H 'Expect: 100-continue' -d 1234 {url}",
     "http10": "curl -v --http1.0 {url}",
     "body_unread": "head -c 1000000 /dev/zero | curl -v --data-binary @- {url}",
-    "half_closed": "printf 'GET {path} HTTP/1.1\\r\\nHost: a\\r\\n"
-    "Connection: close\\r\\n\\r\\n' | nc -N {host} {port}",
+    # Some answer only those who ask to close, and some only the others.
+    "half_closed": "for more in '' 'Connection: close\\r\\n'; do printf \"GET {path} "
+    'HTTP/1.1\\r\\nHost: a\\r\\n$more\\r\\n" | nc -N {host} {port}; done',
+    "closing": "tcpdump -i any 'port {port} and tcp[tcpflags] & tcp-rst != 0' & "
+    "(printf 'GET {path} HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n'; "
+    "head -c 20000 /dev/zero) | nc {host} {port}",
     "pipelined": "printf 'GET {path} HTTP/1.1\\r\\nHost: a\\r\\n\\r\\nGET {path} "
     "HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' | nc {host} {port}",
 }
@@ -80,7 +85,8 @@ def protocol(seen: Observations, said: Verdict) -> None:
     if protocol is None:
         return
     few = seen.growth[0] if seen.growth else None
-    if few and sum(few.errors.values()) > 0.02 * few.requests and not protocol.length:
+    failed = sum(unexplained(seen, few).values()) if few else 0
+    if few and failed > 0.02 * few.requests and not protocol.length:
         said.open(
             "what HTTP/1.1 allows",
             "requests fail already where one client asks for nothing unusual",

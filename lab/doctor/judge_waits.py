@@ -282,19 +282,23 @@ def _flat(seen: Observations) -> str:
     return f"; under load {pairs}: {rates} requests a second"
 
 
+def unexplained(seen: Observations, point: Point) -> dict[str, int]:
+    """A load's errors, without those of a server that closes and does not say so."""
+    contact = seen.contact
+    if contact and contact.closed and contact.unannounced == contact.closed:
+        kinds = ("closed", "reset")
+        return {kind: n for kind, n in point.errors.items() if kind not in kinds}
+    return point.errors
+
+
 def growing(seen: Observations, said: Verdict) -> None:
     one, some, many = (_point(seen, count) for count in (1, 10, 100))
     for point in seen.growth:
-        errors = point.errors
+        errors = unexplained(seen, point)
         if seen.protocol and seen.protocol.length:
             # That is the cause, and has a finding of its own.
             told = ("malformed", "timeout", "short answer")
             errors = {kind: n for kind, n in errors.items() if kind not in told}
-        contact = seen.contact
-        if contact and contact.closed and contact.unannounced == contact.closed:
-            errors = {
-                kind: n for kind, n in errors.items() if kind not in ("closed", "reset")
-            }
         if point.overflows:
             # They are late, and not lost: the kernel has no room for them.
             late = ("timeout", "connect timeout")
