@@ -25,6 +25,8 @@ IDLE_S = 0.5
 #: Until it has done its work: where that cannot be seen, and where it can, at most.
 SETTLE_S = 0.1
 SETTLED_BY_S = 3.0
+#: Nobody is watched who would be watched for less.
+WORTH_WATCHING_S = 1.0
 #: So long after the time that was given, no more is begun: a server may be slow.
 OVERTIME_S = 10.0
 #: And so long after it, what is under way is given up.
@@ -151,8 +153,13 @@ class Consultation:
                 seen.died = name
                 return
             self._settle()
-        self._watch_for(deadlines.KINDS)
-        if (left := self._left_s()) > 0:
+        if (left := self._left_s()) >= WORTH_WATCHING_S:
+            self._watch_for(deadlines.KINDS)
+        elif self._later:
+            seen.notes["what it does about clients that do not go on"] = (
+                "there was no time to watch all of them; --seconds gives more"
+            )
+        if left > 0:
             self._tell(f"clients that do not go on: {left:.0f} s more")
             time.sleep(left)
         self._stop_watching()

@@ -78,12 +78,21 @@ def is_ended(dawdler: Dawdler) -> bool:
     return dawdler.ended_s is not None and not dawdler.answered
 
 
-def never_ended(seen: Observations) -> list[str]:
+def never_ended(seen: Observations) -> list[Dawdler]:
+    """Those whom it let wait. Who was answered at once was not waited for."""
     return [
-        DAWDLING[each.kind]
-        for each in seen.dawdlers
-        if each.ended_s is None and not each.answered
+        each for each in seen.dawdlers if each.ended_s is None and not each.answered
     ]
+
+
+def named(dawdlers: list[Dawdler]) -> str:
+    return listed(DAWDLING[each.kind] for each in dawdlers)
+
+
+def watched_long(dawdlers: list[Dawdler]) -> list[Dawdler]:
+    """Without those that came late, and of whom little can be said."""
+    longest = max(each.watched_s for each in dawdlers)
+    return [each for each in dawdlers if each.watched_s > longest / 2]
 
 
 def deadlines(seen: Observations, said: Verdict) -> None:
@@ -98,14 +107,15 @@ def deadlines(seen: Observations, said: Verdict) -> None:
     left = never_ended(seen)
     if not left:
         return
-    watched = min(each.watched_s for each in seen.dawdlers if each.ended_s is None)
+    long = watched_long(left)
+    watched = min(each.watched_s for each in long)
     if watched >= LONG_WATCH_S:
         said.findings.append(
             Finding(
                 id="no-deadline",
                 weight=64,
                 sentence=f"It waits for ever for whoever does not go on: in "
-                f"{watched:.0f} s it did not end {listed(left)}",
+                f"{watched:.0f} s it did not end {named(long)}",
                 short="no deadlines",
                 figure=f"watched for {watched:.0f} s",
                 sure="likely",
@@ -114,10 +124,14 @@ def deadlines(seen: Observations, said: Verdict) -> None:
                 chapters=chapters("11"),
             )
         )
+        left = [each for each in left if each not in long]
+    if not left:
         return
+    least, most = (f(each.watched_s for each in left) for f in (min, max))
+    watched_for = f"{least:.0f} to {most:.0f}" if most - least >= 1.5 else f"{most:.0f}"
     said.open(
-        f"whether it ever ends {listed(left)}",
-        f"watched for {watched:.0f} s only; many servers give a minute: --seconds 120",
+        f"whether it ever ends {named(left)}",
+        f"watched for {watched_for} s only; many servers give a minute: --seconds 120",
     )
 
 
@@ -141,7 +155,12 @@ def ending(seen: Observations, said: Verdict) -> None:
                 chapters=chapters("12"),
             )
         )
-    elif ending.in_flight:
+    elif not ending.in_flight:
+        said.open(
+            "what SIGTERM does to requests that are being answered",
+            "none was long enough to be met by it: name a slow page with --slow-path",
+        )
+    else:
         said.ok(
             "at SIGTERM it finishes what it is working on",
             f"{ending.answered} of {ending.in_flight} answered",

@@ -56,13 +56,12 @@ def first_sentence(seen: Observations, said: Verdict) -> str:
     if not said.findings:
         dawdlers = judge_process.never_ended(seen)
         if dawdlers and not any(judge_process.is_ended(each) for each in seen.dawdlers):
-            watched = min(
-                each.watched_s for each in seen.dawdlers if each.ended_s is None
-            )
+            dawdlers = judge_process.watched_long(dawdlers)
+            watched = min(each.watched_s for each in dawdlers)
             return (
                 "Nothing was found that holds the server back; what stays open is "
                 f"whether it has deadlines: within {watched:.0f} s it did not end "
-                f"{listed(dawdlers)}."
+                f"{judge_process.named(dawdlers)}."
             )
         short = " by what was tried" if seen.interrupted else ""
         return f"Nothing was found that holds the server back{short}."

@@ -9,6 +9,7 @@ from lab.doctor.observations import (
     Contact,
     Crowd,
     Dawdler,
+    Ending,
     Held,
     Observations,
     Point,
@@ -329,6 +330,34 @@ def test_no_deadline_is_an_open_question_until_it_was_watched_for_long() -> None
     assert only(verdict(seen)).id == "no-deadline"
 
 
+def test_who_was_watched_for_a_moment_does_not_shorten_what_is_said() -> None:
+    seen = healthy()
+    seen.dawdlers = [
+        Dawdler("half", 20.0),
+        Dawdler("unread", 3.0),  # it came late
+        Dawdler("body", 5.0, 5.0, 405, answered=True),
+        Dawdler("silent", 2.0, status=400, answered=True),
+    ]
+    said = verdict(seen)
+    assert said.first.endswith("within 20 s it did not end one with half a head.")
+    assert "watched for 3 to 20 s only" in said.undecided[0].why
+    assert "half a head and one that read no answer" in said.undecided[0].what
+    seen.dawdlers[0].watched_s = 110.0
+    said = verdict(seen)
+    assert "it did not end one with half a head" in only(said).sentence
+    assert said.undecided[0].what == "whether it ever ends one that read no answer"
+
+
+def test_what_nobody_had_asked_for_at_its_end_is_undecided() -> None:
+    seen = healthy()
+    seen.ending = Ending(0, 0, 3, 3, "closed", 0.2)
+    said = verdict(seen)
+    assert said.first == FINE
+    assert [each.what for each in said.undecided] == [
+        "what SIGTERM does to requests that are being answered"
+    ]
+
+
 def test_it_has_gone() -> None:
     seen = healthy()
     seen.died = "1, 10 and 100 clients"
@@ -384,6 +413,17 @@ def test_closing_without_a_word_is_worse_and_explains_what_fails() -> None:
     seen.growth = points((9_000, 0.1), (20_000, 0.5), (20_500, 5.0))
     seen.growth[0].errors = {"closed": 900, "reset": 800}
     assert "does not say so" in only(verdict(seen)).sentence
+    # And what is tried on a connection of its own is not spoilt by that.
+    assert verdict(seen).undecided == []
+
+
+def test_a_half_closed_connection_is_shown_with_and_without_close() -> None:
+    seen = healthy()
+    assert seen.protocol
+    seen.protocol.half_closed = "it closed without an answer, in 3 of 6 tries"
+    see = only(verdict(seen)).see
+    assert "for more in '' 'Connection: close" in see
+    assert "nc -N 127.0.0.1 8000" in see
 
 
 def test_few_who_are_answered_and_many_who_wait() -> None:
