@@ -2,13 +2,16 @@
 
 import asyncio
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from lab.doctor import growth as growing
 from lab.doctor.growth import contact, growth
 from lab.doctor.judge_waits import fixed_wait, stall_ms, timeout_ms, two_writes
-from lab.doctor.observations import Observations, Split
+from lab.doctor.observations import Observations, Point, Split
 from lab.doctor.plan import Plan
+from lab.doctor.raw import Target
 from lab.doctor.split import split
 from lab.doctor.verdict import verdict
 from tests.lab.doctor import servers
@@ -98,3 +101,21 @@ def test_a_wait_that_is_the_servers_own() -> None:
     assert one.p50_ms >= 30
     # On a busy machine a hundred sleepers may wake late; the wait itself stays.
     assert fixed_wait(one, some, many) or many.p50_ms > 45
+
+
+@pytest.mark.parametrize(("a_load_s", "loads"), [(0.5, 6), (6.0, 3)])
+def test_a_second_round_only_where_the_first_took_no_more_than_its_time(
+    a_load_s: float, loads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[int] = []
+
+    def load(_: Target, connections: int, *__: object) -> Point:
+        done.append(connections)
+        return Point(connections, 100, 100.0, 1.0, {}, 0, False)
+
+    clock = SimpleNamespace(monotonic=lambda: len(done) * a_load_s)
+    monkeypatch.setattr(growing, "load", load)
+    monkeypatch.setattr(growing, "time", clock)
+    points = growth(Target("127.0.0.1", 1), Plan(30.0), None)
+    assert len(done) == loads
+    assert [point.connections for point in points] == [1, 10, 100]
