@@ -160,7 +160,7 @@ def crowding(seen: Observations, said: Verdict) -> None:
                     if crowd.counted
                     else f"beside {limit:,} it was answered"
                 ),
-                sure="certain" if selects or not close else "likely",
+                sure="certain" if selects or not is_select else "likely",
                 see=f"{silent} 1100 --seconds 10 & python -m lab probe {seen.url}",
                 chapters=chapters("07" if is_select else "12"),
             )

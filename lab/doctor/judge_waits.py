@@ -13,6 +13,8 @@ LEAST_WAIT_MS = 5.0
 LEAST_STALL_MS = 25.0
 #: Segments of a small answer that are not the head and the body any more.
 MANY_PIECES = 4
+#: A rate that is so many times another is more, and no chance.
+MORE = 1.5
 #: Processors that a server with one busy thread uses, or wants.
 SATURATED = 0.75
 #: Processors that other programs may use before speed is no longer judged.
@@ -304,7 +306,7 @@ def growing(seen: Observations, said: Verdict) -> None:
             late = ("timeout", "connect timeout")
             if any(kind in errors for kind in late) and _backlog(seen, point, said):
                 errors = {kind: n for kind, n in errors.items() if kind not in late}
-        if is_unfair(point):
+        if is_unfair(seen, point):
             errors = {kind: n for kind, n in errors.items() if kind != "timeout"}
         wrong = sum(errors.values())
         only_late = set(errors) == {"timeout"}
@@ -331,7 +333,7 @@ def growing(seen: Observations, said: Verdict) -> None:
         if seen.growth:
             said.open("how it grows with clients", "a load brought no answers")
         return
-    if is_unfair(many):
+    if is_unfair(seen, many):
         said.findings.append(
             Finding(
                 id="unfair",
@@ -341,7 +343,11 @@ def growing(seen: Observations, said: Verdict) -> None:
                 short="clients that wait while others are answered again and again",
                 figure=f"{many.rate:,.0f} requests a second at {many.p50_ms:.2f} ms "
                 f"are {many.connections - many.starved:.0f} clients' (Little's law); "
-                f"the longest waited {many.max_ms:,.0f} ms",
+                + (
+                    "others waited for more than 5 s"
+                    if "timeout" in many.errors
+                    else f"the longest waited {many.max_ms:,.0f} ms"
+                ),
                 sure="likely",
                 see=f"python -m lab load {seen.url} --connections 100 --seconds 3",
                 chapters=chapters("10", "12"),
@@ -418,8 +424,10 @@ def growing(seen: Observations, said: Verdict) -> None:
             )
             return
         _saturated(seen, many, growth, said)
-    else:
+    elif many.rate > MORE * one.rate:
         said.ok("more clients are answered more", growth)
+    else:
+        said.ok("it does not answer less when more clients ask", growth)
 
 
 def _backlog(seen: Observations, point: Point, said: Verdict) -> bool:
@@ -477,10 +485,17 @@ def _saturated(seen: Observations, many: Point, growth: str, said: Verdict) -> N
         )
 
 
-def is_unfair(point: Point) -> bool:
-    """Most clients wait for very long, in each look, while few are answered quickly."""
+def is_unfair(seen: Observations, point: Point) -> bool:
+    """Most clients wait for very long, in each look, while few are answered quickly.
+
+    Where each answer ends a connection it is not the same few.
+    """
+    contact = seen.contact
+    if contact and contact.closed == contact.connections:
+        return False
     most = point.connections >= 10 and point.starved > point.connections / 2
-    return most and point.max_ms > 20 * point.p50_ms
+    late = "timeout" in point.errors or point.max_ms > 20 * point.p50_ms
+    return most and late
 
 
 def collapses(some: Point, many: Point) -> bool:

@@ -214,8 +214,8 @@ def test_which_limit_a_crowd_meets(
     finding = only(verdict(seen))
     assert finding.id == name
     assert f"{limit:,}" in finding.sentence
-    if name == "select":
-        assert finding.sure == ("certain" if waits else "likely")
+    guessed = name == "select" and not waits
+    assert finding.sure == ("likely" if guessed else "certain")
 
 
 def test_select_comes_before_four_half_requests() -> None:
@@ -437,6 +437,20 @@ def test_few_who_are_answered_and_many_who_wait() -> None:
     finding = only(verdict(seen))
     assert (finding.id, finding.sure) == ("errors", "likely")
     assert "take more than 5 s" in finding.sentence
+
+
+def test_few_who_are_answered_while_the_others_are_never() -> None:
+    seen = healthy()
+    seen.growth = points((22, 44), (22, 44), (23, 44), cpu=0.02)
+    seen.growth[2].starved, seen.growth[2].max_ms = 99.0, 48.0
+    seen.growth[2].errors = {"timeout": 12}
+    said = verdict(seen)
+    assert only(said).id == "unfair"
+    assert "others waited for more than 5 s" in only(said).figure
+    assert [each.found for each in said.tried if "does not answer less" in each.what]
+    assert not [each for each in said.tried if "answered more" in each.what]
+    seen.contact = CLOSES  # it answers others each time
+    assert [each.id for each in verdict(seen).findings] == ["errors", "closes"]
 
 
 def test_many_small_pieces_are_not_two_writes() -> None:
