@@ -427,7 +427,7 @@ def growing(seen: Observations, said: Verdict) -> None:
     elif many.rate > MORE * one.rate:
         said.ok("more clients are answered more", growth)
     else:
-        said.ok("it does not answer less when more clients ask", growth)
+        said.ok("it does not break down under many clients", growth)
 
 
 def _backlog(seen: Observations, point: Point, said: Verdict) -> bool:
