@@ -92,7 +92,7 @@ def named(dawdlers: list[Dawdler]) -> str:
 def watched_long(dawdlers: list[Dawdler]) -> list[Dawdler]:
     """Without those that came late, and of whom little can be said."""
     longest = max(each.watched_s for each in dawdlers)
-    return [each for each in dawdlers if each.watched_s > longest / 2]
+    return [each for each in dawdlers if each.watched_s >= longest / 2]
 
 
 def deadlines(seen: Observations, said: Verdict) -> None:
