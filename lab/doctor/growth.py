@@ -13,7 +13,7 @@ from typing import Literal
 
 from lab.doctor.observations import Contact, Point
 from lab.doctor.plan import FEW, MANY, SOME, Plan
-from lab.doctor.process import Watched, overflows
+from lab.doctor.process import Watched, overflows, queue_is_full
 from lab.doctor.raw import Exchange, Target, Wire
 from lab.load.answer import Answer
 from lab.load.run import LoadSpec, run_load
@@ -150,12 +150,16 @@ def load(
     """One load."""
     read: list[list[float]] = []
 
-    def on_window(_: Literal["start", "end"]) -> None:
+    full: list[bool] = []
+
+    def on_window(edge: Literal["start", "end"]) -> None:
+        if edge == "end":
+            full.append(queue_is_full(target.port))
         if watched:
             fine, waited = watched.fine_cpu_s() or 0.0, watched.waited_s() or 0.0
             read.append([time.monotonic(), watched.cpu_s(), fine, waited])
 
-    full = overflows()
+    overflowed = overflows()
 
     spec = LoadSpec(
         target.host,
@@ -190,7 +194,8 @@ def load(
         starved=connections - result.throughput_rps * latency.mean / 1e3
         if latency
         else 0.0,
-        overflows=overflows() - full,
+        overflows=overflows() - overflowed,
+        queue_full=any(full),
         rates=[result.throughput_rps],
     )
 
@@ -202,6 +207,7 @@ def _middle(points: list[Point]) -> Point:
     middle.rates = [point.rate for point in points]
     middle.client_bound = any(point.client_bound for point in points)
     middle.overflows = min(point.overflows for point in points)  # each time
+    middle.queue_full = any(point.queue_full for point in points)
     middle.starved = min(point.starved for point in points)
     cpus = [point.cpu for point in points if point.cpu is not None]
     middle.cpu = statistics.mean(cpus) if cpus else None

@@ -450,9 +450,11 @@ def _backlog(seen: Observations, point: Point, said: Verdict) -> bool:
             sentence=f"{room} that wait to be accepted: with {point.connections} "
             "clients, whoever comes when there is no room waits for a second or more",
             short="a short backlog, so that some connections take seconds",
-            figure=f"with {point.connections} clients the listen queue overflowed "
-            f"{point.overflows:,} times, and {late:,} requests took more than 5 s",
-            sure="certain" if backlog is not None else "likely",
+            figure=f"with {point.connections} clients listen queues overflowed "
+            f"{point.overflows:,} times in this system, and {late:,} requests took "
+            "more than 5 s",
+            # The kernel counts for all of its listeners together.
+            sure="certain" if backlog is not None and point.queue_full else "likely",
             see=f"ss -ltn 'sport = :{_port(seen)}' (Send-Q), "
             "nstat -az TcpExtListenOverflows",
             chapters=chapters("12"),

@@ -86,8 +86,10 @@ class Point:
     cpu: float | None = None
     #: How many of its threads waited for a processor, on average.
     waited: float | None = None
-    #: How often the kernel had no room for a connection that waited to be accepted.
+    #: How often the kernel had no room for a connection that waited to be accepted, in
+    #: all of this system; and whether this server's queue was full at the end.
     overflows: int = 0
+    queue_full: bool = False
     #: The longest latency, and how many clients were without an answer all the time
     #: that others were answered: by the law, clients less rate x mean latency.
     max_ms: float = 0.0

@@ -160,6 +160,16 @@ def overflows() -> int:
 
 def backlog(port: int) -> int | None:
     """How many connections may wait to be accepted, as `ss` says it."""
+    return min((room for _, room in _queues(port)), default=None)
+
+
+def queue_is_full(port: int) -> bool:
+    """Whether nobody else may wait there just now, as far as `ss` says it."""
+    return any(waiting > room for waiting, room in _queues(port))
+
+
+def _queues(port: int) -> list[tuple[int, int]]:
+    """How many wait to be accepted, and how many may, for each of its listeners."""
     try:
         done = subprocess.run(
             ["ss", "-ltnH", f"sport = :{port}"],
@@ -169,9 +179,13 @@ def backlog(port: int) -> int | None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    sizes = [line.split()[2] for line in done.stdout.splitlines() if line.strip()]
-    return min((int(size) for size in sizes if size.isdigit()), default=None)
+        return []
+    lines = [line.split() for line in done.stdout.splitlines() if line.strip()]
+    return [
+        (int(words[1]), int(words[2]))
+        for words in lines
+        if len(words) > 2 and words[1].isdigit() and words[2].isdigit()
+    ]
 
 
 def _alive(pid: int) -> bool:

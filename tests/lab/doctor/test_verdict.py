@@ -1,5 +1,6 @@
 """What observations mean. All of them are made up: no server, no clock."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -45,7 +46,7 @@ STALLS = points((22, 44.0), (220, 44.0), (2_200, 45.0), cpu=0.1)
 
 def healthy() -> Observations:
     """A server that has nothing, watched until it ended all who dawdled."""
-    return Observations(
+    seen = Observations(
         "http://127.0.0.1:8000/",
         30.0,
         contact=KEEPS,
@@ -57,6 +58,7 @@ def healthy() -> Observations:
         protocol=Protocol("", "", "", "", "", True, "", "", ""),
         process=Process([1], 1, "epoll", idle_cpu=0.0, descriptors=20_000),
     )
+    return deepcopy(seen)  # a test that changes it changes nobody else's
 
 
 def only(said: Verdict) -> Finding:
@@ -346,6 +348,8 @@ def test_who_was_watched_for_a_moment_does_not_shorten_what_is_said() -> None:
     said = verdict(seen)
     assert "it did not end one with half a head" in only(said).sentence
     assert said.undecided[0].what == "whether it ever ends one that read no answer"
+    seen.dawdlers = [Dawdler("half", 0.0)]  # it has only just come
+    assert "within 0 s" in verdict(seen).first
 
 
 def test_what_nobody_had_asked_for_at_its_end_is_undecided() -> None:
@@ -382,6 +386,9 @@ def test_a_short_backlog_makes_late_and_loses_nothing() -> None:
     finding = only(verdict(seen))
     assert finding.id == "backlog"
     assert "no more than 6 connections" in finding.sentence
+    assert finding.sure == "likely"  # it may be another server's that overflowed
+    seen.growth[2].queue_full = True
+    assert only(verdict(seen)).sure == "certain"
     seen.process.backlog = 511  # a hundred do not fill that: it was somebody else's
     assert only(verdict(seen)).id == "errors"
 

@@ -1,7 +1,10 @@
 """Deadlines, the process, and its end: looked at on steps that have them, or not."""
 
+import contextlib
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -106,3 +109,19 @@ def test_what_sigterm_costs(step: str, answered: int) -> None:
     assert seen.answered == answered
     assert seen.gone_s is not None
     assert seen.idle_closed == seen.idle
+
+
+@pytest.mark.skipif(shutil.which("ss") is None, reason="`ss` says it")
+def test_a_queue_that_is_full_is_this_servers() -> None:
+    with contextlib.ExitStack() as stack:
+        full, empty = (
+            stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1))
+            for _ in range(2)
+        )
+        port = full.getsockname()[1]
+        assert not processes.queue_is_full(port)
+        for _ in range(2):  # nobody accepts them
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+        assert processes.queue_is_full(port)
+        assert not processes.queue_is_full(empty.getsockname()[1])
+        assert processes.backlog(port) == 1
