@@ -211,9 +211,10 @@ def _middle(points: list[Point]) -> Point:
     middle.starved = min(point.starved for point in points)
     cpus = [point.cpu for point in points if point.cpu is not None]
     middle.cpu = statistics.mean(cpus) if cpus else None
-    errors: dict[str, int] = {}
-    for point in points:
-        for kind, count in point.errors.items():
-            errors[kind] = errors.get(kind, 0) + count
-    middle.errors = errors
+    # One round's, for one round's requests; and what is seen once is no finding.
+    least = {
+        kind: min(point.errors.get(kind, 0) for point in points)
+        for kind in middle.errors
+    }
+    middle.errors = {kind: count for kind, count in least.items() if count}
     return middle

@@ -119,3 +119,16 @@ def test_a_second_round_only_where_the_first_took_no_more_than_its_time(
     points = growth(Target("127.0.0.1", 1), Plan(30.0), None)
     assert len(done) == loads
     assert [point.connections for point in points] == [1, 10, 100]
+
+
+def test_errors_of_one_round_alone_are_an_accident(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = [{"closed": 77, "reset": 3}] * 3 + [{"reset": 2}] * 3
+
+    def load(_: Target, connections: int, *__: object) -> Point:
+        return Point(connections, 100, 100.0, 1.0, found.pop(), 0, False)
+
+    monkeypatch.setattr(growing, "load", load)
+    points = growth(Target("127.0.0.1", 1), Plan(30.0), None)
+    assert [point.errors for point in points] == [{"reset": 2}] * 3
