@@ -181,9 +181,9 @@ def crowding(seen: Observations, said: Verdict) -> None:
                 id="never-recovers",
                 weight=93,
                 sentence=f"{crowd.opened:,} connections that say nothing stop it for "
-                "good: it answers nobody when all of them have gone",
+                "good, or for long: when all of them have gone, it answers nobody",
                 short="a crowd after which it never answers again",
-                figure="asked three times after they had gone",
+                figure="asked five times, within more than 12 s after they had gone",
                 sure="certain",
                 see=f"{silent} 1100 --seconds 3; python -m lab probe {seen.url}",
                 chapters=chapters("07", "12"),

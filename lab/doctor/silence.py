@@ -37,6 +37,8 @@ WORKED_OFF_S = 4.0
 STUCK_S = 0.25
 #: How long one client's latency is looked at.
 LOOK_S = 0.35
+#: Between asking whether it has recovered from a crowd.
+LONG_PAUSES_S = (2.0, 4.0, 6.0)
 #: Connections that are kept, to see what memory one takes; and as many before them.
 WARM, KEPT = 50, 200
 #: A connection that takes longer to open is tried again.
@@ -363,7 +365,8 @@ def _ask_beside(target: Target, wires: list[Wire], plan: Plan, seen: Crowd) -> N
         seen.limit = len(wires) if refound else answered
     while wires:
         wires.pop().close()
-    for pause_s in (0.0, plan.patience_s, plan.patience_s):
+    # It may have to work off each of them, and wait for a timeout, before that.
+    for pause_s in (0.0, plan.patience_s, *LONG_PAUSES_S):
         time.sleep(pause_s)
         seen.recovered = isinstance(_ask(target, plan.patience_s), float)
         if seen.recovered:

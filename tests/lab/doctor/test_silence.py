@@ -7,7 +7,9 @@ import pytest
 
 from lab.doctor import silence
 from lab.doctor.growth import contact
+from lab.doctor.observations import Crowd
 from lab.doctor.plan import Plan
+from lab.doctor.raw import Target
 from lab.doctor.slow import slow
 from tests.lab.doctor.servers import target_of
 from tests.lab.scripted_server import Exchange, ScriptedServer, answer, serving
@@ -96,3 +98,18 @@ def test_a_slow_request(at_once: int) -> None:
 def test_a_page_that_is_not_slow_is_none() -> None:
     with serving(answer) as server:
         assert slow(target_of(server), "/slow", 1.0, PLAN) is None
+
+
+def test_a_server_may_take_its_time_after_a_crowd(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = ["late", "late", "late", "late", "late", 3.0]  # twice beside them
+    paused: list[float] = []
+    monkeypatch.setattr(silence, "_ask", lambda *_: answers.pop(0))
+    monkeypatch.setattr(silence, "accepted", lambda _: None)
+    monkeypatch.setattr(silence, "_settled", lambda _: None)
+    monkeypatch.setattr("time.sleep", paused.append)
+    seen = Crowd(2, 2, 2, 1, [], [])
+    silence._ask_beside(Target("127.0.0.1", 1), [], PLAN, seen)
+    assert seen.recovered
+    assert sum(paused) >= 6
