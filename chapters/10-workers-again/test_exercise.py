@@ -374,8 +374,8 @@ def test_hundreds(exercise: Answer) -> None:
         in_order.take()
     check(
         refused is None and len(wakes) == 1100,
-        called="begin(), 1101 times, where the limit is 1100; then finish() and take(), "
-        "1100 times",
+        called="begin(), 1101 times, where the limit is 1100; then finish() and "
+        "take(), 1100 times",
         came_back=f"the last begin() gave {refused}; {len(wakes)} wakes",
         expected="the last begin() gave None; 1100 wakes",
         why="`is` asks for the same object, not for the same number. CPython keeps one "

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab.doctor.conftest import Start
 from tests.steps.harness import Process
 
 ROOT = Path(__file__).parents[3]
@@ -83,6 +84,28 @@ def test_the_first_sentence_names_the_fault(tmp_path: Path) -> None:
     steps = ("step01", "step03", "step06", "step08")
     for step, said in consult(steps, 6, tmp_path).items():
         assert_names_its_fault(step, said)
+
+
+@linux
+@pytest.mark.thorough
+def test_the_question_in_c_has_its_two_writes_named_and_its_mutex_acquitted(
+    question: Start, tmp_path: Path
+) -> None:
+    with question() as server:
+        doctor = subprocess.run(
+            [
+                *(sys.executable, "-S", "-m", "lab", "doctor", server.url + "/"),
+                *("--seconds", "10", "--json", str(tmp_path / "said")),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert doctor.returncode == 0, doctor.stderr
+    said = json.loads((tmp_path / "said").read_text())["verdict"]
+    assert said["findings"][0]["id"] == "stall", said["first"]
+    assert any("no lock" in str(each) for each in said["tried"])
 
 
 @linux
