@@ -44,11 +44,10 @@ class Verdicts(Block):
                 reason = verdict.reason
             if not on_site:
                 return f"[{sign}]({link})"
-            reason = html.escape(reason)
-            more = f'title="{reason}"'
+            more = f'title="{in_an_attribute(reason)}"'
             if kind == Outcome.HOLDS.value:
                 # Many marks would drown the argument: words are for what does not hold.
-                said = html.escape(f"{found[0].text} {verdict.reason}")
+                said = in_an_attribute(f"{found[0].text} {verdict.reason}")
                 more = f'title="{said}" aria-label="{who}{sign}"'
                 sign = "✓"
             return f"[{who}{sign}]({link}){{ .claim .{kind} {more} }}"
@@ -110,6 +109,11 @@ def with_marks_behind(text: str) -> str:
         return f"<p>{' '.join([_HOLDS.sub('', inner).rstrip(), *marks])}</p>"
 
     return re.sub(r"<p>(.*?)</p>", behind, text, flags=re.DOTALL)
+
+
+def in_an_attribute(text: str) -> str:
+    """As a page's Markdown leaves it alone: a backtick would begin code there."""
+    return html.escape(text).replace("`", "&#96;")
 
 
 @cache

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
 
+import markdown
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -516,3 +517,13 @@ def test_a_diagram_is_drawn_in_both_schemes_and_in_words() -> None:
         ElementTree.fromstring(picture)
     with pytest.raises(BookError, match="no diagram"):
         page.diagram("nothing", caption="", words="")
+
+
+def test_a_mark_that_names_a_command_is_a_mark(sources: Sources) -> None:
+    """What a claim needs stands in its title, and a command there is between backticks."""
+    text = on_site(
+        'So. <!-- {claim("06.innocent_side_by_side")} --><!-- / -->\n', sources
+    )
+    shown = markdown.markdown(text, extensions=["attr_list"])
+    assert re.search(r'<a class="claim needs-more"[^>]*title="[^"]*python -m', shown)
+    assert "{" not in re.sub(r"<!--.*?-->", "", shown)
