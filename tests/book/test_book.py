@@ -520,7 +520,7 @@ def test_a_diagram_is_drawn_in_both_schemes_and_in_words() -> None:
 
 
 def test_a_mark_that_names_a_command_is_a_mark(sources: Sources) -> None:
-    """What a claim needs stands in its title, and a command there is between backticks."""
+    """Its title says what is to be run, between backticks."""
     text = on_site(
         'So. <!-- {claim("06.innocent_side_by_side")} --><!-- / -->\n', sources
     )
