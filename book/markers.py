@@ -10,8 +10,9 @@ Between the braces is a Jinja expression over the functions of `book/pages.py`.
 `book/fill.py` writes what they give between the markers. The site evaluates the same
 expressions for the book's record and for the reader's.
 
-An expression gives a number (a `Quantity` or a plain one), which stands in a line, or
-a `Drawn`: a table, a figure, code, which stands between markers on lines of their own.
+An expression gives a number (a `Quantity` or a plain one) or words that the record has
+chosen (`Said`), which stand in a line, or a `Drawn`: a table, a figure, code, which
+stands between markers on lines of their own.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 import jinja2
 
 from book.drawn import NOT_YET, BookError, Drawn, Sources, log
+from book.signs import Said
 from lab.record.measurement import Measurement
 from lab.record.quantity import THIN_SPACE, Quantity
 
@@ -151,6 +153,8 @@ class Page:
 
     def _number(self, hole: Hole, result: object) -> str:
         shown = _shown(result)
+        if isinstance(result, Said):
+            return self._words(hole, result)
         if not isinstance(result, Quantity):
             return shown
         if result.is_missing and self.sources.book is not None:
@@ -161,6 +165,14 @@ class Page:
             if isinstance(mine, Quantity) and not mine.is_missing:
                 text += " " + _titled("yours", f"(yours: {_shown(mine)})", mine)
         return text
+
+    def _words(self, hole: Hole, said: Said) -> str:
+        """Also what the reader's record says, where that is something else."""
+        if self.sources.mine is not None:
+            mine = self._evaluate(hole, self.sources.mine)
+            if isinstance(mine, Said) and mine != said:
+                return f'{said.text} <span class="yours">(yours: {mine.text})</span>'
+        return said.text
 
     def _evaluate(self, hole: Hole, measurement: Measurement | None) -> object:
         environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
@@ -195,6 +207,8 @@ class Page:
 
 
 def _shown(result: object) -> str:
+    if isinstance(result, Said):
+        return result.text
     if isinstance(result, Quantity):
         if result.doubt == NOT_YET:
             return NOT_YET

@@ -10,6 +10,7 @@ from typing import Any
 
 from book.drawn import NOT_YET, BookError
 from book.listing import constant, lines_of_code
+from book.signs import either_way
 from lab.measure.servers import default_setting
 from lab.paths import ROOT, TOUGHNESS
 from lab.record.measurement import Measurement
@@ -85,6 +86,7 @@ def numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
         "syscalls": asked(Measurement.syscalls),
         "stat": asked(Measurement.stat),
         "per_request": asked(per_request),
+        "either_way": either_way,
         "percent": lambda q: replace(100 * q, unit="%"),
         "tough": lambda proof, fact: _seen(root, proof, fact),
         "constant": lambda path, name: constant(root / path, name),

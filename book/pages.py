@@ -14,6 +14,8 @@ Numbers, in a line; from a record, or from the source:
     lines("steps/step15", "steps/app.py")   of code, without comments and docstrings
     tough("drain", "answered")          what a proof saw (`python -m lab tough --show`)
     percent(rate(…) / rate(…))          arithmetic keeps spread, unit and doubt
+    either_way(rate(…) / rate(…), less="…", same="…", more="…")     words, not a number:
+                                        the ratio's spread is below 1, about it, above
     compare.rate("granian", 100)        of the comparison with peers; also latency, cpu,
                                         memory, syscalls, silent_bytes, kept_bytes,
                                         silent_cpu

@@ -95,6 +95,11 @@ class Display:
             "", total=total_s, ends_at=self._begun + total_s
         )
 
+    def more(self, seconds: float) -> None:
+        """It takes so much longer than was thought when it began."""
+        self._total_s += seconds
+        self._progress.update(self._task, total=self._total_s)
+
     @contextmanager
     def running(self, what: str, estimate_s: float) -> Iterator[None]:
         if not self._draws:

@@ -1,9 +1,10 @@
 """Measure a list of points into a record, so that an interruption costs little.
 
-Each repeat visits all points, in rotated order. After every run the record is written
-to a file beside the wanted one (``….unfinished.json``), which takes its place at the
-end. Ctrl-C keeps what was finished in the same way, with `complete` false; but a part
-never replaces a whole.
+Each repeat visits all points, in rotated order; at the end, those runs are made again
+that other processes disturbed. After every run the record is written to a file beside
+the wanted one (``….unfinished.json``), which takes its place at the end. Ctrl-C
+keeps what was finished in the same way, with `complete` false; but a part never
+replaces a whole.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from types import FrameType
 
@@ -67,6 +69,10 @@ from lab.record.model import (
 
 #: The reader's own run on two Pythons.
 PYTHONS = READER.with_name(FREE_THREADED)
+#: What runs that others disturbed may take again, as a share of what all take, and how
+#: often each is tried.
+AGAIN = 0.25
+TRIES = 2
 #: The most connections of one run: 1000 active clients, or 100 and 900 silent ones.
 MOST_CONNECTIONS = 1100
 #: Descriptors that a server may need beside its connections.
@@ -85,6 +91,8 @@ class Results:
         self.skipped = {plan: unavailable(plan) for plan in plans}
         self.failures: dict[Plan, str] = {}
         self.repeats: dict[Plan, list[Repeat]] = {plan: [] for plan in plans}
+        #: Runs that others disturbed, which another run has replaced.
+        self.set_aside: dict[Plan, list[Repeat]] = {plan: [] for plan in plans}
         self.syscalls: dict[Plan, dict[str, float]] = {}
         self.silent_costs: dict[Plan, SilentCost] = {}
         self.conduct: list[Conduct] = []
@@ -101,7 +109,18 @@ class Results:
     @property
     def runs(self) -> int:
         """How many timed runs were finished."""
-        return sum(map(len, self.repeats.values()))
+        both = (self.repeats, self.set_aside)
+        return sum(len(runs) for each in both for runs in each.values())
+
+    def disturbed(self) -> list[tuple[Plan, int]]:
+        """Which repeats of which plans others disturbed, in the order of time."""
+        found = [
+            (repeat.position_in_run, plan, number)
+            for plan, repeats in self.repeats.items()
+            for number, repeat in enumerate(repeats)
+            if repeat.is_disturbed
+        ]
+        return [(plan, number) for _, plan, number in sorted(found, key=itemgetter(0))]
 
     def record(self, *, complete: bool) -> Record:
         return Record(
@@ -137,6 +156,7 @@ class Results:
         return plan.point().model_copy(
             update={
                 "repeats": repeats,
+                "set_aside": self.set_aside[plan],
                 "syscalls_per_request": self.syscalls.get(plan),
                 "silent_cost": self.silent_costs.get(plan),
                 "skipped": None if repeats else reason,
@@ -194,6 +214,8 @@ def measure(
                     with display.running(what, timing.of_run(plan)):
                         _run(plan, timing, cores, results, run_once)
                     save_record(results.record(complete=False), unfinished)
+            _measure_again(timing, wanted, cores, results, run_once, display)
+            save_record(results.record(complete=False), unfinished)
             if strace_version() is not None:
                 for plan in wanted:
                     if plan.syscalls:
@@ -266,6 +288,45 @@ def _run(
         results.failures[plan] = str(error)
     else:
         results.repeats[plan].append(repeat)
+
+
+def _measure_again(
+    timing: Timing,
+    wanted: Sequence[Plan],
+    cores: Cores,
+    results: Results,
+    run_once: Runner,
+    display: Display,
+) -> None:
+    """Another run in the place of each that others disturbed, whatever it measured.
+
+    As long as there is time, for on a busy machine it has no end. A run that fails
+    leaves the disturbed one where it is.
+    """
+    left_s = AGAIN * sum(timing.repeats_of(p) * timing.of_run(p) for p in wanted)
+    for _ in range(TRIES):
+        for plan, number in results.disturbed():
+            left_s -= timing.of_run(plan)
+            if left_s < 0:
+                return
+            display.more(timing.of_run(plan))
+            what = f"{plan}, repeat {number + 1} again: others were at work"
+            with display.running(what, timing.of_run(plan)):
+                _replace(plan, number, timing, cores, results, run_once)
+
+
+def _replace(
+    plan: Plan,
+    number: int,
+    timing: Timing,
+    cores: Cores,
+    results: Results,
+    run_once: Runner,
+) -> None:
+    with suppress(ServerError, LoadError):
+        again = run_once(plan, timing, cores, results.runs)
+        results.set_aside[plan].append(results.repeats[plan][number])
+        results.repeats[plan][number] = again
 
 
 def _count(plan: Plan, cores: Cores, results: Results) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from lab.record.model import Record
+from lab.record.model import DISTURBED, Record
 
-#: A run in which others took more than this share of the server's core.
-DISTURBED = 0.05
 ONE_CORE = (
     "one core, which server and generator shared: quick servers are slower here than "
     "they are, and nearer to one another"
@@ -16,8 +14,8 @@ def disturbed_runs(record: Record) -> tuple[int, int]:
     """How many runs were disturbed, and of how many that is known: of those whose
     server had a core of its own."""
     runs = [repeat for point in record.points for repeat in point.repeats]
-    others = [run.others_cpu for run in runs if run.others_cpu is not None]
-    return sum(share > DISTURBED for share in others), len(others)
+    known = [run.is_disturbed for run in runs if run.others_cpu is not None]
+    return sum(known), len(known)
 
 
 def doubts(record: Record) -> list[str]:
@@ -29,6 +27,6 @@ def doubts(record: Record) -> list[str]:
     if disturbed:
         found.append(
             f"{disturbed} of {runs} runs were disturbed: other processes took more "
-            f"than {DISTURBED:.0%} of the server's core"
+            f"than {DISTURBED:.0%} of the server's core, also when it was tried again"
         )
     return found

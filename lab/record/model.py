@@ -31,6 +31,9 @@ Generator = Literal["lab", "wrk"]
 
 NonNegative = Annotated[float, Field(ge=0)]
 
+#: A run in which others took more than this share of the server's core is disturbed.
+DISTURBED = 0.05
+
 
 class RecordError(Exception):
     """A record that cannot be read; the message is one line and says what to do."""
@@ -132,6 +135,11 @@ class Repeat(_Part):
         "seconds, others are counts.",
     )
 
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether others took more than a few percent of the server's core."""
+        return self.others_cpu is not None and self.others_cpu > DISTURBED
+
 
 class SilentCost(_Part):
     """What connections that never send a byte cost a server that has nothing to do."""
@@ -209,6 +217,11 @@ class Point(_Part):
     )
     repeats: list[Repeat] = Field(
         default_factory=list, description="Every timed run, in the order of time."
+    )
+    set_aside: list[Repeat] = Field(
+        default_factory=list,
+        description="Runs that others disturbed, each of which another run has "
+        "replaced: nothing is drawn from them.",
     )
     syscalls_per_request: dict[str, float] | None = Field(
         default=None,

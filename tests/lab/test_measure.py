@@ -75,6 +75,55 @@ def test_every_point_is_visited_in_each_repeat(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["mine.json"]
 
 
+class Disturbed(Fake):
+    """Others are at work in the first runs."""
+
+    def __init__(self, runs: int) -> None:
+        super().__init__()
+        self._runs = runs
+
+    def __call__(
+        self, plan: Plan, timing: Timing, cores: Cores, position: int
+    ) -> Repeat:
+        repeat = super().__call__(plan, timing, cores, position)
+        others = 0.3 if position < self._runs else 0.01
+        return repeat.model_copy(update={"others_cpu": others})
+
+
+def test_a_disturbed_run_is_made_again_and_nothing_is_lost(tmp_path: Path) -> None:
+    runner = Disturbed(runs=2)
+    record, said = run(runner, tmp_path / "mine.json")
+    assert [plan.connections for plan in runner.asked[9:]] == [1, 10]
+    positions = [[r.position_in_run for r in p.repeats] for p in record.points]
+    assert positions == [[9, 5, 7], [10, 3, 8], [2, 4, 6]]
+    aside = [[r.position_in_run for r in p.set_aside] for p in record.points]
+    assert aside == [[0], [1], []]
+    assert not any(r.is_disturbed for p in record.points for r in p.repeats)
+    assert said.count("again: others were at work") == 2
+
+
+def test_on_a_busy_machine_that_has_an_end(tmp_path: Path) -> None:
+    runner = Disturbed(runs=1000)
+    record, _ = run(runner, tmp_path / "mine.json")
+    assert len(runner.asked) == 9 + 2  # a quarter of nine
+    assert [len(point.repeats) for point in record.points] == [3, 3, 3]
+    assert record.complete
+
+
+def test_where_the_second_run_fails_the_first_one_stays(tmp_path: Path) -> None:
+    class FailingLater(Disturbed):
+        def __call__(
+            self, plan: Plan, timing: Timing, cores: Cores, position: int
+        ) -> Repeat:
+            if len(self.asked) == 9:
+                self._failing = plan.connections
+            return super().__call__(plan, timing, cores, position)
+
+    record, _ = run(FailingLater(runs=1), tmp_path / "mine.json")
+    assert [r.position_in_run for r in record.points[0].repeats] == [0, 5, 7]
+    assert record.complete
+
+
 def test_an_interrupted_run_keeps_what_was_finished(tmp_path: Path) -> None:
     record, said = run(Fake(interrupt_at=4), tmp_path / "mine.json")
     assert not record.complete
