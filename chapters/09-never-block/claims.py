@@ -13,12 +13,10 @@ def all_stop(m: Measurement) -> Verdict:
     return at_most(beside / m.rate("step08", 10), 0.01)
 
 
-@claim(
-    "Beside the same four, step 09 goes on: it answers at least a third of what it did."
-)
+@claim("Beside the same four, step 09 goes on: half of its answers take at most 10 ms.")
 def nobody_stops(m: Measurement) -> Verdict:
-    beside = m.rate("step09", 10, silent=STALLED, manner="unread")
-    return at_least(beside / m.rate("step09", 10), 1 / 3)
+    beside = m.latency("step09", 10, silent=STALLED, manner="unread")
+    return at_most(beside, Quantity.exactly(10, "ms"))
 
 
 @claim(
@@ -37,6 +35,6 @@ def no_more_calls(m: Measurement) -> Verdict:
     return at_most(more, 0.1)
 
 
-@claim("Never to block costs at most two fifths of the throughput.")
+@claim("Never to block costs at most half of the throughput.")
 def hardly_slower(m: Measurement) -> Verdict:
-    return at_least(m.rate("step09", 100) / m.rate("step08", 100), 0.6)
+    return at_least(m.rate("step09", 100) / m.rate("step08", 100), 0.5)

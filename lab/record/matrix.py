@@ -167,6 +167,7 @@ def tour_plan() -> list[Plan]:
     ]
     for step in ("step07", "step08"):
         plans += [Plan(step, 10), Plan(step, 10, silent=900)]
+    plans += [Plan("step09", 1), Plan("step10", 1)]
     plans += stalled_plan() + workers_plan() + deadlines_plan() + asyncio_plan()
     plans += [Plan("step05", 10, stagger_s=STAGGER_S), *halves_plan("lab")[1:3]]
     headlines = [Plan(step, 100, own_mode(step)) for step in STEPS]

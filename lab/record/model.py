@@ -137,8 +137,14 @@ class Repeat(_Part):
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether others took more than a few percent of the server's core."""
-        return self.others_cpu is not None and self.others_cpu > DISTURBED
+        """Whether others took more than a few percent of the server's core; or of the
+        generator's, so that it seemed to be the limit."""
+        if self.others_cpu is not None and self.others_cpu > DISTURBED:
+            return True
+        busy, used = self.generator_busy, self.generator_cpu
+        if not self.generator_bound or busy is None or used is None:
+            return False
+        return busy - used > DISTURBED
 
 
 class SilentCost(_Part):

@@ -184,6 +184,41 @@ def test_what_the_reader_did_not_measure_is_left_out(sources: Sources) -> None:
     assert "yours" not in table
 
 
+def test_words_that_a_record_chooses(sources: Sources) -> None:
+    """Where the reader's machine says the opposite, the page says both."""
+    text = (
+        'Beside others <!-- {either_way(rate("step02", 100) / rate("step06", 100), '
+        'less="it is slower", same="nothing can be told", more="it is quicker")} -->'
+        "<!-- / -->."
+    )
+    assert "it is quicker<!-- / -->." in filled(text, sources)
+    assert on_site(text, sources) == "Beside others it is quicker."
+    assert sources.mine is not None
+    for others, said in ((0.3, "it is slower"), (1, "nothing can be told")):
+        mine = sources.mine.record
+        rates = {"step06": 10_000.0, "step02": 10_000.0 * others}
+        points = [
+            point.model_copy(
+                update={
+                    "repeats": [
+                        repeat.model_copy(update={"throughput_rps": rate * factor})
+                        for repeat, factor in zip(
+                            point.repeats, (0.98, 1, 1.02), strict=True
+                        )
+                    ]
+                }
+            )
+            for point in mine.points
+            for server, rate in rates.items()
+            if point.server == server
+        ]
+        other = Measurement(mine.model_copy(update={"points": points}))
+        shown = on_site(text, replace(sources, mine=other))
+        assert shown == (
+            f'Beside others it is quicker <span class="yours">(yours: {said})</span>.'
+        )
+
+
 def test_without_a_record_nothing_is_made_up() -> None:
     text = (
         'It gives <!-- {rate("step02", 100) / rate("step01", 100)} --><!-- / -->. '
