@@ -127,7 +127,13 @@ def book_plan() -> list[Plan]:
         plans.append(Plan(step, 100))
         plans += [Plan(step, n, generator="wrk") for n in LATER_CONNECTIONS]
     plans += silent_plan("lab") + silent_plan("wrk")
-    plans += slow_handler_plan() + stalled_plan() + workers_plan() + deadlines_plan()
+    plans += (
+        slow_handler_plan()
+        + hand_over_plan()
+        + stalled_plan()
+        + workers_plan()
+        + deadlines_plan()
+    )
     plans += asyncio_plan() + silent_cost_plan()
     in_the_loop = in_the_loop_plan() + asyncio_plan()
     plans += [replace(plan, generator="wrk") for plan in in_the_loop]
@@ -167,8 +173,13 @@ def tour_plan() -> list[Plan]:
     ]
     for step in ("step07", "step08"):
         plans += [Plan(step, 10), Plan(step, 10, silent=900)]
-    plans += [Plan("step09", 1), Plan("step10", 1)]
-    plans += stalled_plan() + workers_plan() + deadlines_plan() + asyncio_plan()
+    plans += (
+        hand_over_plan()
+        + stalled_plan()
+        + workers_plan()
+        + deadlines_plan()
+        + asyncio_plan()
+    )
     plans += [Plan("step05", 10, stagger_s=STAGGER_S), *halves_plan("lab")[1:3]]
     headlines = [Plan(step, 100, own_mode(step)) for step in STEPS]
     return [
@@ -190,6 +201,11 @@ def _is_timed(plan: Plan) -> bool:
         and plan.mode == "keep-alive"
         and plan.connections <= 100
     )
+
+
+def hand_over_plan() -> list[Plan]:
+    """A single client, for which no answers can be handed over together."""
+    return [Plan(step, 1) for step in ("step09", "step10")]
 
 
 def closer_plan() -> list[Plan]:
