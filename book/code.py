@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from book.block import Block
+from book.changed import new_lines
 from book.drawn import BookError, Drawn
 from book.listing import (
     adds_to,
@@ -25,15 +27,39 @@ from workshop.hints import of as hints_of
 class Code(Block):
     """The code and the texts of a page."""
 
-    def code(self, path: str, marker: str) -> Drawn:
-        found = marked(read_source(self.root / path), marker, path)
+    def code(
+        self, path: str, marker: str, new: bool | Mapping[str, str] = False
+    ) -> Drawn:
+        """new: mark what the same function does not have in the steps before; or, of
+        functions that have another name there, {"own": "the other"}."""
+        found, numbers = marked(read_source(self.root / path), marker, path)
         language = {".py": "python", ".lua": "lua"}.get(Path(path).suffix, "text")
         link = self.link(self.root / path)
+        below = f"<sub>[{path}]({link})</sub>"
+        if new is False:
+            return Drawn(
+                repository=lambda: f"{fenced(found, language)}\n\n{below}",
+                site=lambda: fenced(found, f'{language} title="{path}"'),
+            )
+        names = {} if new is True else new
+        in_file = new_lines(self.root / path, names)
+        marks = [number in in_file for number in numbers]
+        lines = found.split("\n")
+        if not any(marks) or all(marks[n] for n, line in enumerate(lines) if line):
+            raise BookError(f"{path}: of [{marker}] all is new, or nothing: no mark")
+        said = f"+ is new in {self.root.joinpath(path).parent.name}"
+        # A difference is shown with its signs and in colours by every browser.
+        signed = "\n".join(
+            f"{'+' if mark else ' '} {line}".rstrip()
+            for mark, line in zip(marks, lines, strict=True)
+        )
+        on = " ".join(str(n) for n, mark in enumerate(marks, start=1) if mark)
         return Drawn(
-            repository=lambda: (
-                fenced(found, language) + f"\n\n<sub>[{path}]({link})</sub>"
+            repository=lambda: f"{fenced(signed, 'diff')}\n\n{below} <sub>{said}</sub>",
+            site=lambda: (
+                fenced(found, f'{language} title="{path}" hl_lines="{on}"')
+                + f'\n\n<p class="code-new">{said}</p>'
             ),
-            site=lambda: fenced(found, f'{language} title="{path}"'),
         )
 
     def diff(self, step: str) -> Drawn:

@@ -23,22 +23,26 @@ _NO_CODE = {
 _MARKER_LINE = re.compile(r"^[ ]*# \[(?P<close>/?)(?P<name>[\w-]+)\][ ]*$")
 
 
-def marked(source: str, name: str, where: str) -> str:
-    """The lines between `# [name]` and `# [/name]`, without any marker, dedented."""
+def marked(source: str, name: str, where: str) -> tuple[str, list[int]]:
+    """The lines between `# [name]` and `# [/name]`, without any marker, dedented; and
+    the number that each of them has in the source, from 1 on."""
     lines: list[str] = []
+    numbers: list[int] = []
     state = "before"
-    for line in source.splitlines():
+    for number, line in enumerate(source.splitlines(), start=1):
         match = _MARKER_LINE.match(line)
         if match and match["name"] == name:
             expected = {"before": "", "within": "/"}.get(state)
             if match["close"] != expected:
                 raise BookError(f"{where}: the marker [{name}] stands there twice")
             state = "after" if match["close"] else "within"
-        elif state == "within" and not match:
+        elif state == "within" and not match and (lines or line.strip()):
             lines.append(line)
+            numbers.append(number)
     if state != "after":
         raise BookError(f"{where}: no marker [{name}] … [/{name}]")
-    return textwrap.dedent("\n".join(lines)).strip("\n")
+    text = textwrap.dedent("\n".join(lines)).strip("\n")
+    return text, numbers[: text.count("\n") + 1]
 
 
 def without_markers(source: str) -> str:

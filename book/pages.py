@@ -46,7 +46,10 @@ Blocks, between markers on lines of their own:
     timeline("step06")                          docs/measurements/traces/step06.json
     lanes("step05", {"in-step": "in step", …})  its traces of these names, side by side
     diagram("program-and-kernel", caption=…, words=…)   docs/diagrams/, drawn by hand
-    code("steps/step03/server.py", "rebuild")   from `# [rebuild]` to `# [/rebuild]`
+    code("steps/step03/server.py", "rebuild")   from `# [rebuild]` to `# [/rebuild]`;
+                                                new=True marks the lines that are new;
+                                                new={"_advance": "_serve"} if a function
+                                                had another name in the step before
     diff("step03")                              the whole difference to earlier steps
     transcript("probe")                         docs/transcripts/03-probe.txt, in 03
     hints()                                     the chapter's hints.md, each folded

@@ -316,6 +316,80 @@ def test_code_is_pulled_by_its_marker(sources: Sources, project: Path) -> None:
     assert "[inner]" not in text
 
 
+NEW_A = """class Server:
+    def serve(self) -> None:
+        first()
+
+        again()
+
+    def ready(self) -> None:
+        old()
+"""
+NEW_B = """# [serve]
+class Loop:
+    def serve(self) -> None:
+        try:
+            first()
+            second()
+
+        finally:
+            again()
+
+    # [advance]
+    def advance(self) -> None:
+        old()
+        young()
+    # [/advance]
+
+
+# [/serve]
+"""
+
+
+@pytest.fixture
+def changed(project: Path) -> Path:
+    (project / "steps/step01/server.py").write_text(NEW_A)
+    (project / "steps/step02/server.py").write_text(NEW_B)
+    return project
+
+
+def test_what_is_new_in_a_function_is_marked(sources: Sources, changed: Path) -> None:
+    """On the site as highlighted lines, in the repository as lines with a sign."""
+    text = block('code("steps/step02/server.py", "serve", new={"advance": "ready"})')
+    in_repository = filled(text, sources, changed)
+    assert "```diff\n  class Loop:\n      def serve(self)" in in_repository
+    assert "+         try:\n              first()\n+             second()\n\n" in (
+        in_repository
+    )
+    assert "\n          old()\n+         young()\n```" in in_repository
+    assert "+ is new in step02" in in_repository
+    shown = on_site(text, sources, changed)
+    assert 'title="steps/step02/server.py" hl_lines="3 5 7 10 12"' in shown
+    assert "+ is new in step02" in shown
+
+
+def test_a_function_of_another_name_is_new_as_a_whole(
+    sources: Sources, changed: Path
+) -> None:
+    """And what is new as a whole has no mark, but says so to whoever asks for one."""
+    text = block('code("steps/step02/server.py", "advance", new=True)')
+    with pytest.raises(BookError, match="all is new, or nothing"):
+        on_site(text, sources, changed)
+
+
+def test_a_special_method_of_another_class_is_no_predecessor(
+    sources: Sources, changed: Path
+) -> None:
+    for step, name in (("step01", "Other"), ("step02", "Loop")):
+        path = changed / "steps" / step / "made.py"
+        path.write_text(
+            f"# [made]\nclass {name}:\n    def __init__(self) -> None:\n"
+            "        pass\n\n    def run(self) -> None:\n        pass\n\n\n# [/made]\n"
+        )
+    text = block('code("steps/step02/made.py", "made", new=True)')
+    assert 'hl_lines="2 3"' in on_site(text, sources, changed)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
