@@ -8,7 +8,8 @@
 Times count from the moment the request was sent. "Head after" is when its last byte
 arrived, "body after" likewise: the same figure twice means that they came together.
 `--pause-ms` waits before each further request, `--close` opens a connection for each,
-and `--half` sends half a request and shows what the server makes of it.
+`--pipeline` sends all of them at once, and `--half` sends half a request and shows what
+the server makes of it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import contextlib
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lab.load.answer import Answer, MalformedError
@@ -47,6 +48,7 @@ class Probe:
         self._host, self._port, self._path = host, port, path
         self._timeout_s = timeout_s
         self._socket: socket.socket | None = None
+        self._ahead = b""  # has come with an answer, and belongs to the next one
 
     def connect(self) -> socket.socket:
         """The connection, which is opened if there is none; LoadError if that fails."""
@@ -67,25 +69,45 @@ class Probe:
         if self._socket:
             self._socket.close()
             self._socket = None
+            self._ahead = b""
 
     def request(self, close: bool = False) -> Timing:
         """Send one request and time its answer; LoadError with what went wrong.
 
         `close`: ask the server to close the connection afterwards.
         """
-        connection = self.connect()
+        self.connect()
+        return self._answer(self._message(close), time.perf_counter(), close)
+
+    def pipeline(self, number: int) -> Iterator[Timing]:
+        """Send so many requests at once and time their answers, each from that moment;
+        LoadError with what went wrong."""
+        self.connect()
+        began = time.perf_counter()
+        message = self._message() * number
+        for left in reversed(range(number)):
+            if not self._socket:
+                raise LoadError("the server closed the connection without an answer")
+            yield self._answer(message, began, more=left > 0)
+            message = b""
+
+    def _message(self, close: bool = False) -> bytes:
         fields = f"Host: {self._host}:{self._port}\r\n"
         if close:
             fields += "Connection: close\r\n"
-        message = f"GET {self._path} HTTP/1.1\r\n{fields}\r\n".encode()
+        return f"GET {self._path} HTTP/1.1\r\n{fields}\r\n".encode()
+
+    def _answer(
+        self, message: bytes, began: float, close: bool = False, more: bool = False
+    ) -> Timing:
+        """Send the message and time what comes first. more: other answers follow it."""
+        connection = self.connect()
         answer = Answer()
         head_ms = closed_ms = None
-        began = time.perf_counter()
         try:
             connection.sendall(message)
-            whole = False
-            while not whole:
-                data = connection.recv(READ_BYTES)
+            while not answer.whole:
+                data = self._ahead or connection.recv(READ_BYTES)
                 now_ms = (time.perf_counter() - began) * 1e3
                 if not data and answer.end():
                     break
@@ -94,7 +116,9 @@ class Probe:
                         "inside its answer" if answer.received else "without an answer"
                     )
                     raise LoadError(f"the server closed the connection {what}")
-                whole = answer.add(data)
+                self._ahead = answer.take(data)
+                if self._ahead and not more:
+                    raise MalformedError
                 if answer.head_is_whole and head_ms is None:
                     head_ms = now_ms
             if close or answer.closes:
@@ -166,6 +190,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--close", action="store_true", help="a new connection for each request"
     )
     what.add_argument(
+        "--pipeline", action="store_true", help="send all requests at once"
+    )
+    what.add_argument(
         "--half", action="store_true", help="send half a request, and no more"
     )
     options = parser.parse_args(argv)
@@ -180,11 +207,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                 label = "half a request: "
                 print(f"{label}{probe.half_a_request()}")
                 return 0
+            together = probe.pipeline(options.requests) if options.pipeline else None
             for number in range(1, options.requests + 1):
-                if number > 1:
+                if number > 1 and not together:
                     time.sleep(options.pause_ms / 1e3)
                 label = f"request {number}: "
-                print(f"{label}{describe(probe.request(options.close))}", flush=True)
+                timing = next(together) if together else probe.request(options.close)
+                print(f"{label}{describe(timing)}", flush=True)
         except LoadError as error:
             print(f"{label}{error}", file=sys.stderr)
             return 1

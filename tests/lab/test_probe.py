@@ -68,6 +68,51 @@ def test_close_opens_a_connection_for_each_and_tells_when_it_ended(
         assert server.accepted == 2
 
 
+def test_pipelined_requests_are_sent_before_the_first_answer(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def all_at_the_last(exchange: Exchange) -> None:
+        if exchange.nth == 3:
+            await exchange.answer(response() * 3)
+
+    with serving(all_at_the_last) as server:
+        arguments = [server.url, "--requests", "3", "--pipeline", "--timeout", "5"]
+        assert probe.main(arguments) == 0
+        lines = capsys.readouterr().out.splitlines()
+        matches = [LINE.fullmatch(line) for line in lines]
+        assert [match and match[1] for match in matches] == ["1", "2", "3"]
+        assert server.accepted == 1
+
+
+def test_a_pipelined_request_that_is_forgotten_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def the_first_alone(exchange: Exchange) -> None:
+        if exchange.nth == 1:
+            await exchange.answer()
+
+    with serving(the_first_alone) as server:
+        arguments = [server.url, "--requests", "2", "--pipeline", "--timeout", "0.2"]
+        assert probe.main(arguments) == 1
+        told = capsys.readouterr()
+        assert LINE.fullmatch(told.out.strip())
+        assert told.err == "request 2: no answer after 0.2 s\n"
+
+
+def test_an_answer_that_closes_ends_a_pipeline(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def close(exchange: Exchange) -> None:
+        await exchange.answer(response(fields="Connection: close\r\n"))
+        exchange.close()
+
+    with serving(close) as server:
+        assert probe.main([server.url, "--requests", "2", "--pipeline"]) == 1
+        closed = "request 2: the server closed the connection without an answer\n"
+        assert capsys.readouterr().err == closed
+        assert server.accepted == 1
+
+
 def test_another_status_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     async def behave(exchange: Exchange) -> None:
         await exchange.answer(response(status="404 Not Found"))
