@@ -46,6 +46,7 @@ Blocks, between markers on lines of their own:
     timeline("step06")                          docs/measurements/traces/step06.json
     lanes("step05", {"in-step": "in step", …})  its traces of these names, side by side
     diagram("program-and-kernel", caption=…, words=…)   docs/diagrams/, drawn by hand
+    work("ladder", …, caption="…")              a figure to work; see book/works/
     code("steps/step03/server.py", "rebuild")   from `# [rebuild]` to `# [/rebuild]`;
                                                 new=True marks the lines that are new;
                                                 new={"_advance": "_serve"} if a function
@@ -77,6 +78,7 @@ from book.numbers import numbers
 from book.pictures import Pictures
 from book.results import Results
 from book.verdicts import Verdicts
+from book.work import Working
 from lab.paths import ROOT
 from lab.record.measurement import Measurement
 
@@ -87,6 +89,7 @@ def functions_for(
     """The functions for a page, once a measurement is chosen for its numbers."""
     results = Results(page, sources, root)
     pictures = Pictures(page, sources, root)
+    working = Working(page, sources, root)
     code = Code(page, sources, root)
     verdicts = Verdicts(page, sources, root)
     front = Front(page, sources, root)
@@ -100,6 +103,7 @@ def functions_for(
         "timeline": pictures.timeline,
         "lanes": pictures.lanes,
         "diagram": pictures.diagram,
+        "work": working.work,
         "code": code.code,
         "diff": code.diff,
         "transcript": code.transcript,
