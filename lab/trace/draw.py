@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.trace.explain import Trace, end_us, lanes_of
+from lab.trace.explain import Trace, end_us, lanes_of, one_at_a_time
 
 #: What a cell of the picture shows, the most telling first.
 _SIGNS = (
     ("▒", "spins", lambda e: e["name"] == "spin"),
     ("█", "works", lambda e: e["cat"] == "work" and e["name"] != "held back"),
+    ("░", "in the handler, asleep", lambda e: e["name"] == "sleep"),
+    ("╌", "wants the interpreter, or a lock", lambda e: e["cat"] == "want"),
     ("▓", "held back by the kernel", lambda e: e["name"] == "held back"),
     ("═", "waits for the body", lambda e: e["name"] == "wait for body"),
     ("─", "waits for the head", lambda e: e["name"] == "wait for head"),
@@ -28,7 +30,7 @@ def draw(trace: Trace, width: int = 64) -> str:
     for lane, events in lanes.items():
         cells = [" "] * width
         for sign, _, test in reversed(_SIGNS):
-            for event in filter(test, events):
+            for event in filter(test, one_at_a_time(events)):
                 first = int(event["ts"] / last * width)
                 # What ends within a cell does not have it, unless it began there.
                 end = max(int(end_us(event) / last * width), first + 1)

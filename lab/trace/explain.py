@@ -7,6 +7,8 @@ from typing import Any
 
 #: A request that took less has no gap worth a word.
 GAP_MS = 5.0
+#: Times are rounded: an event may seem to end so much later than the one around it.
+OVERLAP_US = 0.2
 #: What takes less than this share of a gap does not explain it.
 LEAST_SHARE = 0.1
 #: What a thread does that has nothing to do.
@@ -24,8 +26,31 @@ def is_wait(name: str) -> bool:
         "silent",
         "pause",
         "not reading",
-        "lock wait",
+        "sleep",
     )
+
+
+def category(name: str) -> str:
+    """`wait`, `want` (it would go on, and is not let) or `work`."""
+    if name in ("lock wait", "wants the interpreter", "wants a core"):
+        return "want"
+    return "wait" if is_wait(name) else "work"
+
+
+def one_at_a_time(events: Sequence[Event]) -> list[Event]:
+    """A lane's events without overlap: what happens in a handler is cut out of it."""
+    found: list[Event] = []
+    for event in sorted(events, key=lambda e: (e["ts"], -e["dur"])):
+        if found and end_us(event) < end_us(found[-1]) + OVERLAP_US:
+            outer = found.pop()
+            after = round(end_us(outer) - end_us(event), 1)
+            before = round(event["ts"] - outer["ts"], 1)
+            found.append({**outer, "dur": max(0.0, before)})
+            found.append(event)
+            found.append({**outer, "ts": end_us(event), "dur": max(0.0, after)})
+        else:
+            found.append(event)
+    return [e for e in found if e["dur"] > 0 or e["name"] != "handler"]
 
 
 def lanes_of(trace: Trace) -> dict[str, list[Event]]:
@@ -91,7 +116,7 @@ def _conclusion(lanes: dict[str, list[Event]], client: str, number: int) -> str:
         lane: found
         for lane, all_events in lanes.items()
         if not lane.startswith(("client", "queue"))
-        and (found := _main(all_events, gap))
+        and (found := _main(one_at_a_time(all_events), gap))
     }
     if all(is_wait(found[0]["name"]) for found in servers.values()):
         text += "every thread of the server slept: "
@@ -160,6 +185,10 @@ def _described(events: Sequence[Event]) -> str:
             return f"waiting for {args['client']} to read"
         case "handler":
             return f"in the handler of {args['target']}"
+        case "sleep":
+            return f"asleep in the handler of {args['target']}"
+        case "wants the interpreter" | "wants a core":
+            return f"wanting {name.removeprefix('wants ')}"
         case "spin":
             calls = sum(e["args"]["calls"] for e in events)
             return f"calling select() {calls:,} times for nothing"

@@ -14,10 +14,15 @@ Format of a trace
     (`args.told`: whether its last answer had said so), `close`. A body that comes
     together with its head has no `wait for body`. Calls of `select()` in a row, between
     which the thread did nothing although somebody was ready, are one event `spin` with
-    their number in `args.calls`. `cat` is `wait` or `work`; `args.request` counts a
-    client's requests from 1; `args.client` names a client's lane.
+    their number in `args.calls`. Where a thread could have gone on and did not run, it
+    `wants the interpreter` or `wants a core`: that is concluded, `lab/trace/turns.py`
+    says how. `cat` is `wait`, `want` or `work`; `args.request` counts a client's
+    requests from 1; `args.client` names a client's lane; `args.on_core_ms` is how long
+    the thread was on a core in an event of a millisecond or more. What happens in a
+    handler lies within its `handler`, as in the calls that a profiler shows.
 
     `otherData`: `step`, `scenario` (its name) and `words` (what happens in it),
+    `settings` (those of the step that are not its defaults), `gil`,
     `conclusions` (a line a request, computed from the events), `stats` (the server's
     own counts before it was stopped), `clock`, `recorded_utc`, `commit`, `dirty`,
     `machine`.
@@ -39,8 +44,9 @@ from itertools import groupby
 from typing import Any
 
 from lab.paths import ROOT
-from lab.trace.explain import Event, Trace, conclusions, is_wait
+from lab.trace.explain import Event, Trace, category, conclusions
 from lab.trace.scenarios import MAIN_THREAD, Client, Scenario
+from lab.trace.turns import MEASURED, with_wants
 
 START_LIMIT_S = 15.0
 STOP_LIMIT_S = 10.0
@@ -305,7 +311,7 @@ def _assemble(
             {
                 "ph": "X",
                 "name": what,
-                "cat": "wait" if is_wait(what) else "work",
+                "cat": category(what),
                 "pid": 1,
                 "tid": numbers[thread],
                 "ts": round((start - begin) / 1000, 1),
@@ -313,13 +319,17 @@ def _assemble(
                 "args": details,
             }
         )
+    names_of = {number: lane for lane, number in numbers.items()}
+    all_events = with_wants(_without_spins(events), names_of, server["gil"])
     trace: Trace = {
-        "traceEvents": [*_metadata(step, numbers), *_without_spins(events)],
+        "traceEvents": [*_metadata(step, numbers), *all_events],
         "displayTimeUnit": "ms",
         "otherData": {
             "step": step,
             "scenario": name,
             "words": scenario.words,
+            "settings": dict(scenario.settings),
+            "gil": server["gil"],
             "conclusions": [],
             "stats": server["stats"],
             "clock": "CLOCK_MONOTONIC, the same in clients and server",
@@ -353,7 +363,8 @@ def _without_spins(events: Sequence[Event]) -> list[Event]:
     def for_nothing(event: Event) -> str:
         if event["name"] != "select" or not event["args"].get("ready"):
             return ""
-        return json.dumps(event["args"])
+        told = {k: v for k, v in event["args"].items() if k not in MEASURED}
+        return json.dumps(told)
 
     found: list[Event] = []
     for _, lane in groupby(sorted(events, key=_by_lane), key=lambda e: e["tid"]):
@@ -369,6 +380,7 @@ def _by_lane(event: Event) -> tuple[int, float]:
 
 def _spin(row: Sequence[Event]) -> Event:
     first, last = row[0], row[-1]
-    args = {**first["args"], "calls": len(row)}
+    told = {k: v for k, v in first["args"].items() if k not in MEASURED}
+    args = {**told, "calls": len(row)}
     dur = round(last["ts"] + last["dur"] - first["ts"], 1)
     return {**first, "name": "spin", "cat": "work", "dur": dur, "args": args}

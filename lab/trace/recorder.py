@@ -17,8 +17,17 @@ call in the standard library by something that does the same and notes it.
 | `os.write`, `os.read` (pipe)  | `wake`, `drain`                                      |
 | a `threading.Lock` that waits | `lock wait`                                          |
 | the application               | `handler`                                            |
+| `time.sleep` in a handler     | `sleep`, within its `handler`                        |
+| a handler that reads a clock  | `not running`, within its `handler`, if the thread   |
+|                               | was on no core for most of the time between two      |
+|                               | readings of `time.thread_time`                       |
 
 What tells the server to stop while clients are there is noted as `stop`.
+
+Of each event is noted how long its thread has been on a core (`time.thread_time_ns()`)
+when it began and when it ended and, on Linux, for how long the thread has waited for a
+core since the event before it (`/proc/thread-self/schedstat`). `lab/trace/turns.py`
+concludes from that when a thread wanted to run and could not.
 
 On Linux a thread also asks the kernel how many bytes of a `sendall()` it holds back,
 and until when: `held back`. Noting takes some microseconds an event, so a trace shows
@@ -27,12 +36,14 @@ what happens in which order and where milliseconds go, not how fast a server is.
 Protocol: `python -m lab.trace.recorder STEP WORKERS SETTINGS` (the latter as JSON)
 prints `{"port": N}` once the server waits for clients, and stops it when a line comes
 on its standard input, or this ends; when the server has stopped, it prints
-`{"events": [[thread, name, start_ns, end_ns, details], …], "stats": {…}}`. Times are
-`time.monotonic_ns()`, which all processes of a system share.
+`{"events": [[thread, name, start_ns, end_ns, details], …], "stats": {…}, "gil": …}`.
+Times are `time.monotonic_ns()`, which all processes of a system share. `details` has
+`core_ns`, a pair, and `queued_ns`; `gil` is whether one thread runs Python at a time.
 """
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import errno
 import importlib
@@ -50,7 +61,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from fcntl import ioctl
-from typing import Any
+from typing import Any, NamedTuple
 
 from steps.app import Application, app
 from steps.command import BACKLOG
@@ -64,12 +75,41 @@ PART_BYTES = 4096
 #: How often the kernel is asked whether it still holds bytes back.
 QUEUE_POLL_S = 0.000_25
 
-now = time.monotonic_ns
+#: A thread that is on no core for most of so long a time did not run.
+PAUSE_NS = 1_000_000
 
 # What the stand-ins call in turn, whatever is patched when they do.
 _select = select.select
 _lock = threading.Lock
 _pipe, _read, _write = os.pipe, os.read, os.write
+_sleep, _thread_time = time.sleep, time.thread_time
+
+#: Called so, a function of the C library does not let go of the interpreter. To ask the
+#: kernel about a thread must not give another one its turn.
+_libc = ctypes.PyDLL(None)
+
+
+class Moment(NamedTuple):
+    """When, and how long the thread that asks has been on a core by then."""
+
+    ns: int
+    core_ns: int
+
+
+def now() -> Moment:
+    return Moment(time.monotonic_ns(), time.thread_time_ns())
+
+
+def queued_ns() -> int:
+    """How long this thread has waited for a core since it began; 0 if nobody knows."""
+    fd = _libc.open(b"/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+    if fd < 0:
+        return 0
+    buffer = ctypes.create_string_buffer(99)
+    _libc.read(fd, buffer, 98)
+    _libc.close(fd)
+    numbers = buffer.value.split()
+    return int(numbers[1]) if len(numbers) > 1 else 0
 
 
 class Recorder:
@@ -83,15 +123,53 @@ class Recorder:
         self.waiting = threading.Event()
         self._held: queue.SimpleQueue[tuple[socket.socket, int, dict[str, Any]] | None]
         self._held = queue.SimpleQueue()
+        #: Of each thread: `queued`, how long it had waited for a core when it was last
+        #: asked; in a handler also `target`, and `read`, when that last read a clock.
+        self._of_thread = threading.local()
 
-    def note(self, name: str, start: int, /, **details: Any) -> None:
+    def note(self, name: str, start: Moment, /, **details: Any) -> None:
         """Something that began at `start` and ends now, in this thread."""
+        end = now()
+        queued, own = queued_ns(), self._of_thread
+        details["core_ns"] = (start.core_ns, end.core_ns)
+        details["queued_ns"] = queued - getattr(own, "queued", queued)
+        own.queued = queued
         thread = threading.current_thread().name
-        self.events.append((thread, name, start, now(), details))
+        self.events.append((thread, name, start.ns, end.ns, details))
+
+    def handle(self, app: Application, request: Request) -> Response:
+        start = now()
+        self._of_thread.target, self._of_thread.read = request.target, start
+        try:
+            return app(request)
+        finally:
+            del self._of_thread.target
+            self.note("handler", start, target=request.target)
+
+    def sleep(self, seconds: float) -> None:
+        start = now()
+        try:
+            _sleep(seconds)
+        finally:
+            about = {"target": self._of_thread.target, "asked_ms": seconds * 1000}
+            self.note("sleep", start, **about)
+            self._of_thread.read = now()
+
+    def clock_read(self) -> None:
+        """A handler reads a clock: has its thread been running since it last did?"""
+        before, here = self._of_thread.read, now()
+        passed = here.ns - before.ns
+        if passed >= PAUSE_NS and here.core_ns - before.core_ns < passed / 2:
+            self.note("not running", before, target=self._of_thread.target)
+            here = now()
+        self._of_thread.read = here
+
+    def in_handler(self) -> bool:
+        return hasattr(self._of_thread, "target")
 
     def watch_queue(self, sock: socket.socket, **details: Any) -> None:
         """Note how long the kernel holds back what was sent on this socket."""
-        self._held.put((sock, now(), details))
+        self._held.put((sock, time.monotonic_ns(), details))
 
     def watch_queues(self) -> None:
         """What a thread of its own does, until `stop_watching()`."""
@@ -107,7 +185,7 @@ class Recorder:
                 held[sock] = (start, details)
             for sock in list(held):
                 if not send_queue(sock).get("unsent"):
-                    self._held_until(now(), *held.pop(sock))
+                    self._held_until(time.monotonic_ns(), *held.pop(sock))
             time.sleep(QUEUE_POLL_S)
 
     def _held_until(self, end: int, start: int, details: dict[str, Any]) -> None:
@@ -179,6 +257,14 @@ def tracing(recorder: Recorder) -> Iterator[None]:
         recorder.note("select", start, **details, ready=recorder.named(ready[0]))
         return ready
 
+    def sleep(seconds: float, /) -> None:
+        (recorder.sleep if recorder.in_handler() else _sleep)(seconds)
+
+    def thread_time() -> float:
+        if recorder.in_handler():
+            recorder.clock_read()
+        return _thread_time()
+
     with ExitStack() as stack:
         for module, name, stand_in in (
             (select, "select", traced_select),
@@ -188,6 +274,8 @@ def tracing(recorder: Recorder) -> Iterator[None]:
             (os, "pipe", pipe),
             (os, "write", write),
             (os, "read", read),
+            (time, "sleep", sleep),
+            (time, "thread_time", thread_time),
         ):
             stack.enter_context(_replaced(module, name, stand_in))
         yield
@@ -350,9 +438,8 @@ class TracedQueue(queue.SimpleQueue[Any]):
     notes: Recorder
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        # Named before, for the worker may close it at once. With its request: a tuple.
-        owner = item[0] if isinstance(item, tuple) else item
-        client = self.notes.name_of(getattr(owner, "sock", None))
+        # Named before, for the worker may close it at once.
+        client = self.notes.name_of(_connection_of(item))
         start = now()
         super().put(item, block, timeout)
         if client:
@@ -360,10 +447,19 @@ class TracedQueue(queue.SimpleQueue[Any]):
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         start = now()
+        item = None
         try:
-            return super().get(block, timeout)
+            item = super().get(block, timeout)
+            return item
         finally:
-            self.notes.note("wait for a job", start)
+            client = self.notes.name_of(_connection_of(item))
+            self.notes.note("wait for a job", start, client=client)
+
+
+def _connection_of(item: Any) -> socket.socket | None:
+    """Whose job it is, if anybody's. With its request it is a tuple."""
+    owner = item[0] if isinstance(item, tuple) and item else item
+    return getattr(owner, "sock", None)
 
 
 class TracedLock:
@@ -393,14 +489,7 @@ class TracedLock:
 
 
 def traced_app(recorder: Recorder, app: Application) -> Application:
-    def handler(request: Request) -> Response:
-        start = now()
-        try:
-            return app(request)
-        finally:
-            recorder.note("handler", start, target=request.target)
-
-    return handler
+    return lambda request: recorder.handle(app, request)
 
 
 def serve(step: str, workers: int, settings: dict[str, float]) -> None:
@@ -436,7 +525,9 @@ def serve(step: str, workers: int, settings: dict[str, float]) -> None:
         server.run()
     recorder.stop_watching()
     watcher.join()
-    print(json.dumps({"events": recorder.events, "stats": stats}), flush=True)
+    gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    told_last = {"events": recorder.events, "stats": stats, "gil": gil}
+    print(json.dumps(told_last), flush=True)
 
 
 if __name__ == "__main__":

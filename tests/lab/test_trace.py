@@ -1,5 +1,6 @@
 """What a trace shows, judged by what happened in which order and not by a stopwatch."""
 
+import copy
 import itertools
 import json
 import os
@@ -10,17 +11,20 @@ import selectors
 import socket
 import sys
 import threading
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from lab.trace import command, draw
+from lab.trace import command, draw, explain
 from lab.trace import play as trace
 from lab.trace import recorder as traced
 from lab.trace.command import later_waits_ms
-from lab.trace.explain import Event, conclusions, lanes_of
+from lab.trace.explain import Event, conclusions, lanes_of, one_at_a_time
 from lab.trace.scenarios import SCENARIOS, Client, Scenario, file_of
+from lab.trace.turns import with_wants
+from steps.http11 import Request, Response
 
 IN_BOOK = [(step, name) for step, found in SCENARIOS.items() for name in found]
 #: As often as a machine that is busy may get in the way of what is to be seen.
@@ -198,8 +202,8 @@ def test_step10_hands_requests_over_and_no_sockets() -> None:
     assert len(named(lanes["loop"], "hand over")) == REQUESTS
     for lane, events in lanes.items():
         if lane.startswith("worker"):
-            names = {e["name"] for e in events}
-            assert names <= {"wait for a job", "handler", "wake"}
+            names = {e["name"] for e in events if e["cat"] != "want"}
+            assert names <= {"wait for a job", "handler", "sleep", "wake"}
     assert len(named(lanes["loop"], "drain")) >= REQUESTS  # it slept each time
 
 
@@ -254,7 +258,7 @@ def test_server_and_clients_agree(step: str, name: str) -> None:
         f"client {n}" for n in range(1, len(scenario.clients) + 1)
     ]
     # A thread does one thing at a time.
-    for events in lanes.values():
+    for events in map(one_at_a_time, lanes.values()):
         for one, next_one in itertools.pairwise(sorted(events, key=start)):
             assert end(one) <= start(next_one) + 0.2  # rounding
 
@@ -289,7 +293,8 @@ def test_server_and_clients_agree(step: str, name: str) -> None:
 
 
 def test_every_name_is_documented() -> None:
-    documented = set(re.findall(r"`([\w ]+)`", f"{trace.__doc__}{traced.__doc__}"))
+    text = " ".join(f"{trace.__doc__}{traced.__doc__}".split())
+    documented = set(re.findall(r"`([\w ]+)`", text))
     for step, name in IN_BOOK:
         recorded = json.loads(file_of(step, name).read_text())
         names = {e["name"] for e in recorded["traceEvents"] if e["ph"] == "X"}
@@ -309,6 +314,8 @@ def test_what_the_book_prints_is_recorded(step: str, name: str) -> None:
     assert about["machine"]["system"] == "Linux"
     least, most = SCENARIOS[step][name].later_take_ms
     assert all(least <= wait <= most for wait in later_waits_ms(recorded))
+    # That would be the machine's doing, and not the server's.
+    assert "wants a core" not in {e["name"] for e in recorded["traceEvents"]}
     assert "█" in draw.draw(recorded)
     assert len(draw.listing(recorded).splitlines()) == sum(
         map(len, lanes_of(recorded).values())
@@ -340,7 +347,7 @@ def test_all_is_as_it_was_after_tracing() -> None:
     def all_that_is_replaced() -> list[object]:
         return [
             select.select, selectors.DefaultSelector, queue.SimpleQueue,
-            threading.Lock, os.pipe, os.write, os.read,
+            threading.Lock, os.pipe, os.write, os.read, time.sleep, time.thread_time,
         ]  # fmt: skip
 
     before = all_that_is_replaced()
@@ -369,6 +376,159 @@ def test_waiting_for_a_lock_is_noted() -> None:
     ]
 
 
+def handled(handler: Any) -> list[tuple[str, dict[str, Any]]]:
+    """What a recorder notes while it calls a handler: names and details."""
+    recorder = traced.Recorder()
+    request = Request("GET", "/", (1, 1), {})
+    with traced.tracing(recorder):
+        recorder.handle(handler, request)
+    return [(name, details) for _, name, _, _, details in recorder.events]
+
+
+def test_a_handler_that_sleeps_is_not_one_that_works() -> None:
+    def sleeps(request: Request) -> Response:
+        time.sleep(0.001)
+        return Response(200, b"")
+
+    (name, details), (outer, _) = handled(sleeps)
+    assert (name, details["target"], details["asked_ms"]) == ("sleep", "/", 1.0)
+    assert outer == "handler"
+    # Outside of a handler somebody else sleeps: that is none of the trace's business.
+    recorder = traced.Recorder()
+    with traced.tracing(recorder):
+        time.sleep(0)
+    assert recorder.events == []
+
+
+def test_a_handler_that_reads_a_clock_shows_when_it_did_not_run() -> None:
+    held = threading.Lock()
+    held.acquire()
+
+    def is_stopped(request: Request) -> Response:
+        time.thread_time()
+        # On no core for two milliseconds, whatever the machine does.
+        assert not held.acquire(timeout=0.002)
+        time.thread_time()
+        return Response(200, b"")
+
+    def runs(request: Request) -> Response:
+        end = time.thread_time() + 0.002
+        while time.thread_time() < end:
+            pass
+        return Response(200, b"")
+
+    (name, details), (outer, _) = handled(is_stopped)
+    assert (name, outer) == ("not running", "handler")
+    start_ns, end_ns = details["core_ns"]
+    assert end_ns - start_ns < 1_000_000
+    ran = [details["core_ns"] for name, details in handled(runs) if name == "handler"]
+    assert all(end_ns - start_ns >= 2_000_000 for start_ns, end_ns in ran)
+
+
+LANES = {1: "client 1", 2: "loop", 3: "worker-0"}
+
+
+def timed(
+    name: str, tid: int, ts: float, dur: float, core: Any = None, **args: Any
+) -> Event:
+    """core: for how long, in µs, its thread had been on a core before it and after."""
+    if core:
+        args |= {"core_ns": [1000 * us for us in core], "queued_ns": 0} | args
+    cat = explain.category(name)
+    return {
+        "ph": "X", "name": name, "cat": cat, "tid": tid, "ts": ts, "dur": dur,
+        "args": args,
+    }  # fmt: skip
+
+
+def wants(*events: Event, gil: bool = True) -> list[tuple[str, float, float]]:
+    found = with_wants(copy.deepcopy(events), LANES, gil)
+    assert not [e for e in found if {"core_ns", "queued_ns"} & set(e["args"])]
+    return [(e["name"], e["ts"], e["dur"]) for e in found if e["tid"] != 1]
+
+
+SENT = timed("send request", 1, 4_900, 100)
+ASLEEP = timed(
+    "select", 2, 0, 10_000, (0, 10), watched=["client 1"], ready=["client 1"]
+)
+
+
+def test_what_a_thread_does_once_it_could_go_on_is_no_sleep() -> None:
+    assert wants(SENT, ASLEEP) == [
+        ("select", 0, 5_010), ("wants the interpreter", 5_010, 4_990),
+    ]  # fmt: skip
+    # It went on at once; nobody knows what it slept for; there is no such lock.
+    assert wants(timed("send request", 1, 9_900, 10), ASLEEP) == [("select", 0, 10_000)]
+    assert wants(ASLEEP) == [("select", 0, 10_000)]
+    assert wants(SENT, ASLEEP, gil=False) == [("select", 0, 10_000)]
+
+
+@pytest.mark.parametrize(
+    ("event", "others", "since"),
+    [
+        (ASLEEP | {"args": ASLEEP["args"] | {"ready": ["pipe"]}},
+         [timed("wake", 3, 7_000, 20, (0, 10))], 7_000),
+        (ASLEEP | {"args": ASLEEP["args"] | {"ready": ["listener"]}},
+         [timed("connect", 1, 2_000, 500)], 2_500),
+        (timed("wait for a job", 2, 0, 9_000, (0, 10), client="client 1"),
+         [timed("hand over", 3, 6_000, 9, (0, 9), client="client 1")], 6_000),
+        (timed("wait to receive", 2, 0, 9_000, (0, 10), client="client 1"),
+         [SENT], 5_000),
+        (timed("sleep", 2, 0, 9_000, (0, 10), asked_ms=3.0), [], 3_000),
+        (timed("wake", 2, 0, 9_000, (0, 10)), [], 0),
+    ],
+)  # fmt: skip
+def test_since_when_a_thread_could_go_on(
+    event: Event, others: list[Event], since: float
+) -> None:
+    wanted = ("wants the interpreter", since + 10, end(event) - since - 10)
+    assert wanted in wants(event, *others)
+
+
+def test_a_thread_that_worked_or_had_no_core_wanted_no_interpreter() -> None:
+    works = timed("handler", 3, 0, 9_000, (0, 8_000))
+    assert wants(works) == [("handler", 0, 9_000)]
+    queued = timed("handler", 3, 0, 9_000, (0, 1_000), queued_ns=6_000_000)
+    assert wants(queued)[1] == ("wants a core", 1_000, 8_000)
+    assert wants(queued, gil=False)[1] == ("wants a core", 1_000, 8_000)
+
+
+def test_between_two_events_a_thread_wants_the_interpreter_or_runs() -> None:
+    receive = timed("receive", 2, 0, 10, (0, 10))
+    late = timed("hand over", 2, 5_000, 10, (500, 510))
+    assert ("wants the interpreter", 500, 4_500) in [
+        (name, round(ts, -1), round(dur, -2)) for name, ts, dur in wants(receive, late)
+    ]
+    at_work = timed("hand over", 2, 5_000, 10, (4_500, 4_510))
+    assert len(wants(receive, at_work)) == 2
+
+
+def test_in_a_handler_a_thread_runs_sleeps_or_wants() -> None:
+    handler = timed("handler", 3, 0, 30_000, (0, 15_000), target="/")
+    stopped = timed("not running", 3, 5_000, 10_000, (5_000, 5_010), target="/")
+    found = with_wants(copy.deepcopy([stopped, handler]), LANES, True)
+    assert [e["name"] for e in found] == ["handler", "wants the interpreter"]
+    assert found[0]["args"]["on_core_ms"] == 15.0
+    assert [(e["name"], e["dur"]) for e in one_at_a_time(found)] == [
+        ("handler", 5_010), ("wants the interpreter", 9_990), ("handler", 15_000),
+    ]  # fmt: skip
+
+
+def test_two_handlers_that_compute_take_turns_at_the_interpreter() -> None:
+    """With the GIL; without it, each has a core, or wants one."""
+    clients = (Client(requests=1, path="/spin/60"),) * 2
+    recorded = trace.record("step10", Scenario("", clients, workers=2))
+    lanes = lanes_of(recorded)
+    wanted = {e["name"] for lane in lanes.values() for e in lane if e["cat"] == "want"}
+    if recorded["otherData"]["gil"]:
+        assert wanted, "nobody wanted to run"
+    else:
+        assert wanted <= {"wants a core"}
+    for lane in ("worker-0", "worker-1"):
+        for event in named(lanes[lane], "handler"):
+            assert event["args"]["on_core_ms"] >= 60
+
+
 def test_a_lock_of_the_standard_library_is_left_alone() -> None:
     with traced.tracing(traced.Recorder()):
         assert not isinstance(threading.Lock(), traced.TracedLock)
@@ -385,6 +545,16 @@ def test_a_lock_of_the_standard_library_is_left_alone() -> None:
 )
 def test_parts_of_a_response(data: bytes, part: str) -> None:
     assert traced.part_of_a_response(data) == part
+
+
+def test_what_is_recorded_for_the_book() -> None:
+    assert command.in_book() == IN_BOOK
+    assert command.in_book(["step07", "step10/slow"]) == [
+        ("step07", "alone"), ("step10", "slow"),
+    ]  # fmt: skip
+    for unknown in ("step99", "step07/slow"):
+        with pytest.raises(trace.TraceError, match=unknown):
+            command.in_book([unknown])
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
