@@ -21,6 +21,7 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page as SitePage
 
@@ -29,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from book import listing, wrong_answers  # noqa: E402
+from book import listing, search, wrong_answers  # noqa: E402
 from book.drawn import BookError, Sources  # noqa: E402
 from book.markers import Page  # noqa: E402
 from book.pages import functions_for  # noqa: E402
@@ -72,9 +73,6 @@ def _current() -> Site:
 def on_config(config: MkDocsConfig) -> None:
     global _site
     _site = Site(config.extra.pop("sources", None))
-    # The offline plugin asks another host for a stand-in for workers, which files may
-    # not start. The book brings its own.
-    config.extra["polyfills"] = ["assets/file-worker.js"]
 
 
 # -- pages and their files ----------------------------------------------------
@@ -158,7 +156,7 @@ def _file_anchor(path: str) -> str:
 def _source_page(path: Path) -> str:
     """Markdown that shows a file, or the files of a folder."""
     name = path.relative_to(ROOT).as_posix()
-    options = "---\nsearch:\n  boost: 0.3\n---\n"
+    options = "---\nsearch:\n  exclude: true\n---\n"
     if path.is_file():
         return f"{options}# `{name}`\n\n{_listing(path)}\n"
     if path.name == "wrong":
@@ -260,11 +258,12 @@ def on_page_content(
         html = html.replace(_PLACEHOLDER.format(number), drawn)
     if page.file.src_uri.startswith("chapters/"):
         html = _with_parts(html)
-    return re.sub(
+    html = re.sub(
         r'<span class="filename">([^<]+)</span>',
         lambda match: _linked_filename(match[1], page, files),
         html,
     )
+    return search.with_marks(html, code=not page.file.src_uri.endswith("solution.md"))
 
 
 def _with_parts(text: str) -> str:
@@ -292,3 +291,9 @@ def on_post_page(output: str, *, page: SitePage, config: MkDocsConfig) -> str:
     """The theme's search is a dialog without a name, which a screen reader says."""
     named = 'role="dialog" aria-label="Search"'
     return output.replace('role="dialog"', named, 1)
+
+
+@event_priority(-100)
+def on_post_build(*, config: MkDocsConfig) -> None:
+    """Last: the search's own plugin has written its index."""
+    search.divide(Path(config.site_dir) / "search")

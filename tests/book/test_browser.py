@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect
 
 from book.serve import make_server
 from tests.book.conftest import Site
@@ -201,6 +201,54 @@ def test_the_search_finds_a_word(
         page.wait_for_url(lambda url: "index.html" not in url or "chapters" in url)
         expect(page.locator("article")).to_contain_text("Nagle")
         assert wrong == []
+
+
+#: What a first visit may fetch, before a server compresses it.
+FIRST_VISIT_BYTES = 900_000
+
+
+def test_a_first_visit_is_small_and_has_no_index(
+    browser: Browser, address: str
+) -> None:
+    with opened(browser, DESK) as (page, _):
+        answers: list[Response] = []
+        page.on("response", lambda answer: answers.append(answer))
+        page.goto(f"{address}/index.html", wait_until="networkidle")
+        assert sum(len(answer.body()) for answer in answers) < FIRST_VISIT_BYTES
+        urls = [answer.url for answer in answers]
+        assert not [url for url in urls if "texts.js" in url or "workers" in url]
+        page.get_by_role("textbox", name="Search").click()
+        expect(page.locator(".md-search-result__meta")).to_have_text(
+            "Type to start searching"
+        )
+        assert f"{address}/search/texts.js" in [answer.url for answer in answers]
+
+
+@pytest.mark.parametrize("way", ["http", "file"])
+def test_from_a_file_too_the_index_waits_until_the_search_is_opened(
+    browser: Browser, site: Site, address: str, way: str
+) -> None:
+    """By what the page holds: a browser does not report what it reads from files."""
+    base = address if way == "http" else site.folder.as_uri()
+    with opened(browser, DESK) as (page, _):
+        page.goto(f"{base}/index.html", wait_until="networkidle")
+        assert page.evaluate("typeof __texts") == "undefined"
+        page.keyboard.press("/")
+        page.wait_for_function("typeof __texts === 'object'")
+
+
+def test_the_search_finds_where_select_is_explained(
+    browser: Browser, address: str
+) -> None:
+    with opened(browser, DESK) as (page, _):
+        page.goto(f"{address}/index.html")
+        page.get_by_role("textbox", name="Search").click()
+        page.keyboard.type("select()")
+        results = page.locator(".md-search-result__item > a")
+        expect(results.first).to_be_visible()
+        first = [link.get_attribute("href") or "" for link in results.all()][:5]
+        assert [link for link in first if "chapters/" in link], first
+        assert [link for link in first if "glossary" in link], first
 
 
 def test_a_folded_answer_opens_with_the_keyboard(browser: Browser, site: Site) -> None:

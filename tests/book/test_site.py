@@ -26,6 +26,8 @@ from tests.book.conftest import Site
 # The first of them builds the book, or waits until another process has.
 pytestmark = pytest.mark.timeout(240)
 
+CHAPTERS = sorted((ROOT / "chapters").glob("[0-9][0-9]-*"))
+
 
 class Addresses(html.parser.HTMLParser):
     """Where a page leads, what it loads, and what can be pointed at."""
@@ -126,6 +128,20 @@ def test_a_folded_answer_is_read_as_markdown(site: Site) -> None:
     text = page.read_text(encoding="utf-8")
     assert re.search(r"<details>\s*<summary>Answer</summary>\s*<p>", text)
     assert "markdown=" not in text
+
+
+def test_the_index_has_the_text_and_not_the_sources(site: Site) -> None:
+    script = (site.folder / "search" / "texts.js").read_text(encoding="utf-8")
+    texts = json.loads(script.removeprefix("var __texts = "))
+    pages = {text["location"].partition("#")[0] for text in texts}
+    assert [page for page in pages if page.startswith("source/")] == []
+    assert {f"chapters/{c.name}/index.html" for c in CHAPTERS} <= pages
+    everything = "\n".join(text["text"] for text in texts)
+    for left_out in ("@@ -", "import selectors", "Refused by"):
+        assert left_out not in everything
+    # The theme itself fetches the settings alone.
+    for name in ("search_index.json", "search_index.js"):
+        assert len((site.folder / "search" / name).read_text()) < 1000
 
 
 def test_code_leads_to_the_whole_file(site: Site) -> None:
