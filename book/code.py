@@ -6,6 +6,7 @@ import ast
 import difflib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from book.block import Block
@@ -22,6 +23,33 @@ from book.listing import (
 )
 from lab.paths import TRANSCRIPTS
 from workshop.hints import of as hints_of
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What a step does to a file. lines: how many it adds, and takes away."""
+
+    name: str
+    said: str
+    shown: str
+    lines: tuple[int, int]
+
+    def folded(self) -> str:
+        if not self.shown:
+            return f"{self.said[:-1]}: {_counted(*self.lines)}."
+        return (
+            '<details markdown="1" class="changed">\n'
+            f"<summary><code>{self.name}</code>: {_counted(*self.lines)}</summary>\n\n"
+            f"{self.said}\n\n{self.shown}\n\n</details>"
+        )
+
+
+def _counted(plus: int, minus: int) -> str:
+    return (
+        f"+{plus}"
+        + (f" −{minus}" if minus else "")
+        + (" line" if (plus, minus) == (1, 0) else " lines")
+    )
 
 
 class Code(Block):
@@ -69,12 +97,14 @@ class Code(Block):
             raise BookError(f"no files in steps/{step}")
 
         def whole(new_files: bool) -> str:
-            parts = [self._change(path, new_files=new_files) for path in files]
+            changes = [self._change(path, new_files=new_files) for path in files]
+            plus, minus = (sum(c.lines[n] for c in changes) for n in (0, 1))
             return "\n\n".join(
                 [
                     '<details markdown="1" class="difference">\n'
-                    f"<summary>The whole difference that {step} makes</summary>",
-                    *parts,
+                    f"<summary>The whole difference that {step} makes: "
+                    f"{_counted(plus, minus)}</summary>",
+                    *(change.folded() for change in changes),
                     "</details>",
                 ]
             )
@@ -84,27 +114,33 @@ class Code(Block):
             site=lambda: whole(new_files=True),
         )
 
-    def _change(self, path: Path, *, new_files: bool) -> str:
+    def _change(self, path: Path, *, new_files: bool) -> _Change:
         """What is different about one file. new_files: show new ones whole."""
         link = self._link_to_source(path)
         new = without_markers(read_source(path))
+        added = (new.count("\n") + 1, 0)
         earlier = earlier_file(path)
         if earlier is None:
-            said = f"{link} is new."
             language = "python" if path.suffix == ".py" else "text"
-            return f"{said}\n\n{fenced(new, language)}" if new_files else said
+            shown = fenced(new, language) if new_files else ""
+            return _Change(path.name, f"{link} is new.", shown, added)
         if adds_to(path, earlier):
             said = f"{link} adds to {self._link_to_source(earlier)}:"
-            return f"{said}\n\n{fenced(new, 'python')}"
-        lines = difflib.unified_diff(
-            without_markers(read_source(earlier)).splitlines(),
-            new.splitlines(),
-            earlier.relative_to(self.root).as_posix(),
-            path.relative_to(self.root).as_posix(),
-            lineterm="",
-        )
+            return _Change(path.name, said, fenced(new, "python"), added)
+        lines = [
+            *difflib.unified_diff(
+                without_markers(read_source(earlier)).splitlines(),
+                new.splitlines(),
+                earlier.relative_to(self.root).as_posix(),
+                path.relative_to(self.root).as_posix(),
+                lineterm="",
+            )
+        ]
         said = f"{link} against {self._link_to_source(earlier)}:"
-        return f"{said}\n\n{fenced(chr(10).join(lines), 'diff')}"
+        # The first two lines name the files.
+        plus, minus = (sum(x.startswith(sign) for x in lines[2:]) for sign in "+-")
+        diff = fenced("\n".join(lines), "diff")
+        return _Change(path.name, said, diff, (plus, minus))
 
     def _link_to_source(self, path: Path) -> str:
         return f"[`{path.relative_to(self.root).as_posix()}`]({self.link(path)})"
