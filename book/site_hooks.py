@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from book import listing, search, wrong_answers  # noqa: E402
+from book import card, listing, search, style_sheet, wrong_answers  # noqa: E402
 from book.drawn import BookError, Sources  # noqa: E402
 from book.markers import Page  # noqa: E402
 from book.pages import functions_for  # noqa: E402
@@ -73,6 +73,7 @@ def _current() -> Site:
 def on_config(config: MkDocsConfig) -> None:
     global _site
     _site = Site(config.extra.pop("sources", None))
+    config.extra["sharing"]["card"] = card.words(_site.sources)
 
 
 # -- pages and their files ----------------------------------------------------
@@ -156,7 +157,10 @@ def _file_anchor(path: str) -> str:
 def _source_page(path: Path) -> str:
     """Markdown that shows a file, or the files of a folder."""
     name = path.relative_to(ROOT).as_posix()
-    options = "---\nsearch:\n  exclude: true\n---\n"
+    options = (
+        f"---\ndescription: The source of {name}, as the book shows it.\n"
+        "search:\n  exclude: true\n---\n"
+    )
     if path.is_file():
         return f"{options}# `{name}`\n\n{_listing(path)}\n"
     if path.name == "wrong":
@@ -245,14 +249,18 @@ def _site_target(path: Path, target: str, anchor: str, files: Files) -> str | No
 def on_page_content(
     html: str, *, page: SitePage, config: MkDocsConfig, files: Files
 ) -> str:
+    if not page.is_homepage:
+        page.meta.setdefault("description", _first_words(html))
     # A table that scrolls must be reachable by keyboard, and keep its width to itself.
     html = re.sub(
         r"<table>(.*?)</table>",
-        r'<div class="table" role="region" tabindex="0" aria-label="Table">'
+        r'<div class="table" role="group" tabindex="0" aria-label="Table">'
         r'<table class="plain">\1</table></div>',
         html,
         flags=re.DOTALL,
     )
+    # A head without words is none: a screen reader would say "blank" for each cell.
+    html = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", html)
     html = with_marks_behind(html)
     for number, drawn in enumerate(_current().drawn.get(page.file.src_uri, [])):
         html = html.replace(_PLACEHOLDER.format(number), drawn)
@@ -264,6 +272,23 @@ def on_page_content(
         html,
     )
     return search.with_marks(html, code=not page.file.src_uri.endswith("solution.md"))
+
+
+#: What a description has at least and at most; a search engine cuts a longer one.
+_DESCRIBED = range(80, 200)
+
+
+def _first_words(text: str) -> str:
+    """The first sentences of a page, for whom its link is sent to."""
+    found = re.search(r"<p>(.*?)</p>", text, re.DOTALL)
+    plain = html.unescape(re.sub(r"<[^>]+>", "", found[1] if found else ""))
+    said = ""
+    for sentence in re.split(r"(?<=[.?:]) ", " ".join(plain.split())):
+        longer = f"{said} {sentence}".strip()
+        if len(said) >= _DESCRIBED.start or len(longer) >= _DESCRIBED.stop:
+            break
+        said = longer
+    return said
 
 
 def _with_parts(text: str) -> str:
@@ -287,13 +312,14 @@ def _linked_filename(name: str, page: SitePage, files: Files) -> str:
     return f'<span class="filename">{shown}</span>'
 
 
-def on_post_page(output: str, *, page: SitePage, config: MkDocsConfig) -> str:
-    """The theme's search is a dialog without a name, which a screen reader says."""
-    named = 'role="dialog" aria-label="Search"'
-    return output.replace('role="dialog"', named, 1)
-
-
 @event_priority(-100)
 def on_post_build(*, config: MkDocsConfig) -> None:
     """Last: the search's own plugin has written its index."""
-    search.divide(Path(config.site_dir) / "search")
+    folder = Path(config.site_dir)
+    search.divide(folder / "search")
+    assets = folder / "assets"
+    style = assets / "book.css"
+    style.write_text(style_sheet.without_scripts(style.read_text("utf-8")), "utf-8")
+    drawing = card.picture(_current().sources)
+    if drawing is not None:
+        (assets / "card.png").write_bytes(card.png(drawing))

@@ -48,6 +48,8 @@ class Table:
     def html(self) -> str:
         head = "".join(
             f'<th{_KIND[0 < number < self.words]} scope="col">{html.escape(h)}</th>'
+            if h
+            else f"<td{_KIND[0 < number < self.words]}></td>"
             for number, h in enumerate(self.header)
         )
         body = []
@@ -68,7 +70,7 @@ class Table:
         label = html.escape(self.label)
         caption = f"<caption>{self.caption}</caption>" if self.caption else ""
         return (
-            f'<div class="table" role="region" tabindex="0" aria-label="{label}">'
+            f'<div class="table" role="group" tabindex="0" aria-label="{label}">'
             f'<table class="figures">{caption}<thead><tr>{head}</tr></thead>'
             f"<tbody>{''.join(body)}</tbody></table></div>"
         )
