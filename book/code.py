@@ -18,6 +18,7 @@ from book.listing import (
     fenced,
     marked,
     read_source,
+    spoiled,
     step_files,
     without_markers,
 )
@@ -89,6 +90,13 @@ class Code(Block):
                 + f'\n\n<p class="code-new">{said}</p>'
             ),
         )
+
+    def spoiled(self, path: str, marker: str, was: str, now: str = "") -> Drawn:
+        """As `code`, of a server that was broken for a puzzle: `was` is now `now`."""
+        source = spoiled(read_source(self.root / path), was, now, path)
+        text = fenced(marked(source, marker, path), "python")
+        text += f"\n\n<sub>from {path}, and spoiled</sub>"
+        return Drawn(repository=lambda: text, site=lambda: text)
 
     def diff(self, step: str) -> Drawn:
         """The whole difference of a step to what was there before, file by file."""

@@ -51,6 +51,8 @@ Blocks, between markers on lines of their own:
                                                 new=True marks the lines that are new;
                                                 new={"_advance": "_serve"} if a function
                                                 had another name in the step before
+    spoiled("steps/…", "fork", was="…", now="") the same with one place changed, which
+                                                a puzzle's reader has to find
     diff("step03")                              the whole difference to earlier steps
     transcript("probe")                         docs/transcripts/03-probe.txt, in 03
     hints()                                     the chapter's hints.md, each folded
@@ -105,6 +107,7 @@ def functions_for(
         "diagram": pictures.diagram,
         "work": working.work,
         "code": code.code,
+        "spoiled": code.spoiled,
         "diff": code.diff,
         "transcript": code.transcript,
         "hints": code.hints,

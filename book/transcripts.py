@@ -274,7 +274,7 @@ class Run:
                     # Of two signals, a process may take the later one first.
                     server.wait_for_line()
                 return f"$ {self._typed(command)}"
-            case ["pkill", "-KILL", "-P", _, "--oldest"]:
+            case ["pkill", "-KILL", "-o", "-P", _]:
                 self._children()[0].kill()
                 return f"$ {self._typed(command)}"
         raise TranscriptError(f"not a command for a transcript: {command}")

@@ -101,6 +101,7 @@ def main(
     finish(status)
 
 
+# [finish]
 def finish(status: int) -> NoReturn:
     """End the process: run what the application has registered with `atexit`, write out
     what it has printed, and go, after `EXIT_WAIT_S` at the latest.
@@ -120,6 +121,9 @@ def finish(status: int) -> NoReturn:
                 stream.flush()
     finally:
         os._exit(status)
+
+
+# [/finish]
 
 
 def make_server(

@@ -55,6 +55,7 @@ class Process:
         os.kill(self.pid, signal.SIGKILL)  # its number is not reused before waitpid()
 
 
+# [fork]
 def start(
     listener: Listener,
     not_its_own: Iterable[Closable],
@@ -91,6 +92,9 @@ def start(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     ours.setblocking(False)
     return Process(pid, ours)
+
+
+# [/fork]
 
 
 def pass_over_signals() -> None:

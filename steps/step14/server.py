@@ -13,7 +13,7 @@ does not deal them out: one process gets them all.
 See it work:
     python -m steps.step14 --processes 2
     kill -HUP PID                  # two new processes
-    pkill -KILL -P PID --oldest    # and another for the one that dies
+    pkill -KILL -o -P PID          # and another for the one that dies
 """
 
 import logging
@@ -127,6 +127,7 @@ class Server:
         listener.is_shared = True
         return listener
 
+    # [run]
     def run(self) -> int:
         """Keep processes running until signals say stop, and until the last has ended.
         Return the exit code."""
@@ -150,6 +151,8 @@ class Server:
                 if process.kill_at <= time.monotonic():
                     process.kill()
         return self._status
+
+    # [/run]
 
     def _timeout(self) -> float | None:
         times = [process.kill_at for process in self._processes]
@@ -228,6 +231,7 @@ class Server:
             self._selector.unregister(process.channel)
             process.channel.close()
 
+    # [ready]
     def _is_ready(self, process: Process) -> None:
         slot = self._processes[process]
         if process is not slot.starting:
@@ -243,6 +247,8 @@ class Server:
         if not self._has_listened and all(slot.serving for slot in self._slots):
             self._has_listened = True
             announce("step14", self._url)
+
+    # [/ready]
 
     def _collect_the_dead(self) -> None:
         """Ask the kernel which processes have died, and do what follows from that."""

@@ -112,7 +112,7 @@ class Loop:
 # [/loop]
 
 
-# [coroutines]
+# [waits]
 def receive(
     loop: Loop, sock: socket.socket, requests: Gatherer
 ) -> Coroutine[Request | None]:
@@ -138,6 +138,10 @@ def send_all(loop: Loop, sock: socket.socket, data: bytes) -> Coroutine[None]:
         yield from loop.ready(sock, EVENT_WRITE)
 
 
+# [/waits]
+
+
+# [serve]
 def serve(loop: Loop, sock: socket.socket, app: Application) -> Coroutine[None]:
     """One client, from its first request to its last."""
     requests = Gatherer()
@@ -154,7 +158,7 @@ def serve(loop: Loop, sock: socket.socket, app: Application) -> Coroutine[None]:
             yield from send_all(loop, sock, response.encode(None, keep_alive=False))
 
 
-# [/coroutines]
+# [/serve]
 
 
 class Server:

@@ -134,6 +134,7 @@ class Connection(asyncio.Protocol):
     def _is_busy(self) -> bool:
         return self._request is not None or self._write_paused
 
+    # [advance]
     def _advance(self) -> None:
         """Take the requests that may be taken, and decide what to wait for."""
         try:
@@ -159,6 +160,8 @@ class Connection(asyncio.Protocol):
             else:
                 self._transport.resume_reading()
         self._set_deadline()
+
+    # [/advance]
 
     def _take(self, request: Request) -> None:
         server = self._server

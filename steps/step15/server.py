@@ -10,7 +10,7 @@ each response. What the kernel does not take of an answer at once is copied, up 
 Python 3.11. --wsgi and --access-log are left out: they would be the same again.
 
 See it work:
-    python -m steps.step15 --header-timeout 1
+    python -m steps.step15 --header-timeout 10
     python -m lab silent http://127.0.0.1:8000 --connections 1 --half &   # told 408
     python -m lab load http://127.0.0.1:8000 --connections 100            # meanwhile
 """

@@ -319,8 +319,8 @@ def test_the_two_files_differ_in_the_words_alone() -> None:
     def source(file: str) -> str:
         return (ROOT / "steps" / "step15" / file).read_text(encoding="utf-8")
 
-    by_hand = source("by_hand.py").partition("# [coroutines]")[2]
-    by_hand = by_hand.partition("# [/coroutines]")[0]
+    by_hand = source("by_hand.py").partition("# [waits]")[2]
+    by_hand = by_hand.partition("# [/serve]")[0]
     assert by_hand.count("yield from") == 5
     by_hand = by_hand.replace("yield from", "await").replace("\ndef ", "\nasync def ")
     by_hand = re.sub(r"-> Coroutine\[(.+)\]:", r"-> \1:", by_hand)
