@@ -80,7 +80,10 @@ class Verdict:
 
 
 def listed(words: Iterable[str]) -> str:
+    """Between what has commas in itself stand semicolons."""
     *most, last = words
+    if any("," in each for each in (*most, last)):
+        return "; ".join((*most, f"and {last}")) if most else last
     return f"{', '.join(most)} and {last}" if most else last
 
 

@@ -137,7 +137,7 @@ def crowding(seen: Observations, said: Verdict) -> None:
         if few:
             why = f"its limit of descriptors, {descriptors} (ulimit -n)"
         elif is_select:
-            why = "the 1 024 descriptors that select() can watch"
+            why = "the 1,024 descriptors that select() can watch"
             if not selects:
                 why += ", or a limit of as many descriptors (ulimit -n)"
         else:
@@ -149,7 +149,7 @@ def crowding(seen: Observations, said: Verdict) -> None:
                 weight=78 if is_select else 66 if limit < 256 else 45,
                 sentence=f"{about}{limit:,} connections that say nothing shut "
                 f"everybody else out: {why}",
-                short="select(), whose set ends at 1 024 descriptors"
+                short="select(), whose set ends at 1,024 descriptors"
                 if is_select
                 else f"a limit of {about.lower()}{limit:,} connections, which silence "
                 "can fill",
@@ -198,6 +198,15 @@ def _selects(seen: Observations) -> bool:
     return process is not None and process.waits_with == "no epoll"
 
 
+def _where_the_rest_is(processor_us: float, answer_us: float) -> str:
+    """Half a sentence where the time of an answer and the processor's are far apart."""
+    if processor_us > 1.1 * answer_us:
+        return ", some of it when the answer has gone"
+    if processor_us < answer_us / 2:
+        return ", and the rest of the time it waits"
+    return ""
+
+
 def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
     ratio = crowd_ratio(crowd)
     if ratio is None:
@@ -209,6 +218,7 @@ def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
         cpu = (
             f"; the processor works {crowd.cpu_without_us:.0f} µs and "
             f"{crowd.cpu_beside_us:.0f} µs for it"
+            f"{_where_the_rest_is(crowd.cpu_beside_us, 1e3 * beside)}"
         )
         # The processor's time is not another program's doing: it has to agree.
         costs = crowd.cpu_beside_us > CROWD_COSTS * crowd.cpu_without_us

@@ -129,9 +129,12 @@ def deadlines(seen: Observations, said: Verdict) -> None:
         return
     least, most = (f(each.watched_s for each in left) for f in (min, max))
     watched_for = f"{least:.0f} to {most:.0f}" if most - least >= 1.5 else f"{most:.0f}"
+    if least < 1:
+        watched_for = f"at most {most:.0f}"
+    why = f"watched for {watched_for} s only" if most >= 1 else "no time to watch"
     said.open(
         f"whether it ever ends {named(left)}",
-        f"watched for {watched_for} s only; many servers give a minute: --seconds 120",
+        f"{why}; many servers give a minute: --seconds 120",
     )
 
 

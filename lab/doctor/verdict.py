@@ -72,4 +72,4 @@ def first_sentence(seen: Observations, said: Verdict) -> str:
     behind = [each.short for each in others if each.weight >= WEIGHTY][:3]
     if not behind:
         return f"{lead.sentence}."
-    return f"{lead.sentence}; behind it: {listed(behind)}."
+    return f"{lead.sentence}. Behind it: {listed(behind)}."

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.doctor.finding import Finding, Verdict
+from lab.doctor.finding import Finding, Verdict, listed
 from lab.doctor.observations import (
     Contact,
     Crowd,
@@ -116,7 +116,7 @@ def test_a_wait_that_others_end_is_a_timeout_and_two_writes_stand_behind_it() ->
     said = verdict(seen)
     assert [each.id for each in said.findings] == ["timeout", "stall"]
     assert "timeout of about 100 ms" in said.first
-    assert "behind it: two writes" in said.first
+    assert "Behind it: two writes" in said.first
 
 
 def test_a_wait_that_others_do_not_shorten_is_none() -> None:
@@ -239,10 +239,34 @@ def test_a_crowd_costs_something_if_the_processor_says_so_too() -> None:
     assert seen.crowd
     seen.crowd.beside_ms, seen.crowd.cpu_beside_us = [0.9, 1.0], 850.0
     assert only(verdict(seen)).id == "crowd-cost"
-    seen.crowd.cpu_beside_us = 66.0  # somebody else had the processor
+    assert only(verdict(seen)).figure.endswith("60 µs and 850 µs for it")
+    seen.crowd.cpu_beside_us = 1_005.0  # a whole request; its answer goes before
+    assert only(verdict(seen)).figure.endswith(
+        "905 µs for it, some of it when the answer has gone"
+    )
+    seen.crowd.beside_ms = [44.5, 44.0]
+    assert only(verdict(seen)).figure.endswith("and the rest of the time it waits")
+    seen.crowd.beside_ms, seen.crowd.cpu_beside_us = (
+        [0.9, 1.0],
+        66.0,
+    )  # somebody else had the processor
     said = verdict(seen)
     assert said.first == FINE
     assert "cost" in said.undecided[0].what
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["one"], "one"),
+        (["a, b"], "a, b"),
+        (["one", "two", "three"], "one, two and three"),
+        (["one, or none", "two"], "one, or none; and two"),
+        (["one", "a, b", "c"], "one; a, b; and c"),
+    ],
+)
+def test_semicolons_stand_between_what_has_commas(words: list[str], text: str) -> None:
+    assert listed(words) == text
 
 
 def test_a_collapse_needs_all_looks_and_a_quiet_machine() -> None:
@@ -344,6 +368,11 @@ def test_who_was_watched_for_a_moment_does_not_shorten_what_is_said() -> None:
     assert said.first.endswith("within 20 s it did not end one with half a head.")
     assert "watched for 3 to 20 s only" in said.undecided[0].why
     assert "half a head and one that read no answer" in said.undecided[0].what
+    seen.dawdlers[1].watched_s = 0.4
+    assert "watched for at most 20 s only" in verdict(seen).undecided[0].why
+    seen.dawdlers[0].watched_s = 0.2
+    assert verdict(seen).undecided[0].why.startswith("no time to watch; many")
+    seen.dawdlers[1].watched_s = 3.0
     seen.dawdlers[0].watched_s = 110.0
     said = verdict(seen)
     assert "it did not end one with half a head" in only(said).sentence
