@@ -22,6 +22,8 @@ from book.listing import (
     step_files,
     without_markers,
 )
+from book.variants import IS_VARIANT
+from book.variants import variant as named
 from lab.paths import TRANSCRIPTS
 from workshop.hints import of as hints_of
 
@@ -57,11 +59,23 @@ class Code(Block):
     """The code and the texts of a page."""
 
     def code(
-        self, path: str, marker: str, new: bool | Mapping[str, str] = False
+        self,
+        path: str,
+        marker: str,
+        new: bool | Mapping[str, str] = False,
+        variant: str = "",
     ) -> Drawn:
         """new: mark what the same function does not have in the steps before; or, of
-        functions that have another name there, {"own": "the other"}."""
-        found, numbers = marked(read_source(self.root / path), marker, path)
+        functions that have another name there, {"own": "the other"}.
+
+        variant: show it with the mistake of this name in it (book/variants.py).
+        """
+        source = read_source(self.root / path)
+        if variant:
+            mistaken, _ = marked(named(variant).of(source), marker, path)
+            text = fenced(mistaken, "python")
+            return Drawn(repository=lambda: text, site=lambda: text)
+        found, numbers = marked(source, marker, path)
         language = {".py": "python", ".lua": "lua"}.get(Path(path).suffix, "text")
         link = self.link(self.root / path)
         below = f"<sub>[{path}]({link})</sub>"
@@ -160,7 +174,9 @@ class Code(Block):
         path = self.in_root(TRANSCRIPTS) / f"{name}.txt"
         if not path.exists():
             return self.not_recorded(path)
-        text = fenced(read_source(path).strip("\n"), "console")
+        lines = read_source(path).strip("\n").split("\n")
+        shown = [line for line in lines if not line.startswith(IS_VARIANT)]
+        text = fenced("\n".join(shown), "console")
         return Drawn(repository=lambda: text, site=lambda: text)
 
     def hints(self) -> Drawn:

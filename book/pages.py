@@ -51,6 +51,8 @@ Blocks, between markers on lines of their own:
                                                 new=True marks the lines that are new;
                                                 new={"_advance": "_serve"} if a function
                                                 had another name in the step before
+                                                variant="09-no-flush" shows it with that
+                                                mistake in it (book/variants.py)
     spoiled("steps/…", "fork", was="…", now="") the same with one place changed, which
                                                 a puzzle's reader has to find
     diff("step03")                              the whole difference to earlier steps

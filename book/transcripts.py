@@ -26,6 +26,8 @@ digits and widths of columns aside.
   soon as it has printed a line; after `probe` and `load`, which have nothing to print
   before they are answered, half a second later. What else it prints stands before what
   the next one prints; of several, what the one prints that ends first comes first.
+- A first line `% 09-no-flush`, which the page does not show, has the commands run with
+  a copy of the steps that has this mistake in it (`book/variants.py`).
 - A section without a command is what the server has printed since.
 - `pgrep -f`, `kill` and `pkill -f` concern the server alone, `pgrep -P` and `pkill -P`
   the processes that it has started. Besides these only `python -m lab …` runs: there is
@@ -42,6 +44,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -52,6 +55,7 @@ from pathlib import Path
 
 import psutil
 
+from book.variants import IS_VARIANT, variant
 from lab.paths import ROOT, TRANSCRIPTS
 
 #: The port that is written; the one that is used is any free one.
@@ -117,7 +121,9 @@ def parse(text: str) -> list[Section]:
 class Process:
     """A command that runs, and the lines that it prints. Killed with its context."""
 
-    def __init__(self, argv: Sequence[str], deadline: float) -> None:
+    def __init__(
+        self, argv: Sequence[str], deadline: float, folder: Path = ROOT
+    ) -> None:
         self._deadline = deadline
         self._lines: list[str] = []
         self._given = 0
@@ -126,7 +132,7 @@ class Process:
         self._news = threading.Condition()
         self._process = subprocess.Popen(
             argv,
-            cwd=ROOT,
+            cwd=folder,
             env={**os.environ, **ENVIRONMENT},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -201,8 +207,9 @@ class Process:
 class Run:
     """One transcript being run."""
 
-    def __init__(self, stack: contextlib.ExitStack) -> None:
+    def __init__(self, stack: contextlib.ExitStack, server_folder: Path) -> None:
         self._stack = stack
+        self._server_folder = server_folder
         self._deadline = time.monotonic() + LIMIT_S
         self._server: Process | None = None
         self._port = WRITTEN_PORT
@@ -255,7 +262,7 @@ class Run:
         return self._told([line for process in in_order for line in lines[process]])
 
     def _start_server(self, arguments: Sequence[str]) -> list[str]:
-        self._server = self._start([*arguments, "--port", "0"])
+        self._server = self._start([*arguments, "--port", "0"], self._server_folder)
         lines = self._server.next_line()
         match = re.search(r"http://\S+:(\d+)", lines[0] if lines else "")
         if not match:
@@ -302,10 +309,10 @@ class Run:
             raise TranscriptError("there is no server yet")
         return self._server
 
-    def _start(self, arguments: Sequence[str]) -> Process:
+    def _start(self, arguments: Sequence[str], folder: Path = ROOT) -> Process:
         written, used = f":{WRITTEN_PORT}", f":{self._port}"
         argv = [argument.replace(written, used) for argument in arguments]
-        process = Process([sys.executable, "-m", *argv], self._deadline)
+        process = Process([sys.executable, "-m", *argv], self._deadline, folder)
         return self._stack.enter_context(process)
 
     def _told(self, lines: Sequence[str]) -> list[str]:
@@ -316,9 +323,16 @@ class Run:
 
 def capture(text: str) -> str:
     """Run the transcript's commands, and give it back with what they print now."""
+    folder = ROOT
+    lines: list[str] = []
     with contextlib.ExitStack() as stack:
-        run = Run(stack)
-        lines = [line for section in parse(text) for line in run.section(section)]
+        first = text.partition("\n")[0]
+        if first.startswith(IS_VARIANT):
+            lines.append(first)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            variant(first.removeprefix(IS_VARIANT)).copy_steps(ROOT, folder)
+        run = Run(stack, folder)
+        lines += [line for section in parse(text) for line in run.section(section)]
         run.stop()
     return "".join(f"{line}\n" for line in lines)
 

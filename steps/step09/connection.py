@@ -77,7 +77,9 @@ class Connection:
         self.has_input = False  # one of the two has bytes that no request has
         self._output = NO_OUTPUT
         self.unsent = 0  # bytes in _output
-        self._linger = 0  # after the last answer: bytes that may still be thrown away
+        # How many bytes may still be thrown away after the last answer. Above 0 before
+        # that is sent: more will come, so linger also if nothing is there yet.
+        self._linger = 0
 
     # [interest]
     @property
@@ -164,6 +166,7 @@ class Connection:
 
     # [/next-request]
 
+    # [answer]
     def answer(self, request: Request, response: Response) -> None:
         """Put the response behind those that are not sent yet. `flush()` sends it."""
         keep = request.keep_alive
@@ -175,6 +178,9 @@ class Connection:
         if not keep:
             self.state = LAST
 
+    # [/answer]
+
+    # [refuse]
     def refuse(self, error: BadRequest) -> None:
         """Answer what could not be understood. Where a next request would begin, nobody
         knows then, so whatever follows is thrown away."""
@@ -182,6 +188,8 @@ class Connection:
         self.send(response.encode(None, keep_alive=False))
         self.state = LAST
         self._linger = MAX_LINGER_BYTES
+
+    # [/refuse]
 
     # [send]
     def send(self, data: bytes) -> None:

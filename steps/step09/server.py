@@ -72,6 +72,7 @@ class Server:
         finally:
             self._close()
 
+    # [serve]
     def _serve(self, connection: Connection, watched: int) -> None:
         """Do what can be done for a connection that is ready, and not wait."""
         try:
@@ -89,6 +90,8 @@ class Server:
             interest = 0  # the client has gone
         if interest != watched:
             self._watch(connection, interest)
+
+    # [/serve]
 
     def _take(self, connection: Connection) -> None:
         """Answer the requests that have come, until there is enough to send.

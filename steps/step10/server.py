@@ -106,6 +106,7 @@ class Reactor(Generic[AnyConnection]):
         elif readable is self._pool.wake_pipe:
             self._pool.wake_pipe.drain()
 
+    # [ready]
     def _ready(self, connection: AnyConnection) -> None:
         """The selector says that its client has sent, or has read."""
         if not connection.unsent:  # else it is ready to be written
@@ -121,6 +122,8 @@ class Reactor(Generic[AnyConnection]):
         yet, so the socket would be ready in every round: do not watch it until the
         answer is there."""
         self._watch(connection, 0)
+
+    # [/ready]
 
     def _receive(self, connection: AnyConnection) -> bool:
         """Read once. False: the client has gone."""
@@ -151,6 +154,7 @@ class Reactor(Generic[AnyConnection]):
 
     # [/deliver]
 
+    # [advance]
     def _advance(self, connection: AnyConnection) -> None:
         """Send what can be sent, take the requests that may be taken, and wait."""
         try:
@@ -164,6 +168,8 @@ class Reactor(Generic[AnyConnection]):
             self._wait(connection)
         except OSError:  # the client has gone, or nothing more can be watched
             self._drop(connection)
+
+    # [/advance]
 
     # [take]
     def _take(self, connection: AnyConnection) -> None:

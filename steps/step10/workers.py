@@ -90,6 +90,7 @@ class WorkerPool(Generic[Owner, Result]):
             self.is_full = False
             yield self._results.popleft()
 
+    # [put]
     def _put(self, owner: Owner, request: Request, result: Result) -> None:
         with self._lock:
             self._results.append((owner, request, result))
@@ -97,6 +98,7 @@ class WorkerPool(Generic[Owner, Result]):
         if sleeps:
             self.wake_pipe.wake()
 
+    # [/put]
     # [/wake]
 
     def _work(self) -> None:
