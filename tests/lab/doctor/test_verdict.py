@@ -242,14 +242,12 @@ def test_a_crowd_costs_something_if_the_processor_says_so_too() -> None:
     assert only(verdict(seen)).figure.endswith("60 µs and 850 µs for it")
     seen.crowd.cpu_beside_us = 1_005.0  # a whole request; its answer goes before
     assert only(verdict(seen)).figure.endswith(
-        "905 µs for it, some of it when the answer has gone"
+        "1005 µs for it, some of it when the answer has gone"
     )
     seen.crowd.beside_ms = [44.5, 44.0]
     assert only(verdict(seen)).figure.endswith("and the rest of the time it waits")
-    seen.crowd.beside_ms, seen.crowd.cpu_beside_us = (
-        [0.9, 1.0],
-        66.0,
-    )  # somebody else had the processor
+    seen.crowd.beside_ms = [0.9, 1.0]
+    seen.crowd.cpu_beside_us = 66.0  # somebody else had the processor
     said = verdict(seen)
     assert said.first == FINE
     assert "cost" in said.undecided[0].what
