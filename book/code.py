@@ -108,7 +108,7 @@ class Code(Block):
     def spoiled(self, path: str, marker: str, was: str, now: str = "") -> Drawn:
         """As `code`, of a server that was broken for a puzzle: `was` is now `now`."""
         source = spoiled(read_source(self.root / path), was, now, path)
-        text = fenced(marked(source, marker, path), "python")
+        text = fenced(marked(source, marker, path)[0], "python")
         text += f"\n\n<sub>from {path}, and spoiled</sub>"
         return Drawn(repository=lambda: text, site=lambda: text)
 
