@@ -61,6 +61,7 @@ Blocks, between markers on lines of their own:
     exercises()                                 all chapters' exercises, in a table
     source("solution.py")                       a whole file of the chapter
     claims("01", "05"), points(), machine()     for the page with all results
+    records()                                   each record, and what it was made with
     start(), imprint()                          for the first page
 
 And in a line, at the end of a sentence that is one: claim("a_fifth"), in another
@@ -103,6 +104,7 @@ def functions_for(
         "tough_table": results.tough_table,
         "points": results.points,
         "machine": results.machine,
+        "records": results.records,
         "figure": pictures.figure,
         "timeline": pictures.timeline,
         "lanes": pictures.lanes,

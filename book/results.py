@@ -312,6 +312,46 @@ class Results(Block):
             site=lambda: full.html() + record,
         )
 
+    def records(self) -> Drawn:
+        """Each of the book's records: when, where and on which Python it was made."""
+        if self.sources.book is None:
+            return placeholder(f"The book's records: {NOT_YET}.")
+        records = self.sources.book.records
+        where = {_machine_in_words(record) for record in records.values()}
+        rows = ["| record | measured | with |", "|---|---|---|"]
+        for name, record in records.items():
+            link = self.link(self.root / "docs" / "measurements" / name)
+            found = [*_pythons(record), *_compilers(record)]
+            if len(where) > 1:
+                found.append(_machine_in_words(record))
+            date = record.created_utc[:10]
+            rows.append(f"| [{name}]({link}) | {date} | {'; '.join(found)} |")
+        text = "\n".join(rows)
+        if len(where) == 1:
+            text += f"\n\nAll of them on one machine: {where.pop()}."
+        return Drawn(repository=lambda: text, site=lambda: text)
+
+
+def _machine_in_words(record: Record) -> str:
+    machine = record.machine
+    cores = "one core" if machine.cores == 1 else f"{machine.cores} cores"
+    return f"{machine.system} {machine.release}, {machine.cpu_model}, {cores}"
+
+
+def _pythons(record: Record) -> list[str]:
+    """Those that ran the servers, or else the one that measured."""
+    if not record.pythons:
+        return [f"{record.machine.implementation} {record.machine.python}"]
+    return [
+        f"{python.implementation} {python.version} "
+        f"{'with' if python.gil else 'without'} the GIL, built by {python.compiler}"
+        for python in record.pythons
+    ]
+
+
+def _compilers(record: Record) -> list[str]:
+    return sorted({c.versions["cc"] for c in record.contestants if "cc" in c.versions})
+
 
 def _in_words(stat: str) -> str:
     return stat.removesuffix("_s").replace("_", " ")

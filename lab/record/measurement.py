@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Literal, TypedDict, Unpack
 
 from lab.load.kinds import Headers, Manner
-from lab.paths import CLOSER, COMPARISON, FREE_THREADED, IN_C
+from lab.paths import BOOK, CLOSER, COMPARISON, FREE_THREADED, IN_C
 from lab.record.model import (
     Conduct,
     Generator,
@@ -78,6 +78,11 @@ class Measurement:
             if file != path and file.exists()
         }
         return cls(load_record(path), beside)
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """The record itself and those beside it, by the names of their files."""
+        return {BOOK.name: self.record, **self._beside}
 
     @property
     def compare(self) -> Measurement:

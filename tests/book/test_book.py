@@ -21,6 +21,7 @@ from book.pictures import Pictures
 from book.verdicts import with_marks_behind
 from lab.paths import ROOT, TOUGHNESS
 from lab.record.measurement import Measurement
+from lab.record.model import Interpreter
 from lab.record.quantity import THIN_SPACE
 from lab.tough import record as toughness
 from tests.book import made_up
@@ -592,6 +593,29 @@ def test_the_machine_and_the_record_are_told(sources: Sources) -> None:
     shown = on_site(block("machine()"), sources)
     assert sample_machine().cpu_model in shown
     assert "book.json" in shown
+
+
+def test_each_record_is_named_with_what_it_was_made_with() -> None:
+    ours = sample_record()
+    beside = sample_record()
+    with_gil, without = (
+        Interpreter(
+            gil=gil, version="3.99.1", implementation="C", compiler="cc 9", options=""
+        )
+        for gil in (True, False)
+    )
+    beside = beside.model_copy(update={"pythons": [with_gil, without]})
+    text = block("records()")
+    shown = on_site(text, Sources(Measurement(ours, {"free-threaded.json": beside})))
+    assert f"CPython {ours.machine.python}" in shown
+    assert "free-threaded.json" in shown
+    assert "C 3.99.1 with the GIL, built by cc 9; C 3.99.1 without" in shown
+    assert shown.count(ours.machine.cpu_model) == 1  # one machine, said once
+    other = beside.machine.model_copy(update={"cpu_model": "Another"})
+    beside = beside.model_copy(update={"machine": other})
+    shown = on_site(text, Sources(Measurement(ours, {"free-threaded.json": beside})))
+    assert "Another" in shown
+    assert ours.machine.cpu_model in shown
 
 
 def test_what_makes_a_readers_figures_doubtful_is_told(sources: Sources) -> None:
