@@ -26,8 +26,8 @@ What tells the server to stop while clients are there is noted as `stop`.
 
 Of each event is noted how long its thread has been on a core (`time.thread_time_ns()`)
 when it began and when it ended and, on Linux, for how long the thread has waited for a
-core since the event before it (`/proc/thread-self/schedstat`). `lab/trace/turns.py`
-concludes from that when a thread wanted to run and could not.
+core since its event before that, or since it began (`/proc/thread-self/schedstat`).
+`lab/trace/turns.py` concludes from that when a thread wanted to run and could not.
 
 On Linux a thread also asks the kernel how many bytes of a `sendall()` it holds back,
 and until when: `held back`. Noting takes some microseconds an event, so a trace shows
@@ -132,7 +132,7 @@ class Recorder:
         end = now()
         queued, own = queued_ns(), self._of_thread
         details["core_ns"] = (start.core_ns, end.core_ns)
-        details["queued_ns"] = queued - getattr(own, "queued", queued)
+        details["queued_ns"] = queued - getattr(own, "queued", 0)
         own.queued = queued
         thread = threading.current_thread().name
         self.events.append((thread, name, start.ns, end.ns, details))

@@ -20,7 +20,7 @@ import pytest
 from lab.trace import command, draw, explain
 from lab.trace import play as trace
 from lab.trace import recorder as traced
-from lab.trace.command import later_waits_ms
+from lab.trace.command import core_wait_ms, later_waits_ms
 from lab.trace.explain import Event, conclusions, lanes_of, one_at_a_time
 from lab.trace.scenarios import SCENARIOS, Client, Scenario, file_of
 from lab.trace.turns import with_wants
@@ -315,7 +315,7 @@ def test_what_the_book_prints_is_recorded(step: str, name: str) -> None:
     least, most = SCENARIOS[step][name].later_take_ms
     assert all(least <= wait <= most for wait in later_waits_ms(recorded))
     # That would be the machine's doing, and not the server's.
-    assert "wants a core" not in {e["name"] for e in recorded["traceEvents"]}
+    assert core_wait_ms(recorded) == 0
     assert "█" in draw.draw(recorded)
     assert len(draw.listing(recorded).splitlines()) == sum(
         map(len, lanes_of(recorded).values())
