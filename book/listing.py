@@ -26,23 +26,21 @@ _MARKER_LINE = re.compile(r"^[ ]*# \[(?P<close>/?)(?P<name>[\w-]+)\][ ]*$")
 def marked(source: str, name: str, where: str) -> tuple[str, list[int]]:
     """The lines between `# [name]` and `# [/name]`, without any marker, dedented; and
     the number that each of them has in the source, from 1 on."""
-    lines: list[str] = []
-    numbers: list[int] = []
-    state = "before"
+    first = last = 0
     for number, line in enumerate(source.splitlines(), start=1):
         match = _MARKER_LINE.match(line)
-        if match and match["name"] == name:
-            expected = {"before": "", "within": "/"}.get(state)
-            if match["close"] != expected:
-                raise BookError(f"{where}: the marker [{name}] stands there twice")
-            state = "after" if match["close"] else "within"
-        elif state == "within" and not match and (lines or line.strip()):
-            lines.append(line)
-            numbers.append(number)
-    if state != "after":
+        if match is None or match["name"] != name:
+            continue
+        if bool(match["close"]) != bool(first) or last:
+            raise BookError(f"{where}: the marker [{name}] stands there twice")
+        first, last = (first, number) if first else (number, 0)
+    if not last:
         raise BookError(f"{where}: no marker [{name}] … [/{name}]")
-    text = textwrap.dedent("\n".join(lines)).strip("\n")
-    return text, numbers[: text.count("\n") + 1]
+    within = [(n, line) for n, line in _unmarked(source) if first < n < last]
+    while within and not within[0][1].strip():
+        within.pop(0)
+    text = textwrap.dedent("\n".join(line for _, line in within)).rstrip("\n")
+    return text, [n for n, _ in within][: text.count("\n") + 1]
 
 
 def spoiled(source: str, was: str, now: str, where: str) -> str:
@@ -56,6 +54,29 @@ def without_markers(source: str) -> str:
     lines = (line for line in source.splitlines() if not _MARKER_LINE.match(line))
     # A marker between two empty lines leaves them side by side.
     return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)).rstrip("\n")
+
+
+def _unmarked(source: str) -> list[tuple[int, str]]:
+    """The lines that are no markers, with their numbers, from 1 on.
+
+    Where a marker stood between empty lines, as many are left as there were on one side
+    of it, the greater number.
+    """
+    kept: list[tuple[int, str]] = []
+    before: int | None = None  # empty lines before a marker, of which the rest follows
+    empty = 0
+    for number, line in enumerate(source.splitlines(), start=1):
+        if _MARKER_LINE.match(line):
+            before = empty if before is None else max(before, empty)
+            empty = 0
+        elif not line.strip():
+            empty += 1
+            if before is None or empty > before:
+                kept.append((number, line))
+        else:
+            before, empty = None, 0
+            kept.append((number, line))
+    return kept
 
 
 def fenced(text: str, info: str) -> str:

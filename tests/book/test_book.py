@@ -15,6 +15,7 @@ from book.code import Code
 from book.drawn import NOT_YET, BookError, Sources
 from book.figures.against import silent
 from book.fill import fill, main
+from book.listing import marked
 from book.markers import Page, parse
 from book.pages import functions_for
 from book.pictures import Pictures
@@ -316,6 +317,13 @@ def test_code_is_pulled_by_its_marker(sources: Sources, project: Path) -> None:
     assert "```python\ndef loop() -> None:\n    wait()\n```" in text
     assert "](../../steps/step01/server.py)" in text
     assert "[inner]" not in text
+
+
+def test_a_marker_within_leaves_no_gap() -> None:
+    source = "# [a]\nb()\n\n# [c]\n\nd()\n\n# [/c]\n\n\ne()\n# [/a]\n"
+    text, numbers = marked(source, "a", "x.py")
+    assert text == "b()\n\nd()\n\n\ne()"
+    assert numbers == [2, 3, 6, 7, 10, 11]
 
 
 NEW_A = """class Server:
