@@ -26,8 +26,8 @@ def new_lines(path: Path, names: Mapping[str, str]) -> set[int]:
 
     A function is compared with that of the same name in the nearest step that has one,
     or with the one whose name stands for its own in `names`; one without such a
-    predecessor is new as a whole. Empty lines are not new, nor is what stands outside
-    of functions. Indentation is not looked at: what came into a `try` is not new.
+    predecessor is new as a whole. An empty line is new between two that are; what
+    stands outside of functions is never new. Indentation is not looked at: what came into a `try` is not new.
     """
     source = read_source(path).splitlines()
     found: set[int] = set()
@@ -40,11 +40,12 @@ def new_lines(path: Path, names: Mapping[str, str]) -> set[int]:
             for block in matcher.get_matching_blocks()
             for offset in range(block.size)
         }
-        found |= {
-            function.first + number
-            for number, line in enumerate(after)
-            if line and number not in kept
-        }
+        new = [bool(line) and number not in kept for number, line in enumerate(after)]
+        for number, line in enumerate(after):
+            if not line and number:  # the lines of a function neither begin nor end so
+                following = next(n for n in range(number, len(after)) if after[n])
+                new[number] = new[number - 1] and new[following]
+        found |= {function.first + number for number, mark in enumerate(new) if mark}
     return found
 
 

@@ -368,13 +368,13 @@ def test_what_is_new_in_a_function_is_marked(sources: Sources, changed: Path) ->
     text = block('code("steps/step02/server.py", "serve", new={"advance": "ready"})')
     in_repository = filled(text, sources, changed)
     assert "```diff\n  class Loop:\n      def serve(self)" in in_repository
-    assert "+         try:\n              first()\n+             second()\n\n" in (
+    assert "+         try:\n              first()\n+             second()\n+\n" in (
         in_repository
     )
     assert "\n          old()\n+         young()\n```" in in_repository
     assert "+ is new in step02" in in_repository
     shown = on_site(text, sources, changed)
-    assert 'title="steps/step02/server.py" hl_lines="3 5 7 10 12"' in shown
+    assert 'title="steps/step02/server.py" hl_lines="3 5 6 7 10 12"' in shown
     assert "+ is new in step02" in shown
 
 
