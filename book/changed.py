@@ -27,7 +27,8 @@ def new_lines(path: Path, names: Mapping[str, str]) -> set[int]:
     A function is compared with that of the same name in the nearest step that has one,
     or with the one whose name stands for its own in `names`; one without such a
     predecessor is new as a whole. An empty line is new between two that are; what
-    stands outside of functions is never new. Indentation is not looked at: what came into a `try` is not new.
+    stands outside of functions is never new. Indentation is not looked at: what came
+    into a `try` is not new.
     """
     source = read_source(path).splitlines()
     found: set[int] = set()
