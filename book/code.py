@@ -90,7 +90,7 @@ class Code(Block):
         lines = found.split("\n")
         if not any(marks) or all(marks[n] for n, line in enumerate(lines) if line):
             raise BookError(f"{path}: of [{marker}] all is new, or nothing: no mark")
-        said = f"+ is new in {self.root.joinpath(path).parent.name}"
+        said = f"Lines with a + are new in {self.root.joinpath(path).parent.name}"
         # A difference is shown with its signs and in colours by every browser.
         signed = "\n".join(
             f"{'+' if mark else ' '} {line}".rstrip()

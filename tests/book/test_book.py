@@ -372,10 +372,10 @@ def test_what_is_new_in_a_function_is_marked(sources: Sources, changed: Path) ->
         in_repository
     )
     assert "\n          old()\n+         young()\n```" in in_repository
-    assert "+ is new in step02" in in_repository
+    assert "Lines with a + are new in step02" in in_repository
     shown = on_site(text, sources, changed)
     assert 'title="steps/step02/server.py" hl_lines="3 5 6 7 10 12"' in shown
-    assert "+ is new in step02" in shown
+    assert "Lines with a + are new in step02" in shown
 
 
 def test_a_function_of_another_name_is_new_as_a_whole(
