@@ -38,6 +38,13 @@ def test_each_variant_has_a_transcript() -> None:
     assert set(PUZZLES.values()) == set(VARIANTS)
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_page_shows_what_is_wrong(name: str) -> None:
+    """By the macro, or as the lines that stand in place of others."""
+    page = next(ROOT.glob(f"chapters/{name[:2]}-*/README.md")).read_text()
+    assert f'variant="{name}"' in page or f"```python\n{variant(name).new}```" in page
+
+
 @pytest.mark.parametrize("path", PUZZLES, ids=lambda path: path.stem)
 def test_the_step_itself_does_not_print_that(path: Path) -> None:
     written = path.read_text()
