@@ -91,6 +91,28 @@ VARIANTS = {
         ),
         new="with self._lock:\n    self._results.append((owner, request, result))\n",
     ),
+    # A request that is answered in the loop begins no new phase.
+    "11-same-phase": Variant(
+        "steps/step11/server.py",
+        old="connection.phase = None  # what follows has its own time\n",
+        new="",
+    ),
+    # Who is late is asked by a clock that the selector has not seen.
+    "11-late-now": Variant(
+        "steps/step11/server.py",
+        old="self._expire(looked)\n",
+        new="self._expire(self._clock())\n",
+    ),
+    # The listener is closed with those who wait in its queue.
+    "12-queue-reset": Variant(
+        "steps/step12/server.py",
+        old=(
+            "while self._accept_some():  "
+            "# to close the listener would reset those that wait\n"
+            "    pass\n"
+        ),
+        new="",
+    ),
 }
 
 

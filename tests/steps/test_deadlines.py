@@ -5,10 +5,12 @@ server looks at its clock when somebody wakes it.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,9 +28,10 @@ from steps.step11.deadlines import (
     Deadlines,
     Timeouts,
 )
-from steps.step11.server import LEAST_RATE, LINGER_TIMEOUT_S
+from steps.step11.server import LEAST_RATE, LINGER_TIMEOUT_S, Reactor
 from tests.steps.harness import (
     REACTORS,
+    ROOT,
     Client,
     Held,
     Running,
@@ -560,3 +563,45 @@ def test_who_is_held_and_dropped_is_forgotten(
                 for client in silent:
                     client.expect_end()
             assert len(time.server._server._held) <= len(time.phases()) + 1
+
+
+# -- what the chapter says of all this -----------------------------------------
+
+
+def test_the_chapters_table_of_who_is_told_what() -> None:
+    """The tests above prove each row of it; this one, that the rows say the same."""
+    [page] = ROOT.glob("chapters/11-*/README.md")
+    text = re.sub(r"<!-- .*? -->", "", page.read_text(encoding="utf-8"))
+    rows = re.findall(
+        r"^\| (it .*?) \| `([A-Z]+)` \| (\d+).*? \| (.*?) \|$", text, re.M
+    )
+    assert {phase for _, phase, _, _ in rows} == {phase.name for phase in Phase}
+    for done, phase, seconds, told in rows:
+        has_asked = "has asked" in done
+        late: Any = SimpleNamespace(
+            phase=Phase[phase], has_asked=lambda asked=has_asked: asked
+        )
+        nobody: Any = None
+        refusal = Reactor._refusal(nobody, late)
+        if refusal is None:
+            assert told.startswith("nothing"), done
+        else:
+            assert told.startswith(f"`{refusal.status}"), done
+        assert float(seconds) == default_s(Phase[phase]), done
+
+
+def default_s(phase: Phase) -> float:
+    if phase is Phase.LINGER:
+        return LINGER_TIMEOUT_S
+    name = "handler" if phase is Phase.PLACE else phase.name.lower()
+    seconds = getattr(Timeouts(), f"{name}_timeout")
+    assert isinstance(seconds, float)
+    return seconds
+
+
+def test_the_chapters_diagram_has_the_times_that_hold_without_a_flag() -> None:
+    drawing = (ROOT / "docs" / "diagrams" / "phases.svg").read_text(encoding="utf-8")
+    found = re.findall(r">([A-Z]+)</text>\s*<text[^>]*>(\d+) s", drawing)
+    assert {phase: float(seconds) for phase, seconds in found} == {
+        phase.name: default_s(phase) for phase in Phase
+    }
