@@ -32,6 +32,10 @@ COMMANDS = {
         "measure.closer",
         "measure step 05 many times, and each half of step 07's cure",
     ),
+    "batching": (
+        "measure.batching",
+        "step 12 with its answers sent one by one, and together",
+    ),
     "in-c": ("measure.in_c", "measure the question's server in C"),
     "measure": ("measure.run", "measure everything that the book prints"),
     "schema": ("record.model", "print the schema of a record"),

@@ -8,7 +8,7 @@ What it costs: settings. Each has a default, and each default is a guess about c
 that nobody has met.
 
 See it work:
-    python -m steps.step12 --max-connections 2 --idle-timeout 2
+    python -m steps.step12 --max-connections 2 --idle-timeout 20
     python -m lab silent http://127.0.0.1:8000 --connections 2 &
     python -m lab probe http://127.0.0.1:8000             # waits until there is room
 """
@@ -135,7 +135,7 @@ class Reactor(server.Reactor[AnyConnection]):
 
         A `send()` takes longer if it has to wake a process that waits for it. Where one
         process on this machine has many of the clients, the first answer wakes it, and
-        the others find it awake. That makes a quarter more requests a second.
+        the others find it awake.
         """
         self._now = self._clock()  # the handlers' time is not their clients'
         advance = super()._advance
@@ -216,6 +216,9 @@ class Reactor(server.Reactor[AnyConnection]):
                 connection.phase = None  # so that it is given the shorter time
                 self._wait(connection)
 
+    # [/drain]
+
+    # [drained]
     def _is_drained(self) -> bool:
         return self._is_draining and (
             not self._connections or self._now >= self._drain_ends
@@ -234,7 +237,7 @@ class Reactor(server.Reactor[AnyConnection]):
         if self._log is not None:
             self._log.close()
 
-    # [/drain]
+    # [/drained]
 
 
 class Server(Reactor[Connection]):

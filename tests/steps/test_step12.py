@@ -15,6 +15,7 @@ import pytest
 
 from steps.app import DOCUMENT, app
 from steps.http11 import Request, Response
+from steps.step09.connection import Connection
 from tests.steps.harness import (
     Client,
     Held,
@@ -50,6 +51,49 @@ def connected(port: int, stack: ExitStack) -> Client:
     client = stack.enter_context(Client())
     client.connect(port)
     return client
+
+
+# --- The order of a round -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step", "order"),
+    [
+        ("step11-0", "receive send receive send receive send"),
+        ("step12-0", "receive receive receive send send send"),
+    ],
+)
+def test_when_a_round_sends(
+    step: str, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three clients are ready when the loop comes back: the chapter has both orders."""
+    calls: list[str] = []
+    receive, flush = Connection.receive, Connection.flush
+
+    def noting_receive(connection: Connection) -> None:
+        calls.append("receive")
+        receive(connection)
+
+    def noting_flush(connection: Connection) -> None:
+        if connection.unsent:
+            calls.append("send")
+        flush(connection)
+
+    with Held() as held, serving(step, held) as server:
+        clients = [server.client() for _ in range(3)]
+        for client in clients:
+            assert client.ask().status == 200  # it is accepted and watched
+        keeper = server.client()
+        keeper.send(request_bytes("/held"))
+        wait_until(lambda: held.entered, "the loop is in the handler")
+        for client in clients:
+            client.send(request_bytes())
+        monkeypatch.setattr(Connection, "receive", noting_receive)
+        monkeypatch.setattr(Connection, "flush", noting_flush)
+        held.release()
+        for client in (keeper, *clients):
+            assert client.receive().status == 200
+    assert " ".join(calls[1:7]) == order  # the first sends what was held
 
 
 # --- Limits ---------------------------------------------------------------------------
