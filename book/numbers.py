@@ -88,11 +88,18 @@ def numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
         "per_request": asked(per_request),
         "either_way": either_way,
         "percent": lambda q: replace(100 * q, unit="%"),
+        "spreads": _spreads,
         "tough": lambda proof, fact: _seen(root, proof, fact),
         "constant": lambda path, name: constant(root / path, name),
         "setting": _setting,
         "lines": lambda *paths: sum(lines_of_code(root / path) for path in paths),
     }
+
+
+def _spreads(one: Quantity, other: Quantity) -> str:
+    """What has to stand beside a comparison of two figures: do they differ at all?"""
+    verb = "do not overlap" if one.differs_from(other) else "overlap"
+    return f"their spreads {verb}"
 
 
 def _setting(name: str) -> str:

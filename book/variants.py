@@ -113,6 +113,15 @@ VARIANTS = {
         ),
         new="",
     ),
+    # Nobody asks for the second piece of an answer.
+    "13-one-piece": Variant(
+        "steps/step13/server.py",
+        old=(
+            "if wait is FOR_ANSWER and connection.stream is not None:\n"
+            "    self._watch(connection, selectors.EVENT_WRITE)  # for its next piece\n"
+        ),
+        new="",
+    ),
 }
 
 
