@@ -15,6 +15,7 @@ from lab.measure.servers import default_setting
 from lab.paths import ROOT, TOUGHNESS
 from lab.record.measurement import Measurement
 from lab.record.quantity import THIN_SPACE, Quantity
+from lab.record.versus import NOT_DIFFERENT
 from lab.tough import record as toughness
 
 
@@ -88,7 +89,7 @@ def numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
         "per_request": asked(per_request),
         "either_way": either_way,
         "percent": lambda q: replace(100 * q, unit="%"),
-        "spreads": _spreads,
+        "alike": _alike,
         "tough": lambda proof, fact: _seen(root, proof, fact),
         "constant": lambda path, name: constant(root / path, name),
         "setting": _setting,
@@ -96,10 +97,9 @@ def numbers(m: Measurement | None, root: Path) -> dict[str, Any]:
     }
 
 
-def _spreads(one: Quantity, other: Quantity) -> str:
-    """What has to stand beside a comparison of two figures: do they differ at all?"""
-    verb = "do not overlap" if one.differs_from(other) else "overlap"
-    return f"their spreads {verb}"
+def _alike(one: Quantity, other: Quantity) -> str:
+    """What stands behind a ratio of two figures whose spreads overlap."""
+    return "" if one.differs_from(other) else NOT_DIFFERENT
 
 
 def _setting(name: str) -> str:

@@ -13,7 +13,7 @@ Numbers, in a line; from a record, or from the source:
     setting("idle_timeout")             the default of a flag of step 13
     lines("steps/step15", "steps/app.py")   of code, without comments and docstrings
     tough("drain", "answered")          what a proof saw (`python -m lab tough --show`)
-    spreads(rate(…), rate(…))           "their spreads overlap", or that they do not
+    alike(rate(…), rate(…))             "≈" if their spreads overlap, else nothing
     percent(rate(…) / rate(…))          arithmetic keeps spread, unit and doubt
     either_way(rate(…) / rate(…), less="…", same="…", more="…")     words, not a number:
                                         the ratio's spread is below 1, about it, above

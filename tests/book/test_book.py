@@ -17,13 +17,14 @@ from book.figures.against import silent
 from book.fill import fill, main
 from book.listing import marked
 from book.markers import Page, parse
+from book.numbers import numbers
 from book.pages import functions_for
 from book.pictures import Pictures
 from book.verdicts import with_marks_behind
 from lab.paths import ROOT, TOUGHNESS
 from lab.record.measurement import Measurement
 from lab.record.model import Interpreter
-from lab.record.quantity import THIN_SPACE
+from lab.record.quantity import THIN_SPACE, Quantity
 from lab.tough import record as toughness
 from tests.book import made_up
 from tests.lab.sample_record import (
@@ -126,6 +127,13 @@ def test_markers_within_code_are_left_alone(sources: Sources) -> None:
     )
     assert filled(text, sources) == text
     assert on_site(text, sources) == text
+
+
+def test_a_ratio_of_what_does_not_differ_is_marked() -> None:
+    alike = numbers(None, ROOT)["alike"]
+    slow, quick = Quantity.of([1, 2, 3], "1/s"), Quantity.of([4, 5, 6], "1/s")
+    assert alike(slow, quick) == ""
+    assert alike(slow, Quantity.of([3, 5, 6], "1/s")) == "≈"
 
 
 @pytest.mark.parametrize(

@@ -573,7 +573,7 @@ def test_the_chapters_table_of_who_is_told_what() -> None:
     [page] = ROOT.glob("chapters/11-*/README.md")
     text = re.sub(r"<!-- .*? -->", "", page.read_text(encoding="utf-8"))
     rows = re.findall(
-        r"^\| (it .*?) \| `([A-Z]+)` \| (\d+).*? \| (.*?) \|$", text, re.M
+        r"^\| (it .*?) \| `([A-Z]+)`, (\d+) s.*? \| (.*?) \|$", text, re.M
     )
     assert {phase for _, phase, _, _ in rows} == {phase.name for phase in Phase}
     for done, phase, seconds, told in rows:
