@@ -38,6 +38,7 @@ MEANT = [
         ("16 thousand requests a second", "10 ms", "6–10 ms", "60–90 ms"),
         "the question's figures",
     ),
+    Meant("docs/question.md", ("67 ms", "83 ms", "90 ms"), "Little's law"),
     Meant("docs/glossary.md", ("40 ms",), "Linux's TCP_DELACK_MIN"),
     Meant("docs/lab.md", ("50 ms",), "when clients begin"),
     Meant(
@@ -55,7 +56,8 @@ MEANT = [
     Meant("chapters/05-*/README.md", ("50 ms", "6 ms"), "when clients begin"),
     Meant("chapters/05-*/README.md", ("67 ms", "83 ms"), "Little's law"),
     Meant("chapters/06-*/README.md", ("40 ms",), "Linux's TCP_DELACK_MIN"),
-    Meant("chapters/06-*/README.md", ("50 ms",), "a client's pause"),
+    Meant("chapters/06-*/README.md", ("60 ms",), "a client's pause"),
+    Meant("chapters/06-*/README.md", ("44 ms", "4 ms"), "11 ticks of a clock of 250"),
     Meant(
         "chapters/06-*/README.md",
         ("25 000 requests a second", "45 ms", "67 ms", "83 ms"),
