@@ -20,6 +20,7 @@ from book.listing import (
     read_source,
     spoiled,
     step_files,
+    without_docstrings,
     without_markers,
 )
 from book.variants import IS_VARIANT
@@ -106,10 +107,13 @@ class Code(Block):
         )
 
     def spoiled(self, path: str, marker: str, was: str, now: str = "") -> Drawn:
-        """As `code`, of a server that was broken for a puzzle: `was` is now `now`."""
+        """As `code`, of a server that was broken for a puzzle: `was` is now `now`.
+
+        Docstrings are left out, for they say how it ought to be.
+        """
         source = spoiled(read_source(self.root / path), was, now, path)
-        text = fenced(marked(source, marker, path)[0], "python")
-        text += f"\n\n<sub>from {path}, and spoiled</sub>"
+        piece = without_docstrings(marked(source, marker, path)[0])
+        text = fenced(piece, "python") + f"\n\n<sub>from {path}, and spoiled</sub>"
         return Drawn(repository=lambda: text, site=lambda: text)
 
     def diff(self, step: str) -> Drawn:

@@ -162,11 +162,22 @@ def lines_of_code(path: Path) -> int:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _NO_CODE:
             counted.update(range(token.start[0], token.end[0] + 1))
+    return len(counted - _docstring_lines(source))
+
+
+def without_docstrings(source: str) -> str:
+    left_out = _docstring_lines(source)
+    lines = enumerate(source.splitlines(), start=1)
+    return "\n".join(line for number, line in lines if number not in left_out)
+
+
+def _docstring_lines(source: str) -> set[int]:
+    found: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         match node:
-            case ast.Expr(value=ast.Constant(value=str())):  # a docstring
-                counted -= {*range(node.lineno, (node.end_lineno or 0) + 1)}
-    return len(counted)
+            case ast.Expr(value=ast.Constant(value=str())):
+                found.update(range(node.lineno, (node.end_lineno or 0) + 1))
+    return found
 
 
 def read_source(path: Path) -> str:

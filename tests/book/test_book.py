@@ -679,10 +679,11 @@ def test_a_mark_that_names_a_command_is_a_mark(sources: Sources) -> None:
     assert "{" not in re.sub(r"<!--.*?-->", "", shown)
 
 
-def test_a_spoiled_server_differs_in_one_place() -> None:
+def test_a_spoiled_server_differs_in_one_place_and_has_no_docstring() -> None:
     page = Code(ROOT / "chapters" / "01-x" / "README.md", Sources())
     path = "steps/step15/by_hand.py"
-    right = page.code(path, "task").site().splitlines()
+    whole = page.code(path, "task").site().splitlines()
+    right = [line for line in whole if '"""' not in line]
     spoiled = page.spoiled(path, "task", "        self.step()\n").site().splitlines()
     missing = right.index("        self.step()")
     assert spoiled[1:missing] == right[1:missing]
