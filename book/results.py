@@ -318,14 +318,14 @@ class Results(Block):
             return placeholder(f"The book's records: {NOT_YET}.")
         records = self.sources.book.records
         where = {_machine_in_words(record) for record in records.values()}
-        rows = ["| record | measured | with |", "|---|---|---|"]
+        rows = ["| record, measured | with |", "|---|---|"]
         for name, record in records.items():
             link = self.link(self.root / "docs" / "measurements" / name)
             found = [*_pythons(record), *_compilers(record)]
             if len(where) > 1:
                 found.append(_machine_in_words(record))
             date = record.created_utc[:10]
-            rows.append(f"| [{name}]({link}) | {date} | {'; '.join(found)} |")
+            rows.append(f"| [{name}]({link})<br>{date} | {'; '.join(found)} |")
         text = "\n".join(rows)
         if len(where) == 1:
             text += f"\n\nAll of them on one machine: {where.pop()}."
