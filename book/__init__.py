@@ -6,6 +6,7 @@ and as a site (`site`, `serve`).
 
 markers.py    finds what stands between markers, and evaluates it
 pages.py      the functions that may be called there; each group is a module:
-              numbers, results (tables), pictures (figures/), code, verdicts (claims)
+              numbers, results (tables), pictures (figures/), work (works/), code,
+              verdicts (claims)
 site_hooks.py what MkDocs is told of all that
 """

@@ -10,12 +10,11 @@ one; it makes no globals, and draws nothing before the reader does something.
 
 from __future__ import annotations
 
-import hashlib
 import html
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,72 +23,16 @@ import markdown
 from book.block import Block
 from book.drawing import in_colours
 from book.drawn import NOT_YET, BookError, Drawn, Sources, placeholder
-from lab.paths import ROOT, TRACES
+from book.works import WORKS
+from book.works.common import Materials, NotRecordedError, Work
 
 SUMMARY = "The figure in words"
-
-
-class NotRecordedError(Exception):
-    """What the figure is drawn from is not there yet."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is not recorded yet")
-        self.path = path
-
-
-@dataclass(frozen=True)
-class Materials:
-    """What a figure may be drawn from: the records, and the traces."""
-
-    sources: Sources
-    root: Path = ROOT
-
-    def trace(self, step: str, name: str = "") -> dict[str, Any]:
-        """The book's trace of a scenario. Raises NotRecordedError."""
-        file = f"{step}-{name}.json" if name else f"{step}.json"
-        path = self.root / TRACES.relative_to(ROOT) / file
-        if not path.exists():
-            raise NotRecordedError(path)
-        trace: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return trace
-
-
-@dataclass(frozen=True)
-class Work:
-    """A figure to work, in its still form, in words, and as data.
-
-    name: of the files in docs/figures/: unique, with the arguments in it.
-    caption: what to see, and what to do; Markdown.
-    words: whole sentences that say what the picture shows and the controls would; a
-        script may take its own words for the state from the data.
-    still: SVG in named colours (`var(--chart-3)`), at most 340 pixels wide, without
-        `id`s. It says by `role="img"` and `aria-label` what it is.
-    wide: the same for a wide page, at most 700 pixels; "" if `still` does for both.
-    data: what the script needs, and no more; rounded.
-    """
-
-    name: str
-    caption: str
-    words: Sequence[str]
-    still: str
-    data: Mapping[str, Any]
-    wide: str = ""
-
-    def stamp(self) -> str:
-        drawn = hashlib.sha256((self.wide + self.still).encode()).hexdigest()
-        return f"drawn from {drawn[:16]}"
-
-
-#: From the materials, and what the page says, to the figure.
-Draw = Callable[..., Work]
 
 
 class Working(Block):
     """The figures to work of a page."""
 
     def work(self, name: str, *args: Any, caption: str = "", **options: Any) -> Drawn:
-        from book.works import WORKS
-
         draw = WORKS.get(name)
         if draw is None:
             raise BookError(f"no figure to work {name!r}: {', '.join(sorted(WORKS))}")

@@ -6,7 +6,7 @@ figure; its script is docs/assets/work/NAME.js.
 
 from __future__ import annotations
 
-from book.work import Draw
+from book.works.common import Draw
 from book.works.ladder import ladder
 
 WORKS: dict[str, Draw] = {

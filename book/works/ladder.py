@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from book.drawing import NARROW_PX, WIDE_PX, is_narrow
 from book.drawn import BookError
 from book.figures.common import slug
-from book.work import Materials, Work
+from book.works.common import Materials, Work
 from lab.trace.explain import Event, Trace, end_us, lanes_of
 
 #: Where a block can be, from the server to the client.

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, expect
 
 from book.drawn import Sources
 from book.pages import functions_for
-from book.work import Materials, Work
 from book.works import WORKS
+from book.works.common import Materials, Work
 from lab.paths import ROOT
 from tests.book.conftest import Site
 from tests.book.test_browser import DESK, PHONE, opened
@@ -49,7 +49,8 @@ def test_only_pages_with_such_a_figure_load_its_script(site: Site) -> None:
     assert with_work
     for name in site.pages():
         text = (site.folder / name).read_text(encoding="utf-8")
-        assert ("assets/work/" in text) == (name in with_work), name
+        loads = re.search(r'<script defer src="[./]*assets/work/', text) is not None
+        assert loads == (name in with_work), name
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
