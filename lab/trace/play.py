@@ -58,6 +58,8 @@ AFTERMATH_S = 0.001
 
 #: A request for this path: what a client sends.
 REQUEST = "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+#: The last one of a client that wants the connection closed after the answer.
+LAST_REQUEST = REQUEST[:-2] + "Connection: close\r\n\r\n"
 
 
 class TraceError(Exception):
@@ -157,8 +159,10 @@ class Visit:
 
     def _ask(self, sock: socket.socket, number: int) -> bool:
         """Send a request and wait for its answer; whether the server keeps on."""
+        last = self.client.closes and number == self.client.requests
+        request = LAST_REQUEST if last else REQUEST
         with self._doing("send request", request=number):
-            sock.sendall(REQUEST.format(path=self.client.path).encode())
+            sock.sendall(request.format(path=self.client.path).encode())
         if self.client.reads_after_s:
             with self._doing("not reading", request=number):
                 time.sleep(self.client.reads_after_s)
@@ -201,6 +205,7 @@ def record(
         [
             *(python, "-m", "lab.trace.recorder", step, str(scenario.workers)),
             json.dumps(dict(scenario.settings)),
+            *([scenario.half] if scenario.half else []),
         ],
         cwd=ROOT,
         stdin=subprocess.PIPE,

@@ -33,8 +33,8 @@ On Linux a thread also asks the kernel how many bytes of a `sendall()` it holds 
 and until when: `held back`. Noting takes some microseconds an event, so a trace shows
 what happens in which order and where milliseconds go, not how fast a server is.
 
-Protocol: `python -m lab.trace.recorder STEP WORKERS SETTINGS` (the latter as JSON)
-prints `{"port": N}` once the server waits for clients, and stops it when a line comes
+Protocol: `python -m lab.trace.recorder STEP WORKERS SETTINGS [HALF]` (the settings as
+JSON; with a half of step 07's cure, the server of `lab/measure/halves.py`) prints `{"port": N}` once the server waits for clients, and stops it when a line comes
 on its standard input, or this ends; when the server has stopped, it prints
 `{"events": [[thread, name, start_ns, end_ns, details], …], "stats": {…}, "gil": …}`.
 Times are `time.monotonic_ns()`, which all processes of a system share. `details` has
@@ -492,7 +492,7 @@ def traced_app(recorder: Recorder, app: Application) -> Application:
     return lambda request: recorder.handle(app, request)
 
 
-def serve(step: str, workers: int, settings: dict[str, float]) -> None:
+def serve(step: str, workers: int, settings: dict[str, float], half: str = "") -> None:
     """Serve, traced, until standard input says so; see the protocol above."""
     recorder = Recorder()
     plain = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
@@ -515,12 +515,15 @@ def serve(step: str, workers: int, settings: dict[str, float]) -> None:
     watcher.start()
     with tracing(recorder):
         # Not before: it may import a name that is replaced.
-        module = importlib.import_module(f"steps.{step}.server")
+        if half:
+            make = importlib.import_module("lab.measure.halves").SERVERS[half]
+        else:
+            make = importlib.import_module(f"steps.{step}.server").Server
         options: list[Any] = [workers]
         if settings:
-            usual = inspect.signature(module.Server).parameters["settings"].default
+            usual = inspect.signature(make).parameters["settings"].default
             options.append(dataclasses.replace(usual, **settings))
-        server = module.Server(listener, traced_app(recorder, app), *options)
+        server = make(listener, traced_app(recorder, app), *options)
         threading.Thread(target=attend, name="operator", daemon=True).start()
         server.run()
     recorder.stop_watching()
@@ -531,4 +534,4 @@ def serve(step: str, workers: int, settings: dict[str, float]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]))
+    serve(sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), *sys.argv[4:])

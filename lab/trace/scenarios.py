@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lab.paths import TRACES
+from lab.record.names import NODELAY_FLAG, ONE_WRITE_FLAG
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Client:
     #: Whether it keeps its connection after the last answer, and is silent until the
     #: server closes.
     stays: bool = False
+    #: Whether its last request says that the server is to close after the answer.
+    closes: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class Scenario:
     workers: int = 4
     #: The step's settings that are not its defaults.
     settings: Mapping[str, float] = field(default_factory=dict)
+    #: Whether the server has one half of step 07's cure alone: ONE_WRITE_FLAG, or
+    #: NODELAY_FLAG. Step 06 only.
+    half: str = ""
     #: Whether to show what the server's kernel holds back. Not before chapter 06.
     send_queue: bool = False
     #: How long after the first client the server is told to stop, as SIGTERM does. Who
@@ -139,6 +145,26 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
             "One client sends three requests on one connection, with 60 ms between "
             "an answer and the next request.",
             (Client(pause_s=0.06),),
+            send_queue=True,
+        ),
+        "closing": Scenario(
+            "One client sends two requests on one connection. The second one says that "
+            "the server is to close after the answer.",
+            (Client(requests=2, closes=True),),
+            send_queue=True,
+        ),
+        "one-write": Scenario(
+            "Head and body go out in one write, and Nagle's algorithm is on. One client "
+            "sends three requests on one connection.",
+            THREE,
+            half=ONE_WRITE_FLAG,
+            send_queue=True,
+        ),
+        "nodelay": Scenario(
+            "TCP_NODELAY is set, and head and body go out in two writes. One client "
+            "sends three requests on one connection.",
+            THREE,
+            half=NODELAY_FLAG,
             send_queue=True,
         ),
     },

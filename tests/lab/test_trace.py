@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from lab.record.names import NODELAY_FLAG, ONE_WRITE_FLAG
 from lab.trace import command, draw, explain
 from lab.trace import play as trace
 from lab.trace import recorder as traced
@@ -566,3 +567,34 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
     assert json.loads(file.read_text())["otherData"]["machine"]
     assert command.main(["step07", "nonsense"]) == 1
     assert "no scenario nonsense: alone" in capsys.readouterr().err
+
+
+@ON_LINUX
+def test_a_close_sends_what_was_held_back() -> None:
+    """The body of the last answer need not wait for the acknowledgement."""
+    lanes = play("step06", clients=(Client(requests=3, closes=True),))
+    server, client = server_events(lanes), lanes["client 1"]
+    last = named(server, "send body")[-1]
+    assert last["args"]["unsent"] == 70
+    closed = next(e for e in named(server, "close") if start(e) > start(last))
+    assert closed["args"]["client"] == "client 1"
+    had = named(client, "wait for body")
+    assert [e["args"]["request"] for e in had][-2:] == [2, 3]
+    assert end(had[-1]) > start(closed)
+    # The one before it had to: its wait is over when the kernel lets the body go.
+    held = named(lanes["queue to client 1"], "held back")
+    assert end(had[-2]) > start(held[-2])
+    assert end(held[-2]) < start(last)
+
+
+@pytest.mark.parametrize(
+    ("half", "sent"),
+    [(ONE_WRITE_FLAG, ["send both"]), (NODELAY_FLAG, ["send head", "send body"])],
+)
+def test_half_of_the_cure_is_recorded_alone(half: str, sent: list[str]) -> None:
+    lanes = play("step06", half=half)
+    server = server_events(lanes)
+    sends = [e for e in server if e["name"].startswith("send ")]
+    assert [e["name"] for e in sends] == sent * REQUESTS
+    assert all(e["args"].get("unsent", 0) == 0 for e in sends)
+    assert [lane for lane in lanes if lane.startswith("queue")] == []
