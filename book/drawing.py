@@ -56,8 +56,22 @@ GLYPHS = {
     "dash": "M0 7h5m4 0h5",
     "dots": "M0 7h2m2 0h2m2 0h2m2 0h2",
     "bar": "M1 4h12v6h-12z",
+    "tick": "M6 1h3v12h-3z",
+    "thin": "M1 6h12v2h-12z",
+    "tall": "M1 2h12v10h-12z",
+    "hatched": "M1 2h12v10h-12zM1 8l6 -6M1 12l10 -10M5 12l8 -8M10 12l3 -3",
+    "striped": "M1 4h12v6h-12zM4 4v6M7 4v6M10 4v6",
+    "crossed": "M1 2h12v10h-12zM1 7h12M5 2v10M9 2v10",
 }
-_STROKED = ("line", "dash", "dots")
+_STROKED = ("line", "dash", "dots", "hatched", "striped", "crossed")
+
+#: Patterns that fill bars, `url(#NAME)`: how they are turned, and what is repeated in a
+#: square of 6 by 6.
+_PATTERNS = {
+    "hatched": ("rotate(45)", "M1 0v6", "7"),
+    "striped": ("rotate(0)", "M1 0v6", "5"),
+    "crossed": ("rotate(0)", "M1 0v6M0 1h6", "1"),
+}
 
 #: Between the name of a series and what the pointer sees, in a mark's description.
 MARK = " ¦ "
@@ -136,12 +150,26 @@ def svg(figure: Figure, width: int) -> str:
         drawn,
     )
     drawn = re.sub(r' aria-(?:label|hidden)="[^"]*"', "", drawn)
+    drawn = drawn.replace("<g ", f"{_patterns(drawn)}<g ", 1)
     # Two drawings of one page must not share the names of their clipping paths.
     prefix = f"{figure.name}-{width}-"
     drawn = re.sub(r'\bid="', f'id="{prefix}', drawn)
     drawn = drawn.replace("url(#", f"url(#{prefix}")
     label = html.escape(figure.title)
     return drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+def _patterns(drawn: str) -> str:
+    """The patterns that a drawing uses."""
+    found = "".join(
+        f'<pattern id="{name}" width="6" height="6" patternUnits="userSpaceOnUse" '
+        f'patternTransform="{turn}">'
+        '<path d="M0 0h6v6h-6z" fill="var(--chart-paper)"/>'
+        f'<path d="{path}" stroke="var(--chart-{colour})" stroke-width="2"/></pattern>'
+        for name, (turn, path, colour) in _PATTERNS.items()
+        if f"url(#{name})" in drawn
+    )
+    return f"<defs>{found}</defs>" if found else ""
 
 
 def inline_figure(figure: Figure, table: str) -> str:

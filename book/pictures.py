@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +15,7 @@ from book.drawing import Figure, in_colours, inline_figure, standalone_svg
 from book.drawn import NOT_YET, BookError, Drawn, Sources, placeholder
 from book.figures import FIGURES
 from book.figures.lanes import lanes as draw_lanes
-from book.figures.timeline import below_one_another
+from book.figures.timeline import Gap, Traces, View
 from book.figures.timeline import timeline as draw_timeline
 from book.tables import Row, Table
 from lab.paths import TRACES
@@ -45,30 +45,45 @@ class Pictures(Block):
         name: str = "",
         caption: str = "",
         beside: Mapping[str, str] = MappingProxyType({}),
+        see: Sequence[Mapping[str, Any]] = (),
+        **view: Any,
     ) -> Drawn:
-        """beside: some words -> a scenario's name: these traces below one another."""
+        """beside: some words -> a trace: these, below one another.
+
+        see: what is measured out, a `Gap`; else it is the longest wait of a client.
+        view: see `View`.
+        """
         stem = f"{step}-{name}" if name else step
-        traces = {}
-        for words, other in (beside or {"": name}).items():
-            path = self.in_root(TRACES) / f"{step}{other and f'-{other}'}.json"
-            if not path.exists():
-                return self.not_recorded(path)
-            traces[words] = json.loads(path.read_text(encoding="utf-8"))
-        drawn = draw_timeline(f"timeline-{stem}", below_one_another(traces))
+        traces = self._traces(step, beside or {"": name})
+        if isinstance(traces, Drawn):
+            return traces
+        gaps = [Gap(**gap) for gap in see]
+        drawn = draw_timeline(f"timeline-{stem}", traces, gaps, View(**view))
         drawn = replace(drawn, caption=caption or drawn.caption)
         return self._drawn_figure(drawn, drawn)
 
     def lanes(self, step: str, headings: dict[str, str], caption: str = "") -> Drawn:
         """The clients of several of the step's traces; name -> heading."""
-        traces = {}
-        for name, heading in headings.items():
-            path = self.in_root(TRACES) / f"{step}-{name}.json"
-            if not path.exists():
-                return self.not_recorded(path)
-            traces[heading] = json.loads(path.read_text(encoding="utf-8"))
+        traces = self._traces(step, {words: name for name, words in headings.items()})
+        if isinstance(traces, Drawn):
+            return traces
         drawn = draw_lanes(f"lanes-{step}-{'-'.join(headings)}", traces)
         drawn = replace(drawn, caption=caption or drawn.caption)
         return self._drawn_figure(drawn, drawn)
+
+    def _traces(self, step: str, names: Mapping[str, str]) -> Traces | Drawn:
+        """Some words -> a trace; or, where one is missing, what stands in its place.
+
+        names: some words -> the name of one of the step's scenarios, or another step.
+        """
+        traces = {}
+        for words, name in names.items():
+            stem = name if name.startswith("step") else f"{step}{name and f'-{name}'}"
+            path = self.in_root(TRACES) / f"{stem}.json"
+            if not path.exists():
+                return self.not_recorded(path)
+            traces[words] = json.loads(path.read_text(encoding="utf-8"))
+        return traces
 
     def diagram(self, name: str, caption: str, words: str) -> Drawn:
         """A picture that was drawn by hand: docs/diagrams/NAME.svg, in named colours.

@@ -4,6 +4,7 @@ import json
 import re
 import xml.etree.ElementTree as ElementTree
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,16 @@ from book import drawing, figures
 from book.drawing import COLOURS, NARROW_PX, WIDE_PX, Figure
 from book.drawn import Sources
 from book.figures.lanes import lanes
-from book.figures.timeline import below_one_another, timeline
+from book.figures.timeline import (
+    DEADLINE,
+    KINDS,
+    LETTER_PX,
+    Gap,
+    Traces,
+    View,
+    below_one_another,
+    timeline,
+)
 from lab.paths import COMPARISON, ROOT, TRACES
 from lab.record.measurement import Measurement
 from tests.book import made_up
@@ -163,50 +173,184 @@ def said(what: str, tid: int, **args: object) -> dict[str, object]:
     return {"ph": "M", "name": what, "tid": tid, "args": args}
 
 
+def made(*events: dict[str, object], settings: object = None) -> Traces:
+    """A trace of these events, whose lanes are named by their numbers."""
+    names = {1: "client 1", 2: "loop", 3: "operator", 4: "queue to client 1"}
+    tids = {event["tid"] for event in events}
+    return {
+        "": {
+            "traceEvents": [
+                *(said("thread_name", tid, name=names[tid]) for tid in names
+                  if tid in tids),
+                *({"args": {}, **event} for event in events),
+            ],
+            "otherData": {
+                "step": "step06",
+                "words": "One client.",
+                "conclusions": ["request 1: 40 ms"],
+                "settings": settings or {},
+            },
+        }
+    }  # fmt: skip
+
+
+def marks(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """The layers of a figure: their marks, with how they are filtered."""
+    return [
+        layer["mark"] | {"of": layer.get("transform", [{"filter": ""}])[0]["filter"]}
+        for panel in spec.get("vconcat", [spec])
+        for layer in panel["layer"]
+    ]
+
+
 def test_a_timeline_tells_waiting_from_work() -> None:
-    trace = {
-        "traceEvents": [
-            said("thread_name", 1, name="worker"),
-            said("thread_name", 2, name="client 1"),
-            said("thread_sort_index", 2, sort_index=0),
-            said("thread_sort_index", 1, sort_index=1),
-            event("send body", 1, 100, 20, "work"),
-            event("select", 1, 120, 40_000, "wait"),
-            event("wait for body", 2, 130, 40_000, "wait"),
-            event("held back", 2, 130, 40_000, "work"),
-        ],
-        "otherData": {
-            "step": "step06",
-            "words": "One client.",
-            "conclusions": ["request 1: 40 ms"],
-        },
-    }
-    figure = timeline("timeline-step06", trace)
+    figure = timeline(
+        "timeline-step06",
+        made(
+            event("send body", 2, 0, 130, "work"),
+            event("select", 2, 130, 40_000, "wait"),
+            event("wait for body", 1, 130, 40_000, "wait"),
+            event("held back", 4, 130, 40_000, "work"),
+        ),
+    )
     values = figure.layout(WIDE_PX)["data"]["values"]
-    assert [value["kind"] for value in values] == ["works", "sleeps", "body", "held"]
+    assert {value["lane"]: value["kind"] for value in values} == {
+        "client 1": "body", "loop": "sleeps", "queue to client 1": "held",
+    }  # fmt: skip
     assert [key.text for key in figure.key] == [
         "sleeps", "waits for the body", "held back by the kernel", "works",
     ]  # fmt: skip
-    assert figure.layout(WIDE_PX)["encoding"]["y"]["sort"] == ["client 1", "worker"]
-    assert "wait for body, 40.0 ms" in drawing.svg(figure, WIDE_PX)
+    svg = drawing.svg(figure, WIDE_PX)
+    assert "40 ms" in re.findall(r"<text[^>]*>([^<]*)", svg)
     assert figure.notes == ["request 1: 40 ms"]
     assert len(figure.rows) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("handler", "works"), ("sleep", "asleep"), ("select", "sleeps"),
+        ("lock wait", "lock"), ("wants the interpreter", "interpreter"),
+        ("wants a core", "core"), ("wait for head", "head"),
+    ],
+)  # fmt: skip
+def test_what_a_thread_does_has_its_kind(name: str, kind: str) -> None:
+    figure = timeline("t", made(event(name, 2, 0, 9_000, "")))
+    (value,) = figure.layout(WIDE_PX)["data"]["values"]
+    assert value["kind"] == kind
+    assert figure.key == [KINDS[kind].key]
+
+
+def test_a_handler_that_sleeps_is_not_drawn_as_one_that_works() -> None:
+    traces = made(
+        event("handler", 2, 0, 9_000, "work"), event("sleep", 2, 1_000, 7_000, "wait")
+    )
+    values = timeline("t", traces).layout(WIDE_PX)["data"]["values"]
+    assert [(v["kind"], v["start"], v["end"]) for v in values] == [
+        ("works", 0, 1), ("asleep", 1, 8), ("works", 8, 9),
+    ]  # fmt: skip
+
+
+def test_what_was_not_recorded_is_not_blank() -> None:
+    """Of a thread; a client before it comes, and after it has left, is not there."""
+    figure = timeline(
+        "t",
+        made(
+            event("select", 2, 2_000, 3_000, "wait"),
+            event("connect", 1, 2_000, 1_000, "work"),
+        ),
+        view=View(until_ms=9),
+    )
+    values = figure.layout(WIDE_PX)["data"]["values"]
+    unknown = [v for v in values if v["kind"] == "unknown"]
+    assert [(v["lane"], v["start"], v["end"]) for v in unknown] == [
+        ("loop", 0, 2), ("loop", 5, 9),
+    ]  # fmt: skip
+    assert KINDS["unknown"].key in figure.key
+
+
+def test_the_key_shows_a_kind_as_it_is_drawn() -> None:
+    """What the key says to the eye: a height, and a pattern, outline or colour."""
+    heights = {"thin": 3, "dots": 2, "bar": 14, "striped": 14}
+    for name, kind in KINDS.items():
+        assert kind.px == heights.get(kind.glyph, 20), name
+        drawn_as = kind.fill
+        if kind.glyph in ("hatched", "striped", "crossed"):
+            assert drawn_as == f"url(#{kind.glyph})"
+            assert drawn_as[5:-1] in drawing._PATTERNS
+        else:
+            assert kind.key.fill == (drawn_as == kind.colour)
+
+
+def test_patterns_of_two_drawings_do_not_share_a_name() -> None:
+    traces = made(event("wants the interpreter", 2, 0, 9_000, ""))
+    svg = drawing.svg(timeline("t", traces), WIDE_PX)
+    assert f'<pattern id="t-{WIDE_PX}-hatched"' in svg
+    assert f'fill="url(#t-{WIDE_PX}-hatched)"' in svg
 
 
 @pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
 def test_a_timeline_shows_where_the_server_is_told_to_stop(width: int) -> None:
     def dashes(*names: str) -> int:
-        lanes = [said("thread_name", n, name=n) for n in range(len(names))]
-        events = [event(name, n, 0, 9_000, "work") for n, name in enumerate(names)]
-        words = {"step": "step12", "words": "", "conclusions": []}
-        figure = timeline("t", {"traceEvents": lanes + events, "otherData": words})
+        events = [event(name, n, 0, 9_000, "work") for n, name in enumerate(names, 2)]
+        figure = timeline("t", made(*events))
         assert ("told to stop" in [key.text for key in figure.key]) == bool(
             "stop" in names
         )
         return drawing.svg(figure, width).count("stroke-dasharray")
 
-    assert dashes("select", "handler") == 0
+    assert dashes("select", "silent") == 0
     assert dashes("select", "stop") == 1
+
+
+def test_a_deadline_is_a_line_and_what_ends_a_client_is_a_mark() -> None:
+    byte = event("send a byte", 1, 0, 10, "work")
+    received = event("receive", 2, 2_000, 10, "work") | {"args": {"client": "client 1"}}
+    status = {"args": {"status": "408 Request Timeout"}}
+    told = event("told", 1, 9_000, 1, "work") | status
+    figure = timeline(
+        "t", made(byte, received, told, settings={"header_timeout": 0.005})
+    )
+    assert [key.text for key in figure.key][-2:] == ["is told 408", DEADLINE]
+    (line,) = (
+        layer for layer in figure.layout(WIDE_PX)["layer"]
+        if layer["mark"]["type"] == "rule"
+        and layer.get("data", {}).get("values", [{}])[0].get("words") == DEADLINE
+    )  # fmt: skip
+    assert line["data"]["values"][0]["start"] == 7  # of the first byte, and 5 ms
+    svg = drawing.svg(figure, NARROW_PX)
+    assert {"408", DEADLINE} <= set(re.findall(r"<text[^>]*>([^<]*)", svg))
+
+
+def test_a_gap_is_measured_from_one_event_to_another() -> None:
+    traces = made(
+        event("send a byte", 1, 1_000, 10, "work"),
+        event("send a byte", 1, 3_000, 10, "work"),
+        event("told", 1, 8_000, 1_000, "work"),
+    )
+    gap = Gap("client 1", "send a byte", "{ms} ms in all", nth=2, until="told")
+    svg = drawing.svg(timeline("t", traces, [gap]), WIDE_PX)
+    assert "6.0 ms in all" in re.findall(r"<text[^>]*>([^<]*)", svg)
+
+
+def words_on(svg: str) -> list[tuple[str, float, float]]:
+    """Each text of a drawing, and where it begins and ends, as wide as letters are."""
+    found = []
+    root = ElementTree.fromstring(svg)
+
+    def walk(node: ElementTree.Element, left: float) -> None:
+        moved = re.match(r"translate\(([-\d.]+)", node.attrib.get("transform", ""))
+        left += float(moved[1]) if moved else 0.0
+        if node.text and node.tag.endswith("text"):
+            long = len(node.text) * LETTER_PX
+            anchor = node.attrib.get("text-anchor", "start")
+            begin = left - {"start": 0.0, "middle": long / 2, "end": long}[anchor]
+            found.append((node.text, begin, begin + long))
+        for child in node:
+            walk(child, left)
+
+    walk(root, 0.0)
+    return found
 
 
 def test_lanes_show_the_clients_of_both_traces_and_when_each_had_its_answers() -> None:
@@ -228,11 +372,33 @@ def test_lanes_show_the_clients_of_both_traces_and_when_each_had_its_answers() -
 
 def test_two_traces_below_one_another_share_an_axis_and_no_lane() -> None:
     trace = json.loads((TRACES / "step10-computing.json").read_text())
-    both = below_one_another({"with": trace, "without": trace})
-    drawn = timeline("both", both)
+    drawn = timeline("both", {"with": trace, "without": trace})
     lanes_drawn = {row[1] for row in drawn.rows}
     assert {"loop, with", "loop, without", "client 1, without"} <= lanes_drawn
-    at_work = [row for row in timeline("one", trace).rows if row[1] == "loop"]
+    at_work = [row for row in timeline("one", {"": trace}).rows if row[1] == "loop"]
     assert len([row for row in drawn.rows if row[1] == "loop, without"]) == len(at_work)
     assert {note.partition(":")[0] for note in drawn.notes} == {"with", "without"}
-    assert below_one_another({"": trace}) == trace
+
+
+def test_all_threads_of_a_server_can_share_a_lane() -> None:
+    trace = json.loads((TRACES / "step06.json").read_text())
+    lanes_drawn = below_one_another({"06": trace}, threads=True)
+    assert list(lanes_drawn) == [
+        "client 1, 06", "queue to client 1, 06", "all 6 threads, 06",
+    ]  # fmt: skip
+    each = below_one_another({"06": trace})
+    assert len(lanes_drawn["all 6 threads, 06"]) == sum(
+        len(events) for lane, events in each.items()
+        if not lane.startswith(("client", "queue"))
+    )  # fmt: skip
+
+
+def test_an_inset_shows_the_beginning_once_more() -> None:
+    trace = json.loads((TRACES / "step07.json").read_text())
+    figure = timeline("t", {"07": trace}, view=View(until_ms=90, inset_ms=1.5))
+    whole, inset = figure.layout(NARROW_PX)["vconcat"]
+    ends = [p["layer"][0]["encoding"]["x"]["scale"]["domain"] for p in (whole, inset)]
+    assert ends == [[0, 90], [0, 1.5]]
+    waits = [v for v in inset["data"]["values"] if v["kind"] == "head"]
+    assert len(waits) == 3
+    assert all(v["end"] <= 1.5 for v in inset["data"]["values"])
