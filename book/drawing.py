@@ -56,6 +56,11 @@ GLYPHS = {
     "dash": "M0 7h5m4 0h5",
     "dots": "M0 7h2m2 0h2m2 0h2m2 0h2",
     "bar": "M1 4h12v6h-12z",
+}
+_STROKED = ("line", "dash", "dots")
+
+#: The same for bars of other heights, and for those that are filled with a pattern.
+BAR_GLYPHS = {
     "tick": "M6 1h3v12h-3z",
     "thin": "M1 6h12v2h-12z",
     "tall": "M1 2h12v10h-12z",
@@ -63,14 +68,12 @@ GLYPHS = {
     "striped": "M1 4h12v6h-12zM4 4v6M7 4v6M10 4v6",
     "crossed": "M1 2h12v10h-12zM1 7h12M5 2v10M9 2v10",
 }
-_STROKED = ("line", "dash", "dots", "hatched", "striped", "crossed")
-
-#: Patterns that fill bars, `url(#NAME)`: how they are turned, and what is repeated in a
-#: square of 6 by 6.
-_PATTERNS = {
-    "hatched": ("rotate(45)", "M1 0v6", "7"),
-    "striped": ("rotate(0)", "M1 0v6", "5"),
-    "crossed": ("rotate(0)", "M1 0v6M0 1h6", "1"),
+#: Patterns, `url(#NAME-COLOUR)` as a fill: how they are turned, and what is repeated in
+#: a square of 6 by 6.
+PATTERNS = {
+    "hatched": ("rotate(45)", "M1 0v6"),
+    "striped": ("rotate(0)", "M1 0v6"),
+    "crossed": ("rotate(0)", "M1 0v6M0 1h6"),
 }
 
 #: Between the name of a series and what the pointer sees, in a mark's description.
@@ -91,8 +94,8 @@ class Key:
     series: str = ""
 
     def drawn(self) -> str:
-        path = f'<path d="{GLYPHS[self.glyph]}"'
-        if self.glyph in _STROKED:
+        path = f'<path d="{(GLYPHS | BAR_GLYPHS)[self.glyph]}"'
+        if self.glyph in (*_STROKED, *PATTERNS):
             return f'{path} fill="none" stroke="{self.colour}" stroke-width="2"/>'
         return (
             f'{path} fill="{self.colour}" fill-opacity="{self.fill:g}" '
@@ -161,13 +164,15 @@ def svg(figure: Figure, width: int) -> str:
 
 def _patterns(drawn: str) -> str:
     """The patterns that a drawing uses."""
+    used = sorted(set(re.findall(r"url\(#((\w+)-(\w+))\)", drawn)))
     found = "".join(
         f'<pattern id="{name}" width="6" height="6" patternUnits="userSpaceOnUse" '
-        f'patternTransform="{turn}">'
+        f'patternTransform="{PATTERNS[pattern][0]}">'
         '<path d="M0 0h6v6h-6z" fill="var(--chart-paper)"/>'
-        f'<path d="{path}" stroke="var(--chart-{colour})" stroke-width="2"/></pattern>'
-        for name, (turn, path, colour) in _PATTERNS.items()
-        if f"url(#{name})" in drawn
+        f'<path d="{PATTERNS[pattern][1]}" stroke="var(--chart-{colour})" '
+        'stroke-width="2"/></pattern>'
+        for name, pattern, colour in used
+        if pattern in PATTERNS
     )
     return f"<defs>{found}</defs>" if found else ""
 

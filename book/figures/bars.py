@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from textwrap import wrap
 from typing import Any
 
 from book.drawing import Figure, Key, is_narrow
@@ -30,6 +31,8 @@ from lab.record.versus import ACTIVE, SPIN, Versus
 
 #: The opacity of the second kind of bar, which has an outline.
 _PALE = 0.35
+#: How wide a letter of an axis' title is, at most.
+_LETTER_PX = 7
 
 Question = tuple[str, str, Callable[[Measurement], Quantity]]
 
@@ -130,6 +133,20 @@ def compare(sources: Sources, connections: int = ACTIVE) -> Figure:
     return replace(figure, name=slug("compare", connections))
 
 
+def _key_of(series: str) -> Key:
+    """The reader's bars have a pattern: in grey, the two colours are one."""
+    yours, pale = series.startswith("yours"), series.endswith("browser headers")
+    colour = BOOK_AND_YOURS[yours]
+    if yours:
+        return Key(series, "striped" if pale else "hatched", colour)
+    return Key(series, "bar", colour, _PALE if pale else 1)
+
+
+def _fill_of(series: str) -> str:
+    key = _key_of(series)
+    return key.colour if key.glyph == "bar" else f"url(#{key.glyph}-yours)"
+
+
 def _bars(
     sources: Sources,
     questions: Sequence[Question],
@@ -153,16 +170,7 @@ def _bars(
                 values.append(mark_of(server, whose, quantity, series=kind, pale=pale))
     names = list(dict.fromkeys(title(server) for server, _, _ in questions))
     series = list(dict.fromkeys(v["series"] for v in values))
-    key = [
-        Key(
-            s,
-            "bar",
-            BOOK_AND_YOURS[s.startswith("yours")],
-            _PALE if s.endswith("browser headers") else 1,
-        )
-        for s in series
-        if len(series) > 1
-    ]
+    key = [_key_of(s) for s in series if len(series) > 1]
     key += key_of_bounds(values)
 
     def layout(width: int) -> dict[str, Any]:
@@ -172,7 +180,7 @@ def _bars(
         x = {
             "field": "value",
             "type": "quantitative",
-            "title": axis,
+            "title": wrap(axis, plot_px(width) // _LETTER_PX),
             # Room for the number at the end of the longest bar.
             "scale": {"domain": [0, top * (1.4 if narrow else 1.2)], "nice": False},
             "axis": {"tickCount": 4, "labelExpr": THOUSANDS},
@@ -184,15 +192,17 @@ def _bars(
                 "range": [BOOK_AND_YOURS[s.startswith("yours")] for s in series],
             },
         }
+        filled = {"domain": series, "range": [_fill_of(s) for s in series]}
         bar = {
             "x": x,
-            "color": paint,
+            "fill": {"field": "series", "scale": filled},
             "stroke": paint,
             "description": {"field": "said"},
         }
+        pale = "datum.pale && datum.whose != 'yours'"
         kinds: dict[str, dict[str, Any]] = {
-            "!datum.bound && !datum.pale": {},
-            "!datum.bound && datum.pale": {"fillOpacity": _PALE},
+            f"!datum.bound && !({pale})": {},
+            f"!datum.bound && {pale}": {"fillOpacity": _PALE},
             "datum.bound": {"fillOpacity": 0, "strokeDash": [4, 3]},
         }
         layers: list[dict[str, Any]] = [

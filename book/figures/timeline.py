@@ -64,12 +64,14 @@ KINDS = {
     "sleeps": _solid("sleeps", _GREY, 3, "thin"),
     "head": Kind("waits for the head", _HEAD, 14, "bar", word="head"),
     "body": _solid("waits for the body", _BODY, 14, "bar", word="body"),
-    "held": Kind("held back by the kernel", _HELD, 14, "striped", "url(#striped)"),
+    "held": Kind("held back by the kernel", _HELD, 14, "striped", "url(#striped-5)"),
     "works": _solid("works", _WORK, 20, "tall"),
     "asleep": Kind("in the handler, asleep", _WORK, 20, "tall", word="asleep"),
-    "lock": Kind("wants the lock", _WORK, 20, "hatched", "url(#hatched)"),
-    "interpreter": Kind("wants the interpreter", _WORK, 20, "hatched", "url(#hatched)"),
-    "core": Kind("wants a core", _GREY, 20, "crossed", "url(#crossed)"),
+    "lock": Kind("wants the lock", _WORK, 20, "hatched", "url(#hatched-7)"),
+    "interpreter": Kind(
+        "wants the interpreter", _WORK, 20, "hatched", "url(#hatched-7)"
+    ),
+    "core": Kind("wants a core", _GREY, 20, "crossed", "url(#crossed-1)"),
 }
 _KIND_OF_NAME = {
     "wait for head": "head",

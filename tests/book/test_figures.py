@@ -68,7 +68,9 @@ def test_a_figure_is_drawn_at_its_width(name: str, width: int) -> None:
     sizes = [float(size) for size in re.findall(r'font-size="([\d.]+)px"', svg)]
     assert min(sizes) >= 12
     colours = set(re.findall(r'(?:fill|stroke)="([^"]+)"', svg)) - {"none"}
-    assert colours <= {f"var(--chart-{name})" for name in COLOURS} | {"transparent"}
+    named = {f"var(--chart-{name})" for name in COLOURS} | {"transparent"}
+    patterns = {f"url(#{each})" for each in re.findall(r'<pattern id="([^"]+)"', svg)}
+    assert colours <= named | patterns
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
@@ -89,6 +91,23 @@ def test_the_readers_record_stands_beside_the_books(name: str) -> None:
     assert "yours" in json.dumps(drawn(name).rows)
     assert "yours" not in json.dumps(drawn(name, BOOK).rows)
     assert "yours" not in json.dumps(drawn(name, BOOK).layout(WIDE_PX)["data"])
+
+
+@pytest.mark.parametrize("name", ["cpu", "peers"])
+def test_the_readers_bars_have_a_pattern_and_the_books_have_none(name: str) -> None:
+    """In grey the two colours are one."""
+    svg = drawing.svg(drawn(name), WIDE_PX)
+    found = re.findall(r'<path[^>]*fill="([^"]+)"[^>]*><title>[^<]*\((\w+)', svg)
+    assert {whose for _, whose in found} == {"the", "yours"}
+    for fill, whose in found:
+        assert fill.startswith("url(#") == (whose == "yours")
+
+
+@pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
+def test_the_title_of_an_axis_is_wrapped_where_it_is_too_long(width: int) -> None:
+    lines = drawn("workers").layout(width)["layer"][0]["encoding"]["x"]["title"]
+    assert " ".join(lines) == "times as many requests a second as without workers"
+    assert max(map(len, lines)) * 7 <= width - 24
 
 
 @pytest.mark.parametrize("name", ["eight", "throughput", "silent", "regimes", "peers"])
@@ -158,11 +177,17 @@ def contrast(one: str, other: str) -> float:
 
 
 def luminance(colour: str) -> float:
+    red, green, blue = linear(colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def linear(colour: str) -> tuple[float, float, float]:
+    """The light of each of a colour's parts, from 0 to 1 (sRGB)."""
     parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
-    linear = [
+    red, green, blue = (
         p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    )
+    return red, green, blue
 
 
 def event(name: str, tid: int, ts: float, dur: float, cat: str) -> dict[str, object]:
@@ -276,8 +301,9 @@ def test_the_key_shows_a_kind_as_it_is_drawn() -> None:
         assert kind.px == heights.get(kind.glyph, 20), name
         drawn_as = kind.fill
         if kind.glyph in ("hatched", "striped", "crossed"):
-            assert drawn_as == f"url(#{kind.glyph})"
-            assert drawn_as[5:-1] in drawing._PATTERNS
+            colour = kind.colour.removeprefix("var(--chart-").removesuffix(")")
+            assert drawn_as == f"url(#{kind.glyph}-{colour})"
+            assert kind.glyph in drawing.PATTERNS
         else:
             assert kind.key.fill == (drawn_as == kind.colour)
 
@@ -285,8 +311,8 @@ def test_the_key_shows_a_kind_as_it_is_drawn() -> None:
 def test_patterns_of_two_drawings_do_not_share_a_name() -> None:
     traces = made(event("wants the interpreter", 2, 0, 9_000, ""))
     svg = drawing.svg(timeline("t", traces), WIDE_PX)
-    assert f'<pattern id="t-{WIDE_PX}-hatched"' in svg
-    assert f'fill="url(#t-{WIDE_PX}-hatched)"' in svg
+    assert f'<pattern id="t-{WIDE_PX}-hatched-7"' in svg
+    assert f'fill="url(#t-{WIDE_PX}-hatched-7)"' in svg
 
 
 @pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
