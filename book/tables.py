@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from book.drawn import Drawn
 from lab.record.quantity import Quantity
 
+#: So many figures have room beside one another on a phone, under heads of their own.
+MOST_BESIDE = 5
+
 #: Whether a cell holds words -> how the site's style sheet knows it.
 _KIND = {True: ' class="words"', False: ""}
 
@@ -69,9 +72,14 @@ class Table:
             body.append(f"<tr{name}{kind}>{first}{cells}</tr>")
         label = html.escape(self.label)
         caption = f"<caption>{self.caption}</caption>" if self.caption else ""
+        # On a phone the figures stand below their row's name, as wide as the page.
+        beside = len(self.header) - 1
+        columns = f' style="--columns: {beside}"'
+        many = " many" if beside > MOST_BESIDE else ""
         return (
             f'<div class="table" role="group" tabindex="0" aria-label="{label}">'
-            f'<table class="figures">{caption}<thead><tr>{head}</tr></thead>'
+            f'<table class="figures{many}"{columns}>'
+            f"{caption}<thead><tr>{head}</tr></thead>"
             f"<tbody>{''.join(body)}</tbody></table></div>"
         )
 

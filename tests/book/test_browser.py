@@ -97,6 +97,13 @@ SCROLLS_BY_KEYBOARD = """
   [...document.querySelectorAll('pre code, .table')]
     .every(box => box.tabIndex >= 0 || box.scrollWidth <= box.clientWidth)
 """
+# On a phone the figure that a table or a terminal is about is seen, however far to the
+# right it stands: neither scrolls.
+OFF_THE_SCREEN = """
+  [...document.querySelectorAll('.table, .language-console code')]
+    .filter(box => box.scrollWidth > box.clientWidth)
+    .map(box => box.innerText.slice(0, 80))
+"""
 # What is alike by the thousand is looked at once, for it would take minutes: the
 # colours of code on one chapter and one source, a table's first rows. Figures are one
 # image each to a screen reader; their colours have a test of their own.
@@ -130,6 +137,9 @@ def visit(
             wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             if wide > 0:
                 found.append(f"{name}: scrolls sideways, by {wide} pixels")
+            if size is PHONE:
+                off = page.evaluate(OFF_THE_SCREEN)
+                found += [f"{name}: off the screen: {text}" for text in off]
             if name not in WITH_COLOURS:
                 page.evaluate(PARE)
             against = violations(page, contrast=name in OF_EACH_KIND)
