@@ -56,8 +56,9 @@ GLYPHS = {
     "dash": "M0 7h5m4 0h5",
     "dots": "M0 7h2m2 0h2m2 0h2m2 0h2",
     "bar": "M1 4h12v6h-12z",
+    "ringed": "M7 1.5a5.5 5.5 0 1 0 .01 0zM7 5.5a1.5 1.5 0 1 0 .01 0z",
 }
-_STROKED = ("line", "dash", "dots")
+_STROKED = ("line", "dash", "dots", "ringed")
 
 #: The same for bars of other heights, and for those that are filled with a pattern.
 BAR_GLYPHS = {

@@ -36,12 +36,14 @@ CASE = STEPS[:8]
 
 
 def title(server: str) -> str:
-    """flags, if it has any, as they are typed: "10 workers again, --workers 0"."""
+    """flags, if it has any, as they are typed: "10 workers again (--workers 0)"."""
     if server in names.TITLES:  # of the comparison, in whose tables they are so called
-        return names.TITLES[server]
+        return names.for_a_list(names.TITLES[server])
     _, space, flags = server.partition(" ")
     named = TITLES.get(step_of(server))
-    return server if named is None else f"{named}, {flags}" if space else named
+    if named is None:
+        return names.for_a_list(server)
+    return f"{named} ({flags})" if space else named
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def against_connections(
             "width": width - 8,
             "height": 320,
             "autosize": {"type": "fit", "contains": "padding"},
-            "layer": line_layers(x, y, servers),
+            "layer": line_layers(x, y, servers, values),
         }
 
     what = asked.title[0].upper() + asked.title[1:]
@@ -161,7 +161,7 @@ def silent(
             "spec": {
                 "width": width - 90 if narrow else (width - 180) // 2,
                 "height": 200,
-                "layer": line_layers(x, y, servers),
+                "layer": line_layers(x, y, servers, values),
             },
         }
 

@@ -218,8 +218,16 @@ def _bars(
                 "mark": {"type": "rule", "color": "var(--chart-ink)"},
                 "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}},
             },
+            *(
+                # A line without an end would seem to go on through the number.
+                {
+                    "mark": {"type": "tick", "color": "var(--chart-ink)", "size": 8},
+                    "encoding": {"x": {**x, "field": end}},
+                }
+                for end in ("low", "high")
+            ),
             {
-                "mark": {"type": "text", "align": "left", "dx": 6},
+                "mark": {"type": "text", "align": "left", "dx": 11},
                 "encoding": {"x": {**x, "field": "high"}, "text": {"field": "label"}},
             },
         ]

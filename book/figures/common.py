@@ -80,8 +80,11 @@ def mark_of(
     }
 
 
-def point_layers(encoding: dict[str, Any], size: int = 90) -> list[dict[str, Any]]:
-    """Filled points, and hollow ones where the generator was the limit."""
+def point_layers(
+    encoding: dict[str, Any], values: Sequence[dict[str, Any]], size: int = 90
+) -> list[dict[str, Any]]:
+    """Filled points, and hollow ones where the generator was the limit; the reader's
+    have a ring."""
     encoding = {**encoding, "description": {"field": "said"}}
     mark = {"type": "point", "size": size, "strokeWidth": 2, "opacity": 1}
     return [
@@ -95,11 +98,33 @@ def point_layers(encoding: dict[str, Any], size: int = 90) -> list[dict[str, Any
             "mark": {**mark, "filled": False, "fill": "var(--chart-paper)"},
             "encoding": encoding,
         },
+        *ring_layers(encoding, values, 3 * size),
+    ]
+
+
+def ring_layers(
+    encoding: dict[str, Any], values: Sequence[dict[str, Any]], size: int
+) -> list[dict[str, Any]]:
+    """A ring round each point of the reader's: it is told from the book's also where it
+    stands alone, and by an eye that sees no difference between the two colours."""
+    if not any(value["whose"] == "yours" for value in values):
+        return []
+    place = {name: how for name, how in encoding.items() if name != "shape"}
+    ring = {"type": "point", "shape": "circle", "filled": False, "size": size}
+    return [
+        {
+            "transform": [{"filter": 'datum.whose == "yours"'}],
+            "mark": {**ring, "strokeWidth": 1.5, "opacity": 1},
+            "encoding": place,
+        }
     ]
 
 
 def line_layers(
-    x: dict[str, Any], y: dict[str, Any], servers: Sequence[str]
+    x: dict[str, Any],
+    y: dict[str, Any],
+    servers: Sequence[str],
+    values: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """A line a server, dashed for the reader's; spreads as bars, medians as points."""
     names = [title(server) for server in servers]
@@ -118,20 +143,20 @@ def line_layers(
             "encoding": {**place, "strokeDash": dash},
         },
         {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": {**place, **spread}},
-        *point_layers({**place, "shape": {"field": "server", "scale": shapes}}),
+        *point_layers({**place, "shape": {"field": "server", "scale": shapes}}, values),
     ]
 
 
 def key_of_lines(servers: Sequence[str], values: Sequence[dict[str, Any]]) -> list[Key]:
     key = [Key(title(s), shape(s), colour(s), series=title(s)) for s in servers]
     if any(value["whose"] == "yours" for value in values):
-        key += [Key("the book's", "line"), Key("yours", "dash")]
+        key += [Key("the book's", "line"), Key("yours, in rings", "dash")]
     return key + key_of_bounds(values)
 
 
 def key_of_owners() -> list[Key]:
-    pairs = zip(("the book's", "yours"), BOOK_AND_YOURS, strict=True)
-    return [Key(name, "bar", colour) for name, colour in pairs]
+    book, yours = BOOK_AND_YOURS
+    return [Key("the book's", "circle", book), Key("yours", "ringed", yours)]
 
 
 def key_of_bounds(values: Sequence[dict[str, Any]]) -> list[Key]:

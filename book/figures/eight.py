@@ -99,10 +99,10 @@ def _servers(
                     "color": paint,
                 },
             },
-            *point_layers({"x": x, "color": paint, "shape": form}, size=110),
+            *point_layers({"x": x, "color": paint, "shape": form}, values, 110),
             {
                 # Behind the bar: a line through a number would seem to strike it out.
-                "mark": {"type": "text", "align": "left", "dx": 11},
+                "mark": {"type": "text", "align": "left", "dx": 15 if both else 11},
                 "encoding": {"x": {**x, "field": "high"}, "text": {"field": "label"}},
             },
         ]

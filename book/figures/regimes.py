@@ -107,7 +107,7 @@ def regimes(
             "width": width - 8,
             "height": 340,
             "autosize": {"type": "fit", "contains": "padding"},
-            "layer": [*([wanted] if lines else []), *point_layers(point, 60)],
+            "layer": [*([wanted] if lines else []), *point_layers(point, values, 60)],
         }
 
     return Figure(

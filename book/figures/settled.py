@@ -13,6 +13,7 @@ from book.figures.common import (
     key_of_owners,
     names_within,
     plot_px,
+    ring_layers,
     row_names,
     slug,
 )
@@ -107,7 +108,8 @@ def settled(
                 },
             },
         }
-        layers = [*([wanted] if lines else []), dots]
+        rings = ring_layers(dots["encoding"], values, 130)
+        layers = [*([wanted] if lines else []), dots, *rings]
         if narrow:
             first = {"data": {"values": [{"row": name} for name in rows]}}
             text = names_within(first, "row", -24)

@@ -42,3 +42,10 @@ TITLES = {
 def step_of(server: str) -> str:
     """The step alone, where its flags are named, too: "step10 --workers 0"."""
     return server.partition(" ")[0]
+
+
+def for_a_list(title: str) -> str:
+    """A name without a comma, for a reader takes those for the list's: "granian (one
+    thread)"."""
+    name, comma, more = title.partition(", ")
+    return f"{name} ({more})" if comma else name

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 from lab.record.measurement import Measurement
 from lab.record.model import Conduct, Point
-from lab.record.names import FOUR_WORKERS, IN_THE_LOOP, ONE_PROCESS, TWO_PROCESSES
+from lab.record.names import (
+    FOUR_WORKERS,
+    IN_THE_LOOP,
+    ONE_PROCESS,
+    TWO_PROCESSES,
+    for_a_list,
+)
 from lab.record.quantity import THIN_SPACE, Quantity
 
 #: Every ratio is to this one's throughput at the same work.
@@ -131,7 +137,7 @@ class Versus:
     def __init__(self, measurement: Measurement) -> None:
         self.m = measurement
         found = [c for c in measurement.record.contestants if not _is_apart(c.name)]
-        self.titles = {c.name: c.title for c in found}
+        self.titles = {c.name: for_a_list(c.title) for c in found}
 
     def ratio(self, work: Work, server: str) -> Quantity:
         """Throughput relative to `BASE` = 1; what is no throughput, as it is."""
@@ -262,7 +268,7 @@ class Versus:
             ["server", "version", "settings"],
             [
                 [
-                    c.title,
+                    for_a_list(c.title),
                     ", ".join(f"{name} {v}" for name, v in c.versions.items()) or ours,
                     c.settings,
                 ]
@@ -290,7 +296,9 @@ class Versus:
         return Sheet("Not measured, or with errors", ["server", "work", "why"], rows, 3)
 
     def _title(self, server: str) -> str:
-        found = [c.title for c in self.m.record.contestants if c.name == server]
+        found = [
+            for_a_list(c.title) for c in self.m.record.contestants if c.name == server
+        ]
         return found[0] if found else server
 
     def _sheet(

@@ -130,6 +130,50 @@ def test_a_point_that_the_generator_limited_is_hollow(name: str) -> None:
     assert "≥" in svg
 
 
+#: Those that have points, and not bars alone.
+WITH_POINTS = (
+    *("eight", "question", "throughput", "latency", "silent", "regimes", "settled"),
+)
+
+
+@pytest.mark.parametrize("name", WITH_POINTS)
+def test_a_point_of_the_readers_is_told_by_its_ring(name: str) -> None:
+    """Not by its colour alone, nor by what it stands beside."""
+    ringed = 'datum.whose == \\"yours\\"'
+    both, book = (drawn(name, sources) for sources in (BOTH, BOOK))
+    for width in (WIDE_PX, NARROW_PX):
+        assert ringed in json.dumps(both.layout(width))
+        assert ringed not in json.dumps(book.layout(width))
+    assert [key.text for key in both.key if "yours" in key.text]
+
+
+PLACE = r'transform="translate\(([-\d.]+),([-\d.]+)\)"'
+
+
+@pytest.mark.parametrize("name", ["eight", "question", "cpu", "peers", "compare"])
+@pytest.mark.parametrize("width", [WIDE_PX, NARROW_PX])
+def test_the_bar_of_a_spread_ends_before_its_number(name: str, width: int) -> None:
+    svg = drawing.svg(drawn(name), width)
+    labels = [
+        (float(x), float(y) - 4)
+        for x, y in re.findall(
+            rf'<text text-anchor="start" {PLACE}[^>]*>[≥≤]?\s*\d', svg
+        )
+    ]
+    bars = [
+        (float(x), float(y), float(x) + float(length))
+        for x, y, length in re.findall(rf'<line {PLACE} x2="([-\d.]+)" y2="0"', svg)
+    ]
+    beside = [
+        label - end
+        for label, at in labels
+        for start, y, end in bars
+        if abs(y - at) < 3 and start <= label
+    ]
+    assert len(beside) >= len(drawn(name).rows) / 2
+    assert min(beside) > 8
+
+
 def test_a_spread_is_drawn() -> None:
     layout = drawn("throughput", BOOK).layout(WIDE_PX)
     assert all(value["low"] < value["high"] for value in layout["data"]["values"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from book import measures
 from book.drawn import Sources
 from lab.measure.compare import compare_plan
 from lab.measure.peers import BY_PROCESSES, OURS, PEERS
@@ -14,7 +15,7 @@ from lab.paths import COMPARISON
 from lab.record.claims import Outcome, at_least, load_claims
 from lab.record.measurement import Measurement
 from lab.record.model import Conduct, Record, save_record
-from lab.record.names import FOUR_WORKERS, IN_THE_LOOP
+from lab.record.names import FOUR_WORKERS, IN_THE_LOOP, for_a_list
 from lab.record.show import tables
 from lab.record.versus import COSTS, RATES, SHEETS, Versus
 from tests.lab.sample_record import (
@@ -80,7 +81,7 @@ def test_names_with_commas_are_told_apart() -> None:
         for r in SHEETS["winners"](versus(record)).rows
         if r[0].endswith("headers, 100")
     ]
-    assert plain[1] == "bjoern; step 13, four workers"
+    assert plain[1] == "bjoern; step 13 (four workers)"
 
 
 def test_less_memory_wins() -> None:
@@ -130,7 +131,7 @@ def test_what_else_they_do_is_a_table_where_it_was_watched() -> None:
     assert ours[1:] == ["30 of 30", "11 of 12", "10", "10", "10", "100\u202f%"]
     theirs = row(record, "conduct", "granian")
     assert theirs[1:] == ["20 of 30", "11 of 12", "> 65", "> 65", "10", "3\u202f%"]
-    a_part = row(record, "conduct", "uvicorn, uvloop")
+    a_part = row(record, "conduct", "uvicorn (uvloop)")
     assert a_part[1:] == ["–", "–", "–", "–", "–", "3\u202f%"]
     assert len(SHEETS["conduct"](versus(record)).rows) == 3
     why = ["bjoern", "its conduct", "bjoern could not be compiled"]
@@ -182,7 +183,7 @@ def test_the_claims_of_conduct_can_hold_break_and_be_open(name: str) -> None:
 
 
 def test_versions_and_settings_are_told() -> None:
-    found = row(sample_comparison(), "servers", "step 13, four workers")
+    found = row(sample_comparison(), "servers", "step 13 (four workers)")
     assert found[1] == "this commit, 0000000000"
     assert "--workers 4" in found[2]
 
@@ -250,3 +251,13 @@ def test_without_wrk_every_point_is_the_embedded_generators() -> None:
     plans = compare_plan("lab")
     assert {plan.generator for plan in plans} == {"lab"}
     assert len({str(plan) for plan in plans}) == len(plans)
+
+
+def test_a_name_in_a_list_has_no_comma() -> None:
+    """A list of names is read by its commas, and by its semicolons where it has any."""
+    for name, title in versus(sample_comparison()).titles.items():
+        assert "," not in title, name
+    assert for_a_list("granian, one thread") == "granian (one thread)"
+    assert for_a_list("granian") == "granian"
+    for server in ("step10 --workers 0", "step13, one process", "granian, one thread"):
+        assert "," not in measures.title(server)
