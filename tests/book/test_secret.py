@@ -83,7 +83,7 @@ def read_before_06() -> list[Path]:
 
 #: The page of all results tells everything, as does the teachers', which says so. The
 #: glossary has every term; which of them is the culprit it does not say.
-EARLY_DOCS = ("index", "question", "exercises", "lab", "left-out")
+EARLY_DOCS = ("index", "question", "exercises", "lab", "left-out", "about")
 
 
 def chapters() -> list[str]:
@@ -130,6 +130,13 @@ def test_the_first_figure_ends_with_the_question(page: str) -> None:
     rows = re.findall(r"^\| (0\d [^|]+) \|.*\d\sms\s*\|$", text, re.MULTILINE)
     assert [row[:2] for row in rows] == ["01", "02", "03", "04", "05", "06"]
     assert re.search(r"^\| 07 \? \|", text, re.MULTILINE)
+
+
+def test_who_cannot_wait_is_told_where_the_answer_is_and_that_it_is() -> None:
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    [way] = [part for part in text.split("\n\n") if "if you cannot wait" in part]
+    first, last = (way.find(f"](../chapters/{n}") for n in ("06-both", "07-one-line"))
+    assert 0 < first < last < way.find("tell how the case ends")
 
 
 def test_the_timeline_of_chapter_06_comes_after_the_question() -> None:

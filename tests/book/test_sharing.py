@@ -18,7 +18,15 @@ URL = "https://example.org/books/connections/"
 
 
 def heads(folder: Path, url: str) -> dict[str, str]:
-    """What pages of the book's making have in their heads: two pages, and no more."""
+    """What pages of the book's making have in their heads."""
+    return {
+        name: page.partition("</head>")[0]
+        for name, page in two_pages(folder, site_url=url).items()
+    }
+
+
+def two_pages(folder: Path, **settings: str) -> dict[str, str]:
+    """Two pages, and no more, with the theme and the settings of the book's."""
     docs = folder / "docs"
     docs.mkdir()
     (docs / "index.md").write_text("# Home\n")
@@ -27,15 +35,15 @@ def heads(folder: Path, url: str) -> dict[str, str]:
         str(ROOT / "mkdocs.yml"),
         docs_dir=str(docs),
         site_dir=str(folder / "site"),
-        site_url=url,
         hooks=[],
         plugins=[],
         nav=None,
+        **settings,
     )
     config.extra["sharing"]["card"] = "What it shows."
     build(config)
     return {
-        path.name: path.read_text(encoding="utf-8").partition("</head>")[0]
+        path.name: path.read_text(encoding="utf-8")
         for path in (folder / "site").glob("*.html")
     }
 
@@ -66,6 +74,13 @@ def test_no_address_is_made_up(tmp_path: Path) -> None:
         assert found["og:title"]
         assert [name for name in found if name.endswith((":url", ":image"))] == []
         assert "//" not in "".join(found.values())
+
+
+def test_every_page_leads_to_where_the_book_can_be_had(tmp_path: Path) -> None:
+    url = "https://example.org/books/connections.git"
+    for name, page in two_pages(tmp_path, repo_url=url).items():
+        # In the head of a wide page, and in the menu of a phone.
+        assert page.count(f'<a href="{url}" title="Go to repository"') == 2, name
 
 
 def test_every_page_says_what_it_is_about(site: Site) -> None:
