@@ -7,8 +7,15 @@ figure; its script is docs/assets/work/NAME.js.
 from __future__ import annotations
 
 from book.works.common import Draw
+from book.works.guess import guess, guesses
 from book.works.ladder import ladder
+from book.works.little import little
+from book.works.tanks import tanks
 
 WORKS: dict[str, Draw] = {
+    "guess": guess,
+    "guesses": guesses,
     "ladder": ladder,
+    "little": little,
+    "tanks": tanks,
 }
