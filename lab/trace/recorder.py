@@ -34,8 +34,9 @@ and until when: `held back`. Noting takes some microseconds an event, so a trace
 what happens in which order and where milliseconds go, not how fast a server is.
 
 Protocol: `python -m lab.trace.recorder STEP WORKERS SETTINGS [HALF]` (the settings as
-JSON; with a half of step 07's cure, the server of `lab/measure/halves.py`) prints `{"port": N}` once the server waits for clients, and stops it when a line comes
-on its standard input, or this ends; when the server has stopped, it prints
+JSON; with a half of step 07's cure, the server of `lab/measure/halves.py`) prints
+`{"port": N}` once the server waits for clients, and stops it when a line comes on its
+standard input, or this ends; when the server has stopped, it prints
 `{"events": [[thread, name, start_ns, end_ns, details], …], "stats": {…}, "gil": …}`.
 Times are `time.monotonic_ns()`, which all processes of a system share. `details` has
 `core_ns`, a pair, and `queued_ns`; `gil` is whether one thread runs Python at a time.

@@ -154,8 +154,8 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
             send_queue=True,
         ),
         "one-write": Scenario(
-            "Head and body go out in one write, and Nagle's algorithm is on. One client "
-            "sends three requests on one connection.",
+            "Head and body go out in one write, and Nagle's algorithm is on. One "
+            "client sends three requests on one connection.",
             THREE,
             half=ONE_WRITE_FLAG,
             send_queue=True,
