@@ -5,6 +5,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,10 +143,8 @@ def test_nothing_is_left_running() -> None:
     with pytest.MonkeyPatch.context() as patch:
         start = transcripts.Process.__init__
 
-        def note(
-            process: transcripts.Process, argv: list[str], deadline: float
-        ) -> None:
-            start(process, argv, deadline)
+        def note(process: transcripts.Process, *arguments: Any) -> None:
+            start(process, *arguments)
             started.append(process.pid)
 
         patch.setattr(transcripts.Process, "__init__", note)
