@@ -7,8 +7,8 @@ from typing import Any
 from book.drawing import MARK, Figure, Key, is_narrow
 from book.figures.common import slug
 from book.figures.timeline import (
+    BOLD_PX,
     KINDS,
-    LETTER_PX,
     Event,
     Trace,
     Traces,
@@ -172,14 +172,13 @@ def _measured(
     start, took = events[0]["ts"] / 1000, _took_ms(events)
     words = f"{took:.0f} ms for an answer"
     gap = {"lane": lane, "start": start, "end": start + took, "words": words}
-    align, at = placed(words, (start + took / 2) / last * plot_px, plot_px)
+    align, at = placed(words, (start + took / 2) / last * plot_px, plot_px, BOLD_PX)
     data = {"data": {"values": [gap]}}
     ink = "var(--chart-ink)"
     bar = {"type": "bar", "height": 1.5, "yOffset": -12, "color": ink}
     tick = {"type": "tick", "height": 7, "thickness": 1.5, "yOffset": -12, "color": ink}
     text = {"type": "text", "align": align, "dy": -21, "fontSize": 12.5}
     said = {"x": {"value": at}, "text": {"field": "words"}}
-    assert len(words) * LETTER_PX < plot_px
     return [
         {**data, "mark": bar, "encoding": {"x": x, "x2": {"field": "end"}}},
         {**data, "mark": tick, "encoding": {"x": x}},

@@ -93,13 +93,15 @@ MARKS = {
 STOP = "told to stop"
 DEADLINE = "deadline"
 
-#: Letters of the drawing's size are hardly wider than that.
+#: Letters of the drawing's size are hardly wider than that, those of a gap's words than
+#: the other.
 LETTER_PX = 6.7
+BOLD_PX = 7.7
 
 
 @dataclass(frozen=True)
 class Gap:
-    """What is measured out: from the start of an event to the end of it, or of the next
+    """What is measured out: from the start of an event to the end of it, or of the last
     one that is called `until`, in a lane.
 
     what: the event's name; nth: which of them.
@@ -165,9 +167,11 @@ def below_one_another(traces: Traces, threads: bool = False) -> dict[str, list[E
     found: dict[str, list[Event]] = {}
     for words, trace in traces.items():
         lanes = lanes_in(trace)
+        # What the operator does is a line through all lanes.
         at_work = {
             lane: events
             for lane, events in lanes.items()
+            if lane != "operator"
             if len(traces) == 1 or {kind_of(e) for e in events} != {"sleeps"}
         }
         if threads:
@@ -284,8 +288,7 @@ def _measured(
         first = _named(events, gap.what)[gap.nth - 1]
         last = first
         if gap.until:
-            later = [e for e in _named(events, gap.until) if e["ts"] >= first["ts"]]
-            last = later[0]
+            last = _named(events, gap.until)[-1]
         start, end = first["ts"] / 1000, _end_ms(last)
         took = end - start
         ms = f"{took:.0f}" if took >= 9.95 else f"{took:.1f}"
@@ -381,7 +384,7 @@ class _Panel:
         layers = self._lines(x, plot_px) + layers
         if narrow:
             first = {"data": {"values": [{"lane": lane} for lane in self.lanes]}}
-            layers.append(names_within(first, "lane", -35))
+            layers.append(names_within(first, "lane", -38))
         axis = row_names(width)
         if axis is not None:
             axis |= {"labelPadding": names_px - 5, "labelLimit": names_px - 5}
@@ -398,7 +401,7 @@ class _Panel:
             **({"title": title} if self.heading else {}),
             "data": {"values": self.values},
             "width": plot_px,
-            "height": {"step": 60 if narrow else 44},
+            "height": {"step": 64 if narrow else 44},
             "encoding": {
                 "y": {
                     "field": "lane",
@@ -421,8 +424,8 @@ class _Panel:
             bar = {"type": "bar", "height": 1.5, "yOffset": -14, "color": ink}
             tick = {"type": "tick", "height": 7, "thickness": 1.5, "yOffset": -14}
             middle = (gap["start"] + gap["end"]) / 2 / self.end_ms * plot_px
-            align, at = placed(gap["words"], middle, plot_px)
-            text = {"type": "text", "align": align, "dy": -23, "fontSize": 12.5}
+            align, at = placed(gap["words"], middle, plot_px, BOLD_PX)
+            text = {"type": "text", "align": align, "dy": -22, "fontSize": 12.5}
             layers += [
                 {**data, "mark": bar, "encoding": from_to},
                 {**data, "mark": {**tick, "color": ink}, "encoding": {"x": x}},
@@ -497,9 +500,11 @@ def _layers_of(
     return layers
 
 
-def placed(words: str, at: float, plot_px: float) -> tuple[str, float]:
+def placed(
+    words: str, at: float, plot_px: float, letter_px: float = LETTER_PX
+) -> tuple[str, float]:
     """Where words stand that belong to a place: how aligned, and at what pixel."""
-    half = len(words) * LETTER_PX / 2
+    half = len(words) * letter_px / 2
     if at < half:
         return "left", 0.0
     if at > plot_px - half:

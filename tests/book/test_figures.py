@@ -13,6 +13,7 @@ from book.drawing import COLOURS, NARROW_PX, WIDE_PX, Figure
 from book.drawn import Sources
 from book.figures.lanes import lanes
 from book.figures.timeline import (
+    BOLD_PX,
     DEADLINE,
     KINDS,
     LETTER_PX,
@@ -412,7 +413,8 @@ def words_on(svg: str) -> list[tuple[str, float, float]]:
         moved = re.match(r"translate\(([-\d.]+)", node.attrib.get("transform", ""))
         left += float(moved[1]) if moved else 0.0
         if node.text and node.tag.endswith("text"):
-            long = len(node.text) * LETTER_PX
+            bold = node.attrib.get("font-weight") == "600"
+            long = len(node.text) * (BOLD_PX if bold else LETTER_PX)
             anchor = node.attrib.get("text-anchor", "start")
             begin = left - {"start": 0.0, "middle": long / 2, "end": long}[anchor]
             found.append((node.text, begin, begin + long))
