@@ -5,8 +5,7 @@ them. After each, as step 11 does; or at the end of a round, as it does by itsel
 two take turns, so that what else the machine does falls on both.
 
 Beside the throughput stands how often the load generator went to sleep, for each
-request: so often a `send()` of the server had to wake it. The kernel counts that, and
-another process that takes the processor does not change it much.
+request: so often a `send()` of the server had to wake it. The kernel counts that.
 
 `python -m lab.measure.batching 1` is such a server, and is no step.
 """
@@ -43,6 +42,8 @@ def measure(batch: int, seconds: float, cores: Cores) -> tuple[float, float]:
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_nvcsw
         result = run_load(spec)
         slept = resource.getrusage(resource.RUSAGE_CHILDREN).ru_nvcsw - before
+    if not result.requests:
+        raise LoadError("no request was answered in that time")
     return result.throughput_rps, slept / result.requests
 
 
