@@ -180,6 +180,11 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
             "Client 1 asks for a page that takes 60 ms; client 2 comes 10 ms after it.",
             SLOW,
         ),
+        "kept": Scenario(
+            "Client 1 sends two requests on one connection, with 30 ms between the "
+            "answer and the next request. Client 2 comes 10 ms after it and sends one.",
+            (Client(requests=2, pause_s=0.03), Client(requests=1, after_s=0.01)),
+        ),
         "unread": UNREAD,
     },
     "step09": {"unread": UNREAD},
