@@ -18,7 +18,6 @@ from book.listing import (
     fenced,
     marked,
     read_source,
-    spoiled,
     step_files,
     without_docstrings,
     without_markers,
@@ -65,15 +64,19 @@ class Code(Block):
         marker: str,
         new: bool | Mapping[str, str] = False,
         variant: str = "",
+        docstrings: bool = True,
     ) -> Drawn:
         """new: mark what the same function does not have in the steps before; or, of
         functions that have another name there, {"own": "the other"}.
 
-        variant: show it with the mistake of this name in it (book/variants.py).
+        variant: show it with the mistake of this name in it (book/variants.py), and
+        without docstrings if they say how it ought to be.
         """
         source = read_source(self.root / path)
         if variant:
             mistaken, _ = marked(named(variant).of(source), marker, path)
+            if not docstrings:
+                mistaken = without_docstrings(mistaken)
             text = fenced(mistaken, "python")
             return Drawn(repository=lambda: text, site=lambda: text)
         found, numbers = marked(source, marker, path)
@@ -105,16 +108,6 @@ class Code(Block):
                 + f'\n\n<p class="code-new">{said}</p>'
             ),
         )
-
-    def spoiled(self, path: str, marker: str, was: str, now: str = "") -> Drawn:
-        """As `code`, of a server that was broken for a puzzle: `was` is now `now`.
-
-        Docstrings are left out, for they say how it ought to be.
-        """
-        source = spoiled(read_source(self.root / path), was, now, path)
-        piece = without_docstrings(marked(source, marker, path)[0])
-        text = fenced(piece, "python") + f"\n\n<sub>from {path}, and spoiled</sub>"
-        return Drawn(repository=lambda: text, site=lambda: text)
 
     def diff(self, step: str) -> Drawn:
         """The whole difference of a step to what was there before, file by file."""

@@ -43,13 +43,6 @@ def marked(source: str, name: str, where: str) -> tuple[str, list[int]]:
     return text, [n for n, _ in within][: text.count("\n") + 1]
 
 
-def spoiled(source: str, was: str, now: str, where: str) -> str:
-    """The source with one place changed, as a puzzle shows it."""
-    if source.count(was) != 1:
-        raise BookError(f"{where}: {was!r} stands there {source.count(was)} times")
-    return source.replace(was, now)
-
-
 def without_markers(source: str) -> str:
     lines = (line for line in source.splitlines() if not _MARKER_LINE.match(line))
     # A marker between two empty lines leaves them side by side.

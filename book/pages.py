@@ -53,9 +53,8 @@ Blocks, between markers on lines of their own:
                                                 new={"_advance": "_serve"} if a function
                                                 had another name in the step before
                                                 variant="09-no-flush" shows it with that
-                                                mistake in it (book/variants.py)
-    spoiled("steps/…", "fork", was="…", now="") the same with one place changed, which
-                                                a puzzle's reader has to find
+                                                mistake in it (book/variants.py);
+                                                docstrings=False leaves them out
     diff("step03")                              the whole difference to earlier steps
     transcript("probe")                         docs/transcripts/03-probe.txt, in 03
     hints()                                     the chapter's hints.md, each folded
@@ -112,7 +111,6 @@ def functions_for(
         "diagram": pictures.diagram,
         "work": working.work,
         "code": code.code,
-        "spoiled": code.spoiled,
         "diff": code.diff,
         "transcript": code.transcript,
         "hints": code.hints,

@@ -81,6 +81,7 @@ SIGNALS = {
     "-USR1": signal.SIGUSR1,
     "-INT": signal.SIGINT,
     "-TERM": signal.SIGTERM,
+    "-KILL": signal.SIGKILL,
 }
 #: As on a terminal of 80 columns without colours.
 ENVIRONMENT = {
@@ -156,8 +157,7 @@ class Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        self._kill_the_rest()
         self._process.wait()
         self._reader.join(STOP_LIMIT_S)
         assert self._process.stdout is not None
@@ -198,6 +198,12 @@ class Process:
             self._process.wait(STOP_LIMIT_S)
         except subprocess.TimeoutExpired:
             raise TranscriptError("the server does not stop on Ctrl-C") from None
+        self._kill_the_rest()
+
+    def _kill_the_rest(self) -> None:
+        """Of the command's group: what it has left behind could hold its output."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -284,7 +290,7 @@ class Run:
             case ["kill", name, _] | ["pkill", name, "-f", _] if name in SIGNALS:
                 server = self._running_server()
                 os.kill(server.pid, SIGNALS[name])
-                if name != "-HUP":  # to which there is nothing to say
+                if name not in ("-HUP", "-KILL"):  # to which there is nothing to say
                     # Of two signals, a process may take the later one first. Who is
                     # to end says nothing, perhaps, and may take its time.
                     server.wait_for_line(HEAD_START_S if name == "-TERM" else LIMIT_S)

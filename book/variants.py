@@ -122,6 +122,18 @@ VARIANTS = {
         ),
         new="",
     ),
+    # A process keeps what it inherits, the supervisor's end of its own channel as well.
+    "14-inherited": Variant(
+        "steps/step14/process.py",
+        old="for each in (ours, *not_its_own):\n    each.close()\n",
+        new="",
+    ),
+    # The generator is made, and nobody runs it.
+    "15-not-awaited": Variant(
+        "steps/step15/by_hand.py",
+        old="yield from send_all(loop, sock, data)\n",
+        new="send_all(loop, sock, data)\n",
+    ),
 }
 
 

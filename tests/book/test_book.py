@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from book.code import Code
 from book.drawn import NOT_YET, BookError, Sources
 from book.figures.against import silent
 from book.fill import fill, main
@@ -677,17 +676,3 @@ def test_a_mark_that_names_a_command_is_a_mark(sources: Sources) -> None:
     shown = markdown.markdown(text, extensions=["attr_list"])
     assert re.search(r'<a class="claim needs-more"[^>]*title="[^"]*python -m', shown)
     assert "{" not in re.sub(r"<!--.*?-->", "", shown)
-
-
-def test_a_spoiled_server_differs_in_one_place_and_has_no_docstring() -> None:
-    page = Code(ROOT / "chapters" / "01-x" / "README.md", Sources())
-    path = "steps/step15/by_hand.py"
-    whole = page.code(path, "task").site().splitlines()
-    right = [line for line in whole if '"""' not in line]
-    spoiled = page.spoiled(path, "task", "        self.step()\n").site().splitlines()
-    missing = right.index("        self.step()")
-    assert spoiled[1:missing] == right[1:missing]
-    assert spoiled[missing : len(right) - 1] == right[missing + 1 :]
-    assert "spoiled" in spoiled[-1]
-    with pytest.raises(BookError, match="stands there 0 times"):
-        page.spoiled(path, "task", "nothing")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from book import transcripts
-from book.drawn import BookError
+from book.code import Code
+from book.drawn import BookError, Sources
 from book.variants import IS_VARIANT, VARIANTS, Variant, variant
 from lab.paths import ROOT
 from steps.step09.server import Server
@@ -50,6 +51,21 @@ def test_the_step_itself_does_not_print_that(path: Path) -> None:
     written = path.read_text()
     without = written.partition("\n")[2]
     assert transcripts.difference(without, transcripts.capture(without)) is not None
+
+
+def test_a_docstring_that_tells_can_be_left_out() -> None:
+    page = Code(ROOT / "chapters" / "14-x" / "README.md", Sources())
+    shown = [
+        page.code(
+            "steps/step14/process.py",
+            "fork",
+            variant="14-inherited",
+            docstrings=docstrings,
+        ).site()
+        for docstrings in (True, False)
+    ]
+    assert ['"""' in text for text in shown] == [True, False]
+    assert all("os.fork()" in text for text in shown)
 
 
 @pytest.mark.parametrize("source", ["a()\n", "b()\nif c:\n    b()\n"])

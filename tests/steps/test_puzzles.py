@@ -1,12 +1,9 @@
-"""A server that a chapter has spoiled for a puzzle breaks as the chapter says.
+"""The puzzles of chapters 14 and 15: why a step with that mistake breaks as it does.
 
-What is spoiled stands in the chapter's marker, so the tests run what the page shows.
-That the steps as they are do not break so is tested with them.
+That it prints what the page says is the transcripts' test (book/variants.py).
 """
 
-import ast
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -14,11 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from selectors import EVENT_READ
 from types import ModuleType
-from typing import NamedTuple
 
 import psutil
 import pytest
 
+from book.variants import variant
 from steps.app import app
 from steps.http11 import Request, Response
 from tests.steps.harness import (
@@ -33,38 +30,17 @@ from tests.steps.harness import (
 )
 
 
-class Puzzle(NamedTuple):
-    """A `spoiled(…)` of a chapter, and what the page says that is printed."""
-
-    page: str
-    path: Path
-    was: str
-    now: str
-
-    @property
-    def source(self) -> str:
-        """The whole file, spoiled."""
-        source = self.path.read_text(encoding="utf-8")
-        assert source.count(self.was) == 1
-        return source.replace(self.was, self.now)
-
-
-def puzzle(chapter: str) -> Puzzle:
-    (path,) = ROOT.glob(f"chapters/{chapter}-*/README.md")
-    page = path.read_text(encoding="utf-8")
-    (call,) = re.findall(r"<!-- \{(spoiled\(.+\))\} -->", page)
-    expression = ast.parse(call, mode="eval").body
-    assert isinstance(expression, ast.Call)
-    file, _ = (ast.literal_eval(argument) for argument in expression.args)
-    options = {k.arg: ast.literal_eval(k.value) for k in expression.keywords}
-    return Puzzle(page, ROOT / file, options["was"], options.get("now", ""))
+def mistaken(name: str) -> str:
+    """The source of a variant's file."""
+    found = variant(name)
+    return found.of((ROOT / found.file).read_text(encoding="utf-8"))
 
 
 def test_14_processes_that_keep_what_they_inherit_outlive_their_supervisor() -> None:
-    spoiled = puzzle("14")
     spoil = (
         "import steps.step14.process as module\n"
-        f"exec(compile({spoiled.source!r}, module.__file__, 'exec'), module.__dict__)"
+        f"source = {mistaken('14-inherited')!r}\n"
+        "exec(compile(source, module.__file__, 'exec'), module.__dict__)"
     )
     with (
         Process("step14", "--processes", "2", patch=spoil) as step,
@@ -83,14 +59,14 @@ def test_14_processes_that_keep_what_they_inherit_outlive_their_supervisor() -> 
                 assert client.ask().status == 200
         with Process("step14", "--processes", "2", port=port) as another:
             said = another.log_line().strip().replace(str(port), "8000")
-        assert said in spoiled.page.splitlines()
+        (page,) = ROOT.glob("chapters/14-*/README.md")
+        assert said in page.read_text(encoding="utf-8").splitlines()
         assert all(child.status() != psutil.STATUS_ZOMBIE for child in children)
 
 
 def test_15_a_generator_that_is_called_and_no_more_sends_nothing() -> None:
-    spoiled = puzzle("15")
-    module = ModuleType("steps.step15.spoiled")
-    exec(compile(spoiled.source, spoiled.path, "exec"), module.__dict__)
+    module = ModuleType("mistaken")
+    exec(compile(mistaken("15-not-awaited"), "by_hand.py", "exec"), module.__dict__)
     answered: list[str] = []
 
     def counting(request: Request) -> Response:
@@ -115,7 +91,6 @@ def test_15_a_generator_that_is_called_and_no_more_sends_nothing() -> None:
             client.sock.setblocking(False)
             with pytest.raises(BlockingIOError):
                 client.sock.recv(1)
-    assert "request 1: no answer after 3 s" in spoiled.page.splitlines()
 
 
 def test_15_of_pythons_own_kind_there_is_a_warning(tmp_path: Path) -> None:
@@ -143,4 +118,5 @@ def test_15_of_pythons_own_kind_there_is_a_warning(tmp_path: Path) -> None:
                 warning = process.stderr.readline().partition(": ")[2].strip()
         finally:
             process.kill()
-    assert f"`{warning}`" in puzzle("15").page
+    (page,) = ROOT.glob("chapters/15-*/README.md")
+    assert f"`{warning}`" in page.read_text(encoding="utf-8")
