@@ -172,7 +172,7 @@ def _recorded(step: str, name: str, python: str) -> Trace:
 def core_wait_ms(trace: Trace) -> float:
     """For how long threads wanted a core, all in all."""
     events = trace["traceEvents"]
-    return float(sum(e["dur"] for e in events if e["name"] == "wants a core")) / 1000
+    return sum(float(e["dur"]) for e in events if e["name"] == "wants a core") / 1000
 
 
 def _clients_of(trace: Trace) -> Trace:

@@ -161,13 +161,17 @@ def _sent(lanes: dict[str, list[Event]], client: str) -> str:
 
 
 def _main(events: Sequence[Event], gap: Event) -> list[Event]:
-    """Those of one name that fill most of a gap, longest first."""
-    found: dict[str, float] = {}
+    """Those of one name that fill most of a gap, longest first.
+
+    That a thread wanted a core is the machine's doing: said if there is nothing else.
+    """
+    filled: dict[str, float] = {}
     for event in events:
-        found[event["name"]] = found.get(event["name"], 0) + _overlap(event, gap)
-    name = max(found, key=lambda name: found[name], default="")
-    if not name or found[name] < LEAST_SHARE * gap["dur"]:
+        filled[event["name"]] = filled.get(event["name"], 0) + _overlap(event, gap)
+    found = [name for name, us in filled.items() if us >= LEAST_SHARE * gap["dur"]]
+    if not found:
         return []
+    name = max(found, key=lambda name: (name != "wants a core", filled[name]))
     filling = [e for e in events if e["name"] == name and _overlap(e, gap) > 0]
     return sorted(filling, key=lambda e: -_overlap(e, gap))
 

@@ -504,6 +504,26 @@ def test_between_two_events_a_thread_wants_the_interpreter_or_runs() -> None:
     assert len(wants(receive, at_work)) == 2
 
 
+@pytest.mark.parametrize(("waited_ms", "doing"), [
+    (10, "waiting to receive from client 1"), (1, "wanting a core"),
+])  # fmt: skip
+def test_a_busy_machine_does_not_explain_a_wait_that_a_server_explains(
+    waited_ms: int, doing: str
+) -> None:
+    waited = 1000 * waited_ms
+    events = [
+        {"ph": "M", "name": "thread_name", "tid": tid, "args": {"name": lane}}
+        for tid, lane in LANES.items()
+    ] + [
+        timed("send request", 1, 0, 10, request=1),
+        timed("wait for head", 1, 10, 50_000, request=1),
+        timed("wait to receive", 2, 10, waited, client="client 1"),
+        timed("wants a core", 2, 10 + waited, 50_000 - waited),
+    ]
+    (told,) = conclusions({"traceEvents": events, "otherData": {}})
+    assert told.endswith(f"loop {doing}")
+
+
 def test_in_a_handler_a_thread_runs_sleeps_or_wants() -> None:
     handler = timed("handler", 3, 0, 30_000, (0, 15_000), target="/")
     stopped = timed("not running", 3, 5_000, 10_000, (5_000, 5_010), target="/")
