@@ -27,20 +27,27 @@ THREADS, SERVER, NETWORK, CLIENT = range(4)
 AXIS_MS = 90
 #: Between two stops so far apart there is one more, where nothing happens.
 LONG_MS = 5.0
+#: What lies closer together than this is one bar.
+NEAR_MS = 0.3
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 ACK = "acknowledgement"
+#: For a moment that no event tells.
+SEEN = "Inferred: the server’s kernel was seen to hold the body until now."
 
 
 class Switch(NamedTuple):
     """A recording that can be chosen."""
 
-    label: str
     step: str
     scenario: str = ""
 
 
 SWITCHES = {
-    "two writes": Switch("two writes", "step06"),
+    "two writes": Switch("step06"),
+    "one write": Switch("step06", "one-write"),
+    "TCP_NODELAY alone": Switch("step06", "nodelay"),
+    "a client that pauses": Switch("step06", "pause"),
+    "close after response": Switch("step06", "closing"),
 }
 
 
@@ -57,7 +64,7 @@ class Bar(NamedTuple):
 class Stop:
     """A moment at which something happens, and how things stand after it.
 
-    moves: the blocks that come to a rail, or (None) are gone.
+    moves: the blocks that come to a rail, or (None) are gone; "*" is all of them.
     at: the rail of each block that there is.
     rails: each rail, in a few words.
     """
@@ -65,11 +72,16 @@ class Stop:
     ms: float
     said: str
     moves: dict[str, int | None] = field(default_factory=dict)
-    inferred: bool = False
-    #: Whether something is kept from here on: by rail, in a few words.
-    keeps: dict[int, str] = field(default_factory=dict)
+    request: int = 0
     at: dict[str, int] = field(default_factory=dict)
     rails: list[str] = field(default_factory=list)
+
+    def holds(self) -> bool:
+        """Whether the server's kernel has the body, and keeps it."""
+        return any(
+            block.startswith("body") and rail == SERVER
+            for block, rail in self.at.items()
+        )
 
 
 @dataclass
@@ -80,6 +92,13 @@ class Case:
     stops: list[Stop]
     bars: list[Bar]
 
+    def decisive(self) -> int:
+        """The stop that shows what is special here: a long wait, or that none is."""
+        for n, stop in enumerate(self.stops):
+            if stop.said.startswith("Nothing happens") and stop.holds():
+                return n
+        return max(n for n, stop in enumerate(self.stops) if stop.request <= 2)
+
 
 def ladder(materials: Materials, *names: str) -> Work:
     """names: of SWITCHES; the first is shown first, and drawn."""
@@ -87,14 +106,13 @@ def ladder(materials: Materials, *names: str) -> Work:
     for name in names or tuple(SWITCHES):
         if name not in SWITCHES:
             raise BookError(f"no switch {name!r}: {', '.join(SWITCHES)}")
-        label, step, scenario = SWITCHES[name]
-        cases.append(case_of(label, materials.trace(step, scenario)))
+        cases.append(case_of(name, materials.trace(*SWITCHES[name])))
     return Work(
-        name=slug("ladder", *names),
-        caption="Where the bytes of a response are.",
+        name=slug("ladder", *(name.split()[0] for name in names)),
+        caption="Where the bytes of a response are, moment by moment.",
         words=list(in_words(cases)),
-        still=still(cases[0], NARROW_PX),
-        wide=still(cases[0], WIDE_PX),
+        still=still(cases, NARROW_PX),
+        wide=still(cases, WIDE_PX),
         data=data_of(cases),
     )
 
@@ -109,14 +127,13 @@ def data_of(cases: Sequence[Case]) -> dict[str, Any]:
     shown = [
         {
             "label": case.label,
-            "bars": [[bar.rail, bar.start, bar.end, bar.kind] for bar in case.bars],
+            "bars": [list(bar) for bar in case.bars],
             "stops": [
                 [
                     stop.ms,
                     text(stop.said),
                     [text(words) for words in stop.rails],
-                    {str(text(block)): rail for block, rail in stop.at.items()},
-                    int(stop.inferred),
+                    [[text(block), rail] for block, rail in stop.at.items()],
                 ]
                 for stop in case.stops
             ],
@@ -126,28 +143,36 @@ def data_of(cases: Sequence[Case]) -> dict[str, Any]:
     return {
         "rails": RAILS,
         "axis": AXIS_MS,
+        "start": cases[0].decisive(),
         "cases": shown,
         "texts": list(texts),
     }
 
 
-# -- from a trace to stops ------------------------------------------------------
+# -- from a trace to stops ----------------------------------------------------
 
 
 @dataclass
 class Asked:
-    """One request: what the client and the server noted of it."""
+    """One request of client 1: what the client and the server noted of it."""
 
     number: int
     client: list[Event]
     server: list[tuple[str, Event]]
-    held: list[Event]
+    held: Event | None
 
     def of_client(self, name: str) -> Event | None:
         return next((e for e in self.client if e["name"] == name), None)
 
-    def of_server(self, *names: str) -> Iterator[tuple[str, Event]]:
-        return ((lane, e) for lane, e in self.server if e["name"] in names)
+    def of_server(self, *names: str) -> list[tuple[str, Event]]:
+        return [(lane, e) for lane, e in self.server if e["name"] in names]
+
+    def closed(self) -> tuple[str, Event] | None:
+        """The close that sent what was held back, if one did."""
+        for lane, event in self.of_server("close"):
+            if self.held and event["ts"] < end_us(self.held):
+                return lane, event
+        return None
 
 
 def case_of(label: str, trace: Trace) -> Case:
@@ -159,17 +184,24 @@ def case_of(label: str, trace: Trace) -> Case:
     }
     stops: list[Stop] = []
     bars: list[Bar] = []
+    answered = 0
     for asked in requests_of(lanes, server):
         if end_us(asked.client[-1]) > AXIS_MS * 1000:
             break
+        answered = asked.number
         stops += _stops(asked, server)
         bars += _bars(asked)
     stops.sort(key=lambda stop: stop.ms)
+    took = stops[-1].ms - stops[0].ms
+    stops[
+        -1
+    ].said += (
+        f" {NUMBERS[answered].capitalize()} requests were answered in {took:.1f} ms."
+    )
     for lane in server.values():
         for event in lane:
             if event["cat"] == "work" and end_us(event) < AXIS_MS * 1000:
-                start, end = event["ts"] / 1000, end_us(event) / 1000
-                bars.append(Bar(THREADS, _ms(start), _ms(end), "works"))
+                bars.append(_bar(THREADS, event["ts"], end_us(event), "works"))
     stops = list(_with_middles(stops))
     _settle(stops, server, lanes["client 1"])
     return Case(label, stops, merged(bars))
@@ -181,92 +213,144 @@ def requests_of(
     """The requests of client 1, each with what belongs to it."""
     client = lanes["client 1"]
     starts = [e["ts"] for e in client if e["name"] == "send request"]
-    for number, start in enumerate(starts, start=1):
-        end = starts[number] if number < len(starts) else float("inf")
-        own = [e for e in client if e["args"].get("request") == number]
+    of_client = sorted(
+        (
+            (lane, event)
+            for lane, events in server.items()
+            for event in events
+            if event["args"].get("client") == "client 1"
+        ),
+        key=lambda item: float(item[1]["ts"]),
+    )
+    for number, (start, end) in enumerate(
+        zip(starts, [*starts[1:], float("inf")], strict=True), start=1
+    ):
+        held = (e for e in lanes.get("queue to client 1", ()) if start <= e["ts"] < end)
         yield Asked(
             number,
-            own,
-            sorted(
-                (
-                    (lane, event)
-                    for lane, events in server.items()
-                    for event in events
-                    if event["args"].get("client") == "client 1"
-                    and start <= event["ts"] < end
-                ),
-                key=lambda item: float(item[1]["ts"]),
-            ),
-            [e for e in lanes.get("queue to client 1", []) if start <= e["ts"] < end],
+            [e for e in client if e["args"].get("request") == number],
+            [(lane, e) for lane, e in of_client if start <= e["ts"] < end],
+            next(held, None),
         )
 
 
 def _stops(asked: Asked, server: dict[str, list[Event]]) -> Iterator[Stop]:
     n = asked.number
+
+    def stop(us: float, said: str, **moves: int | None) -> Stop:
+        named = {block.replace("_", " "): rail for block, rail in moves.items()}
+        return Stop(_ms(us), said, named, n)
+
     sent = asked.of_client("send request")
-    head_came, body_came = (asked.of_client(f"wait for {p}") for p in ("head", "body"))
-    assert sent is not None
-    assert head_came is not None
-    received = [
+    lane, read = next(
         (lane, e) for lane, e in asked.of_server("receive") if e["args"]["bytes"]
-    ]
-    size = received[0][1]["args"]["bytes"]
+    )
+    assert sent is not None
+    size = read["args"]["bytes"]
     request = f"request, {size} bytes"
-    held = asked.held[0] if asked.held else None
-    yield Stop(
-        _ms(sent["ts"] / 1000),
-        f"The client sends request {n}. Its {size} bytes lie in the server’s kernel.",
-        {"*": None, request: SERVER},
+    yield stop(
+        sent["ts"],
+        f"The client sends request {n}. Its {size} bytes lie in the server’s kernel "
+        "until a thread reads them.",
+        **{"*": None, request: SERVER},
     )
-    lane, event = received[0]
-    yield Stop(
-        _ms(end_us(event) / 1000),
-        f"{lane} has read the request, and asks the application.",
-        {request: THREADS},
+    yield stop(
+        end_us(read), f"{lane.capitalize()} has read request {n}.", **{request: THREADS}
     )
-    sends = list(asked.of_server("send head", "send body", "send both"))
-    for lane, event in sends:
+    blocks: dict[str, str] = {}
+    for lane, event in asked.of_server("send head", "send body", "send both"):
         part = event["name"].removeprefix("send ")
-        block = (
-            f"{'response' if part == 'both' else part}, {event['args']['bytes']} bytes"
+        name = "response" if part == "both" else part
+        block = f"{name}, {event['args']['bytes']} bytes"
+        held = part == "body" and bool(event["args"].get("unsent"))
+        said = f"{lane.capitalize()} gives the kernel the {block}. " + _why(
+            event, part, held
         )
-        stays = part == "body" and bool(event["args"].get("unsent"))
-        said = f"{lane} gives the kernel the {block}. "
-        if stays:
-            said += (
-                "The kernel keeps them: "
-                f"{event['args']['unacknowledged']} bytes are not acknowledged yet."
-            )
-        else:
-            said += "The kernel sends them at once."
-        moves: dict[str, int | None] = {block: SERVER if stays else NETWORK}
-        if part != "body":
-            moves[request] = None
-        yield Stop(_ms(event["ts"] / 1000), said, moves)
-        came = body_came if part == "body" else head_came
-        if came is not None:
-            name = "whole response" if part == "both" else part
-            yield Stop(
-                _ms(end_us(came) / 1000), f"The client has the {name}.", {block: CLIENT}
-            )
-    if held is not None:
-        block = f"body, {held['args']['unsent']} bytes"
+        gone = {} if part == "body" else {request: None}
+        yield stop(event["ts"], said, **{block: SERVER if held else NETWORK}, **gone)
+        blocks[name] = block
+    head_came, body_came = (asked.of_client(f"wait for {p}") for p in ("head", "body"))
+    assert head_came is not None
+    first, *rest = blocks.items()
+    moves: dict[str, int | None] = {first[1]: CLIENT}
+    said = f"The client has the {first[0]}."
+    if rest and body_came is None:
+        # It found both when it looked for the head.
+        said = "The client has head and body, in one piece."
+        moves |= {block: CLIENT for _, block in rest}
+    elif asked.held is not None and asked.closed() is None:
+        moves[ACK] = NETWORK
+        said += " Its kernel does not acknowledge it yet (inferred)."
+    yield stop(end_us(head_came), said, **moves)
+    if body_came is not None:
+        yield stop(
+            end_us(body_came),
+            "The client has the body.",
+            **dict.fromkeys((block for _, block in rest), CLIENT),
+        )
+    if asked.held is not None:
+        yield from _held_stops(asked, asked.held, server)
+
+
+def _why(event: Event, part: str, held: bool) -> str:
+    """What the kernel does with bytes that it is given, as it says itself."""
+    waits = event["args"].get("unacknowledged", 0)
+    if held:
+        return f"It keeps them: {waits} bytes, the head, are not acknowledged yet."
+    if part != "body":
+        return "It sends them at once."
+    # What was sent just now is among them.
+    waits = max(0, waits - event["args"]["bytes"])
+    if waits:
+        return f"It sends them at once, although {waits} bytes are not acknowledged."
+    return "It sends them at once: all before them is acknowledged."
+
+
+def _held_stops(
+    asked: Asked, held: Event, server: dict[str, list[Event]]
+) -> Iterator[Stop]:
+    """What ends the wait for an acknowledgement, and when nobody is at work in it."""
+    block = f"body, {held['args']['unsent']} bytes"
+    if closed := asked.closed():
+        lane, event = closed
         yield Stop(
-            _ms(end_us(held) / 1000),
-            "The acknowledgement has come, and the server’s kernel lets the body go.",
-            {block: NETWORK, ACK: SERVER},
-            inferred=True,
+            _ms(event["ts"]),
+            f"{lane.capitalize()} closes the connection. Before the end, nothing is "
+            "held back: the body goes with it.",
+            {block: NETWORK, ACK: None},
+            asked.number,
         )
+        return
+    middle = held["ts"] + held["dur"] / 2
+    last = max(
+        float(e["ts"])
+        for events in server.values()
+        for e in events
+        if e["ts"] <= middle <= end_us(e)
+    )
+    yield Stop(
+        _ms(last),
+        f"All {NUMBERS[len(server)]} threads of the server sleep. No program has the "
+        "body any more, and none has it yet.",
+        {},
+        asked.number,
+    )
+    yield Stop(
+        _ms(end_us(held)),
+        f"The acknowledgement has come. The server’s kernel lets the body go. ({SEEN})",
+        {block: NETWORK, ACK: SERVER},
+        asked.number,
+    )
 
 
 def _bars(asked: Asked) -> Iterator[Bar]:
     for name, kind in (("wait for head", "head"), ("wait for body", "body")):
         if event := asked.of_client(name):
-            start, end = event["ts"] / 1000, end_us(event) / 1000
-            yield Bar(CLIENT, _ms(start), _ms(end), kind)
-    for event in asked.held:
-        start, end = event["ts"] / 1000, end_us(event) / 1000
-        yield Bar(SERVER, _ms(start), _ms(end), "held")
+            yield _bar(CLIENT, event["ts"], end_us(event), kind)
+    if asked.held is not None and asked.closed() is None:
+        yield _bar(SERVER, asked.held["ts"], end_us(asked.held), "held")
+        if head := asked.of_client("wait for head"):
+            yield _bar(NETWORK, end_us(head), end_us(asked.held), "kept")
 
 
 def merged(bars: Sequence[Bar]) -> list[Bar]:
@@ -274,8 +358,11 @@ def merged(bars: Sequence[Bar]) -> list[Bar]:
     found: list[Bar] = []
     for bar in sorted(bars):
         last = found[-1] if found else None
-        near = last and (last.rail, last.kind) == (bar.rail, bar.kind)
-        if last and near and bar.start - last.end < 0.3:
+        if (
+            last
+            and (last.rail, last.kind) == (bar.rail, bar.kind)
+            and bar.start - last.end < NEAR_MS
+        ):
             found[-1] = last._replace(end=max(last.end, bar.end))
         else:
             found.append(bar)
@@ -283,11 +370,11 @@ def merged(bars: Sequence[Bar]) -> list[Bar]:
 
 
 def _with_middles(stops: Sequence[Stop]) -> Iterator[Stop]:
-    for n, stop in enumerate(stops):
+    for stop, after in zip(stops, [*stops[1:], stops[-1]], strict=True):
         yield stop
-        after = stops[n + 1].ms if n + 1 < len(stops) else stop.ms
-        if after - stop.ms > LONG_MS:
-            yield Stop(_ms((stop.ms + after) / 2), "Nothing happens.")
+        if after.ms - stop.ms > LONG_MS:
+            middle = round((stop.ms + after.ms) / 2, 2)
+            yield Stop(middle, "Nothing happens.", {}, stop.request)
 
 
 def _settle(
@@ -295,7 +382,7 @@ def _settle(
 ) -> None:
     """Say of every stop where all blocks are, and what every rail does."""
     at: dict[str, int] = {}
-    for n, stop in enumerate(stops):
+    for stop in stops:
         for block, rail in stop.moves.items():
             if block == "*":
                 at.clear()
@@ -304,9 +391,26 @@ def _settle(
             else:
                 at[block] = rail
         stop.at = dict(at)
-        after = stops[n + 1].ms if n + 1 < len(stops) else stop.ms
-        moment = min((stop.ms + after) / 2, stop.ms + 0.02)
-        stop.rails = [asleep(server, moment), "", "", doing(client, moment)]
+        kept = at.get(ACK) == NETWORK
+        client_does = doing(at, client, stop.ms)
+        if stop.said == "Nothing happens." and stop.holds():
+            stop.said += (
+                " The server’s kernel waits for the acknowledgement. The client’s "
+                "kernel waits for something to send it with (inferred)."
+            )
+        elif stop.said == "Nothing happens.":
+            stop.said += f" The client {client_does}."
+        stop.rails = [
+            asleep(server, stop.ms + 0.01),
+            "keeps the body" if stop.holds() else _has(at, SERVER),
+            "keeps the acknowledgement (inferred)" if kept else _has(at, NETWORK),
+            client_does,
+        ]
+
+
+def _has(at: dict[str, int], rail: int) -> str:
+    names = [block.partition(",")[0] for block, where in at.items() if where == rail]
+    return f"has the {' and the '.join(names)}" if names else "has nothing"
 
 
 def asleep(server: dict[str, list[Event]], ms: float) -> str:
@@ -322,84 +426,157 @@ def asleep(server: dict[str, list[Event]], ms: float) -> str:
     return f"at work: {', '.join(working)}"
 
 
-def doing(client: Sequence[Event], ms: float) -> str:
+def doing(at: dict[str, int], client: Sequence[Event], ms: float) -> str:
     us = ms * 1000
-    for event in client:
-        if event["ts"] <= us <= end_us(event):
-            if event["name"].startswith("wait for"):
-                return f"waits for the {event['name'].removeprefix('wait for ')}"
-            return f"{event['name']}{'s' * (event['name'] == 'pause')}"
-    return ""
+    if any(e["name"] == "pause" and e["ts"] <= us <= end_us(e) for e in client):
+        return "pauses"
+    had = {block.partition(",")[0] for block, rail in at.items() if rail == CLIENT}
+    if "response" in had or {"head", "body"} <= had:
+        return "has the whole answer"
+    return "waits for the body" if "head" in had else "waits for the answer"
 
 
-def _ms(ms: float) -> float:
-    return round(ms, 2)
+def _ms(us: float) -> float:
+    return round(us / 1000, 2)
 
 
-# -- words, and the still form --------------------------------------------------
+def _bar(rail: int, start_us: float, end_us: float, kind: str) -> Bar:
+    return Bar(rail, _ms(start_us), _ms(end_us), kind)
+
+
+# -- words, and the still form ------------------------------------------------
 
 
 def in_words(cases: Sequence[Case]) -> Iterator[str]:
+    """Of each recording and request, what happened; in full where a body is kept."""
     for case in cases:
-        yield f"{case.label}: " + " ".join(
-            f"{s.ms:.2f} ms: {s.said}" for s in case.stops
-        )
+        told = False
+        for number in sorted({stop.request for stop in case.stops}):
+            stops = [stop for stop in case.stops if stop.request == number]
+            had = max(s.ms for s in stops if CLIENT in s.moves.values())
+            took = had - stops[0].ms
+            text = f"{case.label}, request {number}: answered in {took:.1f} ms."
+            if any(stop.holds() for stop in stops) and not told:
+                told = True
+                text += "".join(f" At {s.ms:.2f} ms: {s.said}" for s in stops)
+            yield text
 
 
-def still(case: Case, width: int) -> str:
-    """Three moments of the recording, below one another."""
-    frames = decisive(case)
-    row, head = 46, 42 if is_narrow(width) else 26
-    height = len(frames) * (len(RAILS) * row + head + 14)
-    parts = []
-    for n, stop in enumerate(frames):
-        top = n * (len(RAILS) * row + head + 14)
-        parts.append(f'<g transform="translate(0,{top})">')
-        lines = textwrap.wrap(
-            f"{stop.ms:.2f} ms: {stop.said}", 50 if is_narrow(width) else 110
-        )
-        for line_number, line in enumerate(lines[:2]):
-            parts.append(_text(4, 14 + 16 * line_number, line, weight=600))
-        for rail, name in enumerate(RAILS):
-            y = head + rail * row
-            parts.append(_text(4, y + 12, f"{name}: {stop.rails[rail]}", soft=True))
-            parts.append(
-                f'<path d="M4 {y + 28}H{width - 4}" stroke="var(--chart-grid)" '
-                'fill="none"/>'
-            )
-            x = 4.0 + (width - 8) * stop.ms / AXIS_MS
-            for block, where in stop.at.items():
-                if where == rail:
-                    wide = 7.0 * len(block) + 10
-                    left = x if x + wide < width - 4 else x - wide
-                    parts.append(
-                        f'<rect x="{left:.1f}" y="{y + 18}" width="{wide:g}" '
-                        'height="20" rx="3" fill="var(--chart-paper)" '
-                        'stroke="var(--chart-3)" stroke-width="2"/>'
-                    )
-                    parts.append(_text(left + 5, y + 32, block))
-        parts.append("</g>")
-    label = html.escape(f"Three moments of a recording: {case.label}.")
+def frames_of(cases: Sequence[Case]) -> list[tuple[Case, Stop]]:
+    """Three moments: of a body that is kept, or of the cure beside it."""
+    first, n = cases[0], cases[0].decisive()
+    if first.stops[n].holds():
+        return [(first, first.stops[m]) for m in (n - 2, n, n + 2)]
+    frames = [(first, first.stops[n - 1]), (first, first.stops[n])]
+    ill = next((c for c in cases if c.stops[c.decisive()].holds()), first)
+    return [*frames, (ill, ill.stops[ill.decisive()])]
+
+
+ROW_PX, LINE_PX = 46, 16
+
+
+def still(cases: Sequence[Case], width: int) -> str:
+    """Three moments, below one another, in named colours."""
+    parts: list[str] = []
+    top = 0
+    for case, stop in frames_of(cases):
+        said = textwrap.wrap(stop.said, 52 if is_narrow(width) else 106)
+        parts += [f'<g transform="translate(0,{top})">']
+        parts += [_text(4, 14, f"{case.label}, {stop.ms:.2f} ms", weight=700)]
+        for n, line in enumerate(said, start=1):
+            parts.append(_text(4, 14 + LINE_PX * n, line))
+        head = LINE_PX * (len(said) + 1) + 12
+        parts += [*_frame(case, stop, width, head), "</g>"]
+        top += head + ROW_PX * len(RAILS) + 32
+    names = ", ".join(dict.fromkeys(case.label for case, _ in frames_of(cases)))
+    label = html.escape(
+        f"Where the bytes of a response are, at three moments: {names}."
+    )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" role="img" aria-label="{label}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{top}" '
+        f'viewBox="0 0 {width} {top}" role="img" aria-label="{label}" '
         f'font-family="system-ui, sans-serif" font-size="12">{"".join(parts)}</svg>'
     )
 
 
-def decisive(case: Case) -> list[Stop]:
-    middle = next(
-        (n for n, s in enumerate(case.stops) if s.said == "Nothing happens."), 4
-    )
-    return [case.stops[n] for n in (middle - 1, middle, middle + 1)]
+#: How a bar is drawn: its colour, its height, and whether it is inferred.
+BARS = {
+    "works": ("7", 8, False),
+    "held": ("5", 8, False),
+    "kept": ("5", 8, True),
+    "head": ("4", 3, False),
+    "body": ("3", 6, False),
+}
+
+
+def _frame(case: Case, stop: Stop, width: int, head: int) -> Iterator[str]:
+    scale = (width - 8) / AXIS_MS
+    now = 4 + scale * stop.ms
+    for rail, name in enumerate(RAILS):
+        y = head + rail * ROW_PX
+        yield _text(4, y + 11, f"{name}: {stop.rails[rail]}", soft=True)
+        yield _path(f"M4 {y + 42}H{width - 4}", "grid")
+        yield _path(f"M{now:.1f} {y + 16}V{y + 42}", "ink")
+        for bar in case.bars:
+            if bar.rail != rail or bar.start > stop.ms:
+                continue
+            colour, px, inferred = BARS[bar.kind]
+            end = min(bar.end, stop.ms)
+            fill = "none" if inferred else f"var(--chart-{colour})"
+            dash = ' stroke-dasharray="3 2"' if inferred else ""
+            yield (
+                f'<rect x="{4 + scale * bar.start:.1f}" y="{y + 42 - px}" '
+                f'width="{max(1.0, scale * (end - bar.start)):.1f}" height="{px}" '
+                f'fill="{fill}" stroke="var(--chart-{colour})"{dash}/>'
+            )
+    bottom = head + ROW_PX * len(RAILS)
+    for tick in range(0, AXIS_MS + 1, 10 if width > NARROW_PX else 30):
+        anchor = "end" if tick == AXIS_MS else "middle" if tick else "start"
+        words = f"{tick} ms" if tick in (0, AXIS_MS) else str(tick)
+        yield _text(4 + scale * tick, bottom + 12, words, soft=True, anchor=anchor)
+    for rail in range(len(RAILS)):
+        blocks = [block for block, where in stop.at.items() if where == rail]
+        widths = [7.0 * len(block) + 12 for block in blocks]
+        left = min(now, width - 4 - sum(widths) - 3 * len(widths))
+        for block, wide in zip(blocks, widths, strict=True):
+            colour, dash = BLOCKS[block.partition(",")[0]]
+            y = head + rail * ROW_PX + 16
+            yield (
+                f'<rect x="{left + 1:.1f}" y="{y}" width="{wide:.1f}" height="17" '
+                f'rx="3" fill="var(--chart-paper)" stroke="var(--chart-{colour})" '
+                f'stroke-width="2"{dash}/>'
+            )
+            yield _text(left + 6, y + 13, block)
+            left += wide + 3
+
+
+#: How a block is outlined; dashed where it is inferred.
+BLOCKS = {
+    "request": ("1", ""),
+    "head": ("4", ""),
+    "body": ("3", ""),
+    "response": ("3", ""),
+    ACK: ("5", ' stroke-dasharray="4 3"'),
+}
+
+
+def _path(d: str, colour: str) -> str:
+    return f'<path d="{d}" stroke="var(--chart-{colour})" fill="none"/>'
 
 
 def _text(
-    x: float, y: float, words: str, *, soft: bool = False, weight: int = 400
+    x: float,
+    y: float,
+    words: str,
+    *,
+    soft: bool = False,
+    weight: int = 400,
+    anchor: str = "start",
 ) -> str:
     colour = "soft" if soft else "ink"
     bold = f' font-weight="{weight}"' if weight != 400 else ""
+    middle = f' text-anchor="{anchor}"' if anchor != "start" else ""
     return (
-        f'<text x="{x:.1f}" y="{y:g}" fill="var(--chart-{colour})"{bold}>'
+        f'<text x="{x:.1f}" y="{y:g}" fill="var(--chart-{colour})"{bold}{middle}>'
         f"{html.escape(words)}</text>"
     )

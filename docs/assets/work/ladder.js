@@ -22,55 +22,64 @@
       button.addEventListener("click", () => choose(number));
       return button;
     });
+    switches.hidden = choices.length === 1;
 
     const clock = made(stage, "p", { class: "ladder-clock", "aria-hidden": "true" });
     const rails = made(stage, "div", { class: "ladder-rails" });
     const tracks = data.rails.map((name) => {
       const rail = made(rails, "div", { class: "ladder-rail" });
       const words = made(rail, "p", { class: "ladder-words" });
-      made(words, "b", {}, name);
+      made(words, "b", {}, `${name}: `);
       const state = made(words, "span");
       const track = made(rail, "div", { class: "ladder-track" });
-      return { state, track };
+      const bars = made(track, "div");
+      const now = made(track, "i", { class: "ladder-now" });
+      const blocks = made(track, "span", { class: "ladder-blocks" });
+      return { state, bars, now, blocks };
     });
-    // The unit is a hundredth of a millisecond: an arrow key moves by one of it, a
-    // pointer never does, and so a move by one is taken for "to the next event".
+    // Its unit is a hundredth of a millisecond. An arrow key moves by one of them and a
+    // pointer by many, so a move by one is taken for "to the next event".
     const range = made(stage, "input", {
-      type: "range", min: 0, max: data.axis * 100, step: 1, "aria-label": "Time",
+      class: "ladder-time", type: "range", min: 0, max: data.axis * 100, step: 1,
     });
+    range.setAttribute("aria-label", "Time, in milliseconds");
+    const ruler = made(stage, "div", { class: "ladder-ruler", "aria-hidden": "true" });
+    for (let ms = 0; ms <= data.axis; ms += 15) {
+      const mark = made(ruler, "span", {}, `${ms}${ms === data.axis ? " ms" : ""}`);
+      mark.style.left = `${(ms / data.axis) * 100}%`;
+    }
     const steps = made(stage, "div", { class: "work-buttons" });
-    const back = made(steps, "button", { type: "button" }, "Back");
+    const back = made(steps, "button", { type: "button" }, "Event before");
     const next = made(steps, "button", { type: "button" }, "Next event");
-    const said = made(stage, "p", { class: "work-said", "aria-live": "polite" });
+    const said = made(stage, "p", { class: "work-said ladder-said", "aria-live": "polite" });
 
     let chosen = data.cases[0];
     let stop = 0;
+    // What the slider stood at: where the reader has moved it from.
+    let before = 0;
 
-    const place = (element, share) => {
-      element.style.left = share < 0.55 ? `${share * 100}%` : "auto";
-      element.style.right = share < 0.55 ? "auto" : `${(1 - share) * 100}%`;
-    };
     const show = (ms) => {
-      const [, sentence, states, blocks, inferred] = chosen.stops[stop];
-      range.value = Math.round(ms * 100);
+      const [, sentence, states, blocks] = chosen.stops[stop];
+      const share = ms / data.axis;
+      range.value = before = Math.round(ms * 100);
       clock.textContent = `${ms.toFixed(2)} ms`;
       range.setAttribute("aria-valuetext", clock.textContent);
-      const words = data.texts[sentence] + (inferred ? " (inferred)" : "");
-      if (said.textContent !== words) said.textContent = words;
-      tracks.forEach(({ state, track }, rail) => {
-        state.textContent = data.texts[states[rail]];
-        track.replaceChildren();
-        for (const [from, start, end, kind] of chosen.bars) {
-          if (from !== rail) continue;
-          const bar = made(track, "i", { class: `ladder-bar ladder-${kind}` });
-          bar.style.left = `${(start / data.axis) * 100}%`;
-          bar.style.width = `${((end - start) / data.axis) * 100}%`;
+      if (said.textContent !== data.texts[sentence]) {
+        said.textContent = data.texts[sentence];
+      }
+      tracks.forEach((rail, number) => {
+        rail.state.textContent = data.texts[states[number]];
+        rail.blocks.replaceChildren();
+        for (const [block, where] of blocks) {
+          if (where !== number) continue;
+          const words = data.texts[block];
+          const kind = words.split(",")[0];
+          made(rail.blocks, "span", { class: `ladder-block ladder-${kind}` }, words);
         }
-        const standing = made(track, "span", { class: "ladder-blocks" });
-        for (const [block, where] of Object.entries(blocks)) {
-          if (where === rail) made(standing, "span", { class: "ladder-block" }, data.texts[block]);
-        }
-        place(standing, ms / data.axis);
+        rail.now.style.left = `${share * 100}%`;
+        // Where the time is, or as far right as there is room.
+        const wide = rail.blocks.offsetWidth;
+        rail.blocks.style.left = `min(${share * 100}%, 100% - ${wide}px)`;
       });
       back.disabled = stop === 0;
       next.disabled = stop === chosen.stops.length - 1;
@@ -79,34 +88,49 @@
       stop = Math.max(0, Math.min(chosen.stops.length - 1, number));
       show(chosen.stops[stop][0]);
     };
+    // At a time between two events, things stand as the earlier one has left them.
+    const at = (ms) => {
+      const begun = chosen.stops.filter(([time]) => time <= ms + 0.005);
+      stop = Math.max(0, begun.length - 1);
+      show(Math.max(ms, chosen.stops[0][0]));
+    };
     const choose = (number) => {
       chosen = data.cases[number];
-      choices.forEach((button, n) => button.setAttribute("aria-pressed", String(n === number)));
-      go(0);
+      choices.forEach((button, n) => {
+        button.setAttribute("aria-pressed", String(n === number));
+      });
+      tracks.forEach((rail, own) => {
+        rail.bars.replaceChildren();
+        for (const [where, start, end, kind] of chosen.bars) {
+          if (where !== own) continue;
+          const bar = made(rail.bars, "i", { class: `ladder-bar ladder-${kind}` });
+          bar.style.left = `${(start / data.axis) * 100}%`;
+          bar.style.width = `${((end - start) / data.axis) * 100}%`;
+        }
+      });
+      at(before / 100);
     };
 
-    let before = 0;
     range.addEventListener("input", () => {
-      const now = Number(range.value);
-      const moved = now - before;
+      const moved = Number(range.value) - before;
       if (Math.abs(moved) === 1) {
         go(stop + moved);
-      } else {
-        const times = chosen.stops.map(([ms]) => ms * 100);
-        stop = Math.max(0, times.filter((time) => time <= now + 50).length - 1);
-        show(Math.max(now / 100, chosen.stops[stop][0]));
+        return;
       }
-      before = Number(range.value);
+      // Near an event, a pointer means the event.
+      if (range.value === "0") {
+        go(0);
+        return;
+      }
+      const ms = Number(range.value) / 100;
+      const near = chosen.stops.map(([time]) => time).filter((time) => Math.abs(time - ms) < 0.6);
+      at(near.length ? near[near.length - 1] : ms);
     });
-    for (const [button, by] of [[back, -1], [next, 1]]) {
-      button.addEventListener("click", () => {
-        go(stop + by);
-        before = Number(range.value);
-      });
-    }
-    choose(0);
-    before = Number(range.value);
+    back.addEventListener("click", () => go(stop - 1));
+    next.addEventListener("click", () => go(stop + 1));
     figure.prepend(stage);
+    choose(0);
+    go(data.start);
     figure.classList.add("works");
   };
 
