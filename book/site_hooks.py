@@ -32,6 +32,7 @@ if str(ROOT) not in sys.path:
 
 from book import card, listing, search, style_sheet, wrong_answers  # noqa: E402
 from book.drawn import BookError, Sources  # noqa: E402
+from book.lighter import lighter  # noqa: E402
 from book.markers import Page  # noqa: E402
 from book.pages import functions_for  # noqa: E402
 from book.verdicts import all_claims, with_marks_behind  # noqa: E402
@@ -271,6 +272,7 @@ def on_page_content(
         lambda match: _linked_filename(match[1], page, files),
         html,
     )
+    html = lighter(html)
     return search.with_marks(html, code=not page.file.src_uri.endswith("solution.md"))
 
 

@@ -12,6 +12,9 @@ from lab.record.quantity import Quantity
 #: So many figures have room beside one another on a phone, under heads of their own.
 MOST_BESIDE = 5
 
+#: A table with more rows is laid out when it comes into view.
+MOST_ROWS = 20
+
 #: Whether a cell holds words -> how the site's style sheet knows it.
 _KIND = {True: ' class="words"', False: ""}
 
@@ -76,8 +79,14 @@ class Table:
         beside = len(self.header) - 1
         columns = f' style="--columns: {beside}"'
         many = " many" if beside > MOST_BESIDE else ""
+        kind, rows = "table", len(self.rows)
+        if rows > MOST_ROWS:
+            kind, columns = (
+                "table long",
+                f' style="--columns: {beside}; --rows: {rows}"',
+            )
         return (
-            f'<div class="table" role="group" tabindex="0" aria-label="{label}">'
+            f'<div class="{kind}" role="group" tabindex="0" aria-label="{label}">'
             f'<table class="figures{many}"{columns}>'
             f"{caption}<thead><tr>{head}</tr></thead>"
             f"<tbody>{''.join(body)}</tbody></table></div>"

@@ -2,17 +2,26 @@
 // what scrolls sideways can be reached with the keyboard: only that, for a stop of the
 // tab key at each table and each piece of code would be in everybody's way.
 (() => {
-  const scrolling = new ResizeObserver((entries) => {
+  const look = (boxes) => {
     // All is asked before anything is changed, so that the page is laid out once.
-    const found = entries.map(({ target }) => {
-      const box = target.closest(".table, code");
-      return [box, box.scrollWidth > box.clientWidth];
-    });
+    const found = boxes.map((box) => [box, box.scrollWidth > box.clientWidth]);
     for (const [box, scrolls] of found) {
       if (scrolls) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
-  });
+  };
+  const scrolling = new ResizeObserver((entries) =>
+    look(entries.map(({ target }) => target.closest(".table, code"))),
+  );
+  // What is out of view has not been laid out: then nobody knows yet.
+  document.addEventListener(
+    "contentvisibilityautostatechange",
+    ({ target, skipped }) => {
+      const box = target.closest(".table, code");
+      if (box && !skipped) requestAnimationFrame(() => look([box]));
+    },
+    true,
+  );
   for (const table of document.querySelectorAll(".table")) {
     scrolling.observe(table);
     if (table.firstElementChild) scrolling.observe(table.firstElementChild);

@@ -200,6 +200,33 @@ def test_colours_follow_the_system_and_the_choice(
         assert wrong == []
 
 
+#: So many boxes a page may have the browser lay out before anybody scrolls. A processor
+#: four times slower than a desk's needs two seconds for about 6000.
+BOXES = 4000
+LARGEST = (
+    *("results.html", "source/steps-step13.html", "source/steps-http11.html"),
+    *("source/chapters-06-both-wrong.html", "source/tests-steps-test_wsgi.html"),
+    "chapters/13-any-application/index.html",
+)
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_a_slow_machine_lays_out_what_is_in_view(
+    browser: Browser, site: Site, name: str
+) -> None:
+    with opened(browser, DESK) as (page, _):
+        asked = page.context.new_cdp_session(page)
+        asked.send("Performance.enable")
+        page.goto(f"{site.folder.as_uri()}/{name}", wait_until="load")
+        found = asked.send("Performance.getMetrics")["metrics"]
+        [boxes] = [m["value"] for m in found if m["name"] == "LayoutObjects"]
+        assert 100 < boxes < BOXES
+        # What is further down is there all the same: it is found, and reached.
+        last = page.locator("article :is(.highlight, .table)").last
+        last.scroll_into_view_if_needed()
+        expect(last).to_be_in_viewport()
+
+
 @pytest.mark.parametrize("way", ["http", "file"])
 def test_the_search_finds_a_word(
     browser: Browser, site: Site, address: str, way: str
