@@ -68,6 +68,11 @@ site: ## build the book into site/
 	@tools/bootstrap book
 	@$(run) book site --strict $(ARGS)
 
+.PHONY: pdf
+pdf: ## print the book into one PDF file, with Chromium
+	@tools/bootstrap book
+	@$(run) tools.pdf
+
 .PHONY: measure
 measure: ## record the book's own figures anew (long; on a quiet machine)
 	@tools/bootstrap book

@@ -23,7 +23,7 @@ class Tool:
 
 TOOLS = {
     "chromium": Tool(
-        purpose="reads the book as a browser does",
+        purpose="reads the book as a browser does, and prints it",
         used_by=("test",),
         commands=(
             "chromium",
