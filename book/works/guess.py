@@ -79,12 +79,12 @@ def guesses(materials: Materials) -> Work:
     counts = measured_connections(book, steps)
     by = book.generator_of(steps, counts)
     parts, panels, words = [], [], []
-    height = 190
+    height = 166
     for place, step in enumerate(steps):
         rates = [book.rate(step, n, generator=by) for n in counts]
         top = 42 + place // 2 * height
         left = 8 + place % 2 * (WIDTH_PX // 2)
-        plane = Plane(left, left + 144, top, top + 110, (0.7, 1400), RATES)
+        plane = Plane(left, left + 138, top, top + 104, (0.7, 1400), RATES)
         parts.append(text(left, top - 18, f"{step.removeprefix('step')}", "ink"))
         parts.append(_small_axes(plane, counts))
         parts.append(_measured_line(plane, counts, rates))

@@ -76,6 +76,7 @@ def little(
                 if not quantity.is_missing:
                     x, y = plane.at(n, quantity.median)
                     parts.append(glyph(x, y, shape(server), colour(server)))
+    parts += _key(servers)
     said = [
         f"A fixed wait of {wait_ms} ms: the rate rises with the connections, from "
         f"{number(1000 / wait_ms)} a second with one to {number(1e6 / wait_ms)} with "
@@ -95,14 +96,6 @@ def little(
         + "."
         for server, points in measured.items()
     ]
-    key = [
-        {
-            "text": title(server),
-            "path": GLYPHS[shape(server)],
-            "colour": colour(server),
-        }
-        for server in servers
-    ]
     data: dict[str, Any] = {
         "rate": _RATES.data(),
         "latency": _WAITS.data(),
@@ -114,7 +107,6 @@ def little(
             | {"said": _said(low, high)}
             for n, low, high, short, long in QUESTION
         ],
-        "key": key,
     }
     names = "-".join(server.removeprefix("step") for server in servers)
     return Work(
@@ -123,7 +115,7 @@ def little(
         "request waits for a fixed time. Dashed: the server has a fixed capacity. "
         "Thin: waits of 1, 10 and 100 ms.",
         words=said,
-        still=drawing("A fixed wait and a fixed capacity.", 436, parts),
+        still=drawing("A fixed wait and a fixed capacity.", 512, parts),
         data=data,
     )
 
@@ -165,6 +157,31 @@ def _asked() -> list[str]:
                 f'<path d="M{x - 8:g} {first:g}h16M{x - 8:g} {last:g}h16M{x:g} '
                 f'{first:g}V{last:g}" stroke="var(--chart-5)" stroke-width="2"/>'
             )
+    return parts
+
+
+def _key(servers: Sequence[str]) -> list[str]:
+    ink, question = "var(--chart-ink)", "var(--chart-5)"
+    entries = [
+        ("a fixed wait", f'd="M0 7h14" stroke="{ink}"'),
+        ("a fixed capacity", f'd="M0 7h5m4 0h5" stroke="{ink}"'),
+        ("the question's figures", f'd="M2 2h10M2 12h10M7 2v10" stroke="{question}"'),
+    ]
+    entries += [
+        (
+            title(server),
+            f'd="{GLYPHS[shape(server)]}" fill="{colour(server)}" '
+            f'stroke="{colour(server)}"',
+        )
+        for server in servers
+    ]
+    parts = []
+    for place, (said, how) in enumerate(entries):
+        x, y = 4 + place % 2 * 172, 440 + place // 2 * 22
+        parts.append(
+            f'<path {how} stroke-width="2" transform="translate({x} {y})"/>'
+            + text(x + 20, y + 11.5, said)
+        )
     return parts
 
 

@@ -229,8 +229,8 @@
           class: `${kind}-mark${point.bound ? " is-bound" : ""}`,
           d:
             kind === "mine"
-              ? `M${at - 5} ${y(point.value) - 5}h10v10h-10z`
-              : `M${at - 5} ${y(point.value)}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z`,
+              ? `M${at - 4} ${y(point.value) - 4}h8v8h-8z`
+              : `M${at - 4} ${y(point.value)}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z`,
         });
         const spread = drawn("path", {
           class: `${kind}-spread`,
@@ -361,7 +361,7 @@
       status.textContent = `Measured: ${said.join(", ")}. ${
         worst >= 1.05
           ? `You were off by a factor of up to ${number(rounded(worst))}, with ${clients(where)}.`
-          : "You were right."
+          : "You were within the spread, or off by less than 5 %."
       }`;
     };
     show();

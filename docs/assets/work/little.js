@@ -120,22 +120,6 @@
       ...kinds.map(([, button]) => button),
     );
     const status = element("p", { class: "work-said", "aria-live": "polite" });
-    const key = element("ul", { class: "chart-key" });
-    const entry = (path, text, attributes) => {
-      const svg = drawn("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" });
-      svg.append(drawn("path", { d: path, ...attributes }));
-      return element("li", {}, svg, element("span", {}, text));
-    };
-    const ink = { stroke: "var(--chart-ink)", "stroke-width": 2, fill: "none" };
-    const purple = { stroke: "var(--chart-5)", "stroke-width": 2, fill: "none" };
-    key.append(
-      entry("M0 7h14", "a fixed wait", ink),
-      entry("M0 7h5m4 0h5", "a fixed capacity", ink),
-      entry("M2 2h10M2 12h10M7 2v10", "the question's figures", purple),
-      ...data.key.map(({ text, path, colour }) =>
-        entry(path, text, { fill: colour, stroke: colour }),
-      ),
-    );
     const result = element("div", {
       class: "table",
       role: "region",
@@ -143,7 +127,6 @@
       "aria-label": "The model and the question",
     });
     stage.append(
-      key,
       choice,
       sliders.connections.row,
       sliders.wait.row,
@@ -206,7 +189,7 @@
           element("td", {}, `${ms.join("–")}\u202fms`),
         );
       });
-      const heads = ["with", "a second", "question", "time", "question"];
+      const heads = ["with", "rate", "question's rate", "time", "question's time"];
       result.replaceChildren(
         element(
           "table",
