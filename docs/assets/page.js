@@ -17,12 +17,13 @@
   document.addEventListener(
     "contentvisibilityautostatechange",
     ({ target, skipped }) => {
-      const box = target.closest(".table, code");
+      const box = target.closest(".table:not(.long), code");
       if (box && !skipped) requestAnimationFrame(() => look([box]));
     },
     true,
   );
-  for (const table of document.querySelectorAll(".table")) {
+  // A long table keeps the stop that it comes with: it is laid out late.
+  for (const table of document.querySelectorAll(".table:not(.long)")) {
     scrolling.observe(table);
     if (table.firstElementChild) scrolling.observe(table.firstElementChild);
   }

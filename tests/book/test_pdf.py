@@ -67,6 +67,21 @@ def test_some_pages_have_contents_numbers_and_answers_at_the_end(
         assert [int(number) for number in shown] == pages
 
 
+@pytest.mark.parametrize("name", [CHAPTER, "results.html", "source/steps-step07.html"])
+def test_a_page_that_a_browser_prints_is_not_cut_and_does_not_tell(
+    browser: Browser, site: Site, name: str
+) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.set_viewport_size({"width": PAPER[0], "height": PAPER[1]})
+        page.emulate_media(media="print")
+        page.goto((site.folder / name).as_uri())
+        article = BEYOND_THE_EDGE.replace("section *, nav *", "article *")
+        assert page.evaluate(article) == []
+        for answer in page.locator("details:not([open]) > :not(summary)").all()[:3]:
+            assert not answer.is_visible()
+
+
 @pytest.mark.thorough
 @pytest.mark.timeout(900)
 def test_the_whole_book_is_printed_and_nothing_of_it_is_cut(
