@@ -186,7 +186,9 @@ def _key(servers: Sequence[str]) -> list[str]:
 
 
 def _about(low: float, high: float) -> list[float]:
-    return [low, high] if low < high else [low * (1 - ABOUT), high * (1 + ABOUT)]
+    if low < high:
+        return [low, high]
+    return [round(low * (1 - ABOUT)), round(high * (1 + ABOUT))]
 
 
 def _said(low: float, high: float) -> str:

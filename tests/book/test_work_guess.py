@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from book.drawn import Sources
@@ -274,3 +275,19 @@ def test_a_phone_shows_by_what_factor(browser: Browser, site: Site) -> None:
         box = cell.bounding_box()
         assert box is not None
         assert box["x"] + box["width"] <= PHONE["width"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("shown", [False, True])
+def test_the_rules_of_axe_find_nothing(
+    browser: Browser, site: Site, scheme: str, shown: bool
+) -> None:
+    with opened(browser, PHONE, scheme) as (page, _):
+        figure = figure_on(page, site, "step06")
+        by_keyboard(page, figure.get_by_role("slider").first, "End")
+        if shown:
+            figure.get_by_role("button").click()
+        expect(figure.locator("table")).to_have_count(int(shown))
+        options = {"preload": False}
+        found = Axe().run(page, context='figure[data-work="guess"]', options=options)
+        assert [(v["id"], v["nodes"]) for v in found.response["violations"]] == []

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from book.drawn import Sources
@@ -12,7 +13,7 @@ from book.works.little import QUESTION, little
 from lab.paths import BOOK
 from lab.record.measurement import Measurement
 from tests.book.conftest import Site
-from tests.book.test_browser import DESK, opened
+from tests.book.test_browser import DESK, PHONE, opened
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -140,3 +141,15 @@ def test_in_chapter_03_no_wait_is_given_away(site: Site) -> None:
     assert inside is not None
     assert '"wait_ms":10,' in inside[0]
     assert not re.search("timeout of|kernel|mutex", inside[0])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_rules_of_axe_find_nothing(
+    browser: Browser, site: Site, scheme: str
+) -> None:
+    with opened(browser, PHONE, scheme) as (page, _):
+        figure = figure_on(page, site, "06")
+        figure.get_by_role("button").first.click()
+        options = {"preload": False}
+        found = Axe().run(page, context='figure[data-work="little"]', options=options)
+        assert [(v["id"], v["nodes"]) for v in found.response["violations"]] == []

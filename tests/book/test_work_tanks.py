@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from book.drawn import Sources
@@ -14,7 +15,7 @@ from lab.paths import TRACES
 from lab.record.quantity import THIN_SPACE
 from steps.step09.server import MAX_BUFFERED_BYTES
 from tests.book.conftest import Site
-from tests.book.test_browser import DESK, opened
+from tests.book.test_browser import DESK, PHONE, opened
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -176,3 +177,15 @@ def test_what_is_a_model_is_called_one_and_the_rest_is_recorded() -> None:
     assert spaced(SENT[0]) in words
     assert work.data["buffered"] == MAX_BUFFERED_BYTES
     assert work.data["limits"][1] + work.data["limits"][3] == SENT[0]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_rules_of_axe_find_nothing(
+    browser: Browser, site: Site, scheme: str
+) -> None:
+    with opened(browser, PHONE, scheme) as (page, _):
+        figure = figure_on(page, site)
+        figure.get_by_role("button").first.click()
+        options = {"preload": False}
+        found = Axe().run(page, context='figure[data-work="tanks"]', options=options)
+        assert [(v["id"], v["nodes"]) for v in found.response["violations"]] == []
