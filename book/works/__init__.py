@@ -11,6 +11,7 @@ from book.works.guess import guess, guesses
 from book.works.ladder import ladder
 from book.works.little import little
 from book.works.tanks import tanks
+from book.works.watch import watch
 
 WORKS: dict[str, Draw] = {
     "guess": guess,
@@ -18,4 +19,5 @@ WORKS: dict[str, Draw] = {
     "ladder": ladder,
     "little": little,
     "tanks": tanks,
+    "watch": watch,
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from book.drawing import NARROW_PX, WIDE_PX, is_narrow
@@ -143,7 +143,7 @@ def data_of(cases: Sequence[Case]) -> dict[str, Any]:
     return {
         "rails": RAILS,
         "axis": AXIS_MS,
-        "start": cases[0].decisive(),
+        "start": frames_of(cases)[1][1].ms,
         "cases": shown,
         "texts": list(texts),
     }
@@ -467,9 +467,13 @@ def frames_of(cases: Sequence[Case]) -> list[tuple[Case, Stop]]:
     first, n = cases[0], cases[0].decisive()
     if first.stops[n].holds():
         return [(first, first.stops[m]) for m in (n - 2, n, n + 2)]
-    frames = [(first, first.stops[n - 1]), (first, first.stops[n])]
     ill = next((c for c in cases if c.stops[c.decisive()].holds()), first)
-    return [*frames, (ill, ill.stops[ill.decisive()])]
+    then = ill.stops[ill.decisive()]
+    return [
+        (first, first.stops[n - 1]),
+        (first, replace(first.stops[-1], ms=then.ms)),
+        (ill, then),
+    ]
 
 
 ROW_PX, LINE_PX = 46, 16

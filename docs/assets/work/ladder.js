@@ -44,7 +44,7 @@
     });
     range.setAttribute("aria-label", "Time, in milliseconds");
     const ruler = made(stage, "div", { class: "ladder-ruler", "aria-hidden": "true" });
-    for (let ms = 0; ms <= data.axis; ms += 15) {
+    for (let ms = 0; ms <= data.axis; ms += 30) {
       const mark = made(ruler, "span", {}, `${ms}${ms === data.axis ? " ms" : ""}`);
       mark.style.left = `${(ms / data.axis) * 100}%`;
     }
@@ -130,7 +130,7 @@
     next.addEventListener("click", () => go(stop + 1));
     figure.prepend(stage);
     choose(0);
-    go(data.start);
+    at(data.start);
     figure.classList.add("works");
   };
 
