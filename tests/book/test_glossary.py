@@ -52,7 +52,6 @@ OTHERS = [
     Other("selector", "07", "changed to `selectors`"),  # the module
     Other("worker", "01", "worker type"),  # gunicorn's
     Other("shutdown", "12", "in a shutdown"),
-    Other("future", "12", "is in the future"),
 ]
 
 _NOT_TEXT = [
