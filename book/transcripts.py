@@ -24,7 +24,8 @@ digits and widths of columns aside.
   really listens on any free port, and is ended with SIGINT at the end.
 - Other commands run one after another. After one that ends in `&` the next begins as
   soon as it has printed a line; after `probe` and `load`, which have nothing to print
-  before they are answered, half a second later. What else it prints stands before what
+  before they are answered, half a second later, unless the transcript has a line of
+  theirs there. What else it prints stands before what
   the next one prints; of several, what the one prints that ends first comes first.
 - A first line `% 09-no-flush`, which the page does not show, has the commands run with
   a copy of the steps that has this mistake in it (`book/variants.py`).
@@ -111,10 +112,12 @@ class Section:
 
     title: str
     commands: list[str] = field(default_factory=list)
+    #: The numbers of those that have printed a line before the next one was given.
+    spoke: set[int] = field(default_factory=set)
 
 
 def parse(text: str) -> list[Section]:
-    """The terminals and their commands, without the output."""
+    """The terminals and their commands, without the output but for who spoke."""
     sections: list[Section] = []
     for line in text.splitlines():
         if line.startswith("# "):
@@ -123,6 +126,8 @@ def parse(text: str) -> list[Section]:
             if not sections:
                 raise TranscriptError("the first line must be a title, `# terminal 1`")
             sections[-1].commands.append(line[2:])
+        elif sections and sections[-1].commands:
+            sections[-1].spoke.add(len(sections[-1].commands) - 1)
     return sections
 
 
@@ -232,11 +237,11 @@ class Run:
         yield section.title
         if not section.commands:
             yield from self._server_says()
-        for command in section.commands:
+        for number, command in enumerate(section.commands):
             if command.startswith(("kill ", "pkill ")):
                 yield self._kill(command)
             else:
-                output = self._output(command)
+                output = self._output(command, number in section.spoke)
                 yield f"$ {self._typed(command)}"
                 yield from output
         yield from self._rest()
@@ -247,7 +252,7 @@ class Run:
             if rest := self._server.last_lines():
                 raise TranscriptError(f"the server has more to say: {rest[0]}")
 
-    def _output(self, command: str) -> list[str]:
+    def _output(self, command: str, speaks: bool) -> list[str]:
         in_background = command.endswith("&")
         match shlex.split(command.removesuffix("&"), comments=True):
             case ["pgrep", "-f", _] | ["pgrep", "-o", "-f", _]:
@@ -260,7 +265,7 @@ class Run:
                 process = self._start(["lab", *rest])
                 if in_background:
                     self._background.append(process)
-                    waits = rest[0] in SILENT_AT_FIRST
+                    waits = rest[0] in SILENT_AT_FIRST and not speaks
                     limit_s = HEAD_START_S if waits else LIMIT_S
                     return self._told(process.next_line(limit_s))
                 printed = process.last_lines()

@@ -18,7 +18,7 @@ from steps.step09.server import Server
 from tests.steps.harness import request_bytes, serving, wait_until
 from tests.steps.test_reactors import Rounds
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 PUZZLES = {
     path: path.read_text().partition("\n")[0].removeprefix(IS_VARIANT)
