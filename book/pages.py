@@ -44,7 +44,11 @@ Blocks, between markers on lines of their own:
     tough_table("drain", "soak")                of `python -m lab tough`; all, if none
                                                 is named
     figure("throughput", […], caption="…")      see FIGURES in book/figures/
-    timeline("step06")                          docs/measurements/traces/step06.json
+    timeline("step06")                          docs/measurements/traces/step06.json;
+                                                beside={"06": "step06", …}: several of
+                                                them; see=[{…}]: what is measured out, a
+                                                `Gap`; until_ms=, inset_ms=, threads=:
+                                                the `View` (book/figures/timeline.py)
     lanes("step05", {"in-step": "in step", …})  its traces of these names, side by side
     diagram("program-and-kernel", caption=…, words=…)   docs/diagrams/, drawn by hand
     work("ladder", …, caption="…")              a figure to work; see book/works/

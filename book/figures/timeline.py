@@ -13,7 +13,7 @@ from typing import Any
 
 from book.drawing import MARK, Figure, Key, is_narrow
 from book.figures.common import names_within, row_names, slug
-from lab.trace.explain import category, one_at_a_time
+from lab.trace.explain import is_wait, one_at_a_time
 
 Event = dict[str, Any]
 Trace = dict[str, Any]
@@ -130,8 +130,7 @@ class View:
 
 
 def kind_of(event: Event) -> str:
-    # Not as it was recorded: an older trace may know fewer categories.
-    asleep = "sleeps" if category(event["name"]) == "wait" else "works"
+    asleep = "sleeps" if is_wait(event["name"]) else "works"
     return _KIND_OF_NAME.get(event["name"], asleep)
 
 

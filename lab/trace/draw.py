@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.trace.explain import Trace, end_us, lanes_of, one_at_a_time
+from lab.trace.explain import Trace, end_us, is_want, lanes_of, one_at_a_time
 
 #: What a cell of the picture shows, the most telling first.
 _SIGNS = (
     ("▒", "spins", lambda e: e["name"] == "spin"),
     ("█", "works", lambda e: e["cat"] == "work" and e["name"] != "held back"),
     ("░", "in the handler, asleep", lambda e: e["name"] == "sleep"),
-    ("╌", "wants the interpreter, or a lock", lambda e: e["cat"] == "want"),
+    ("╌", "wants the interpreter, or a lock", lambda e: is_want(e["name"])),
     ("▓", "held back by the kernel", lambda e: e["name"] == "held back"),
     ("═", "waits for the body", lambda e: e["name"] == "wait for body"),
     ("─", "waits for the head", lambda e: e["name"] == "wait for head"),

@@ -19,8 +19,13 @@ Event = dict[str, Any]
 Trace = dict[str, Any]
 
 
-def is_wait(name: str) -> bool:
-    """Whether a thread sleeps in an event of this name."""
+def is_want(name: str) -> bool:
+    """Whether a thread would go on in an event of this name, and is not let."""
+    return name in ("lock wait", "wants the interpreter", "wants a core")
+
+
+def is_sleep(name: str) -> bool:
+    """Whether a thread sleeps in an event of this name: it wants nothing but news."""
     return name.startswith("wait ") or name in (
         "select",
         "silent",
@@ -30,11 +35,9 @@ def is_wait(name: str) -> bool:
     )
 
 
-def category(name: str) -> str:
-    """`wait`, `want` (it would go on, and is not let) or `work`."""
-    if name in ("lock wait", "wants the interpreter", "wants a core"):
-        return "want"
-    return "wait" if is_wait(name) else "work"
+def is_wait(name: str) -> bool:
+    """Whether a thread does not run in an event of this name."""
+    return is_sleep(name) or is_want(name)
 
 
 def one_at_a_time(events: Sequence[Event]) -> list[Event]:
@@ -118,7 +121,7 @@ def _conclusion(lanes: dict[str, list[Event]], client: str, number: int) -> str:
         if not lane.startswith(("client", "queue"))
         and (found := _main(one_at_a_time(all_events), gap))
     }
-    if all(is_wait(found[0]["name"]) for found in servers.values()):
+    if all(is_sleep(found[0]["name"]) for found in servers.values()):
         text += "every thread of the server slept: "
     said: dict[str, list[str]] = {}
     for lane, found in servers.items():

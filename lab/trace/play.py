@@ -16,7 +16,7 @@ Format of a trace
     which the thread did nothing although somebody was ready, are one event `spin` with
     their number in `args.calls`. Where a thread could have gone on and did not run, it
     `wants the interpreter` or `wants a core`: that is concluded, `lab/trace/turns.py`
-    says how. `cat` is `wait`, `want` or `work`; `args.request` counts a client's
+    says how. `cat` is `wait` or `work`; `args.request` counts a client's
     requests from 1; `args.client` names a client's lane; `args.on_core_ms` is how long
     the thread was on a core in an event of a millisecond or more. What happens in a
     handler lies within its `handler`, as in the calls that a profiler shows.
@@ -44,7 +44,7 @@ from itertools import groupby
 from typing import Any
 
 from lab.paths import ROOT
-from lab.trace.explain import Event, Trace, category, conclusions
+from lab.trace.explain import Event, Trace, conclusions, is_wait
 from lab.trace.scenarios import MAIN_THREAD, Client, Scenario
 from lab.trace.turns import MEASURED, with_wants
 
@@ -316,7 +316,7 @@ def _assemble(
             {
                 "ph": "X",
                 "name": what,
-                "cat": category(what),
+                "cat": "wait" if is_wait(what) else "work",
                 "pid": 1,
                 "tid": numbers[thread],
                 "ts": round((start - begin) / 1000, 1),

@@ -112,7 +112,7 @@ def _wanted(span: Event, gil: bool) -> list[Event]:
         {
             **span,
             "name": "wants a core" if queued else "wants the interpreter",
-            "cat": "want",
+            "cat": "wait",
             "ts": round(span["ts"] + ran_us, 1),
             "dur": round(missing_us, 1),
             "args": {},

@@ -473,4 +473,4 @@ def test_an_inset_shows_the_beginning_once_more() -> None:
     assert ends == [[0, 90], [0, 1.5]]
     waits = [v for v in inset["data"]["values"] if v["kind"] == "head"]
     assert len(waits) == 3
-    assert all(v["end"] <= 1.5 for v in inset["data"]["values"])
+    assert all(v["start"] < v["end"] <= 1.5 for v in inset["data"]["values"])
