@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
@@ -12,6 +13,9 @@ from lab.paths import ROOT
 from lab.record.measurement import Measurement
 from tests.book import made_up
 from tests.book.conftest import Site
+
+# The first of them builds the book, or waits until another process has.
+pytestmark = pytest.mark.timeout(240)
 
 TITLE = "Why keep-alive made a server ten times slower"
 URL = "https://example.org/books/connections/"
