@@ -28,19 +28,25 @@ for (const chart of document.querySelectorAll("figure.chart")) {
     tip?.remove();
     tip = null;
   };
-  for (const mark of chart.querySelectorAll("svg [data-series]")) {
-    const said = mark.querySelector("title")?.textContent;
-    mark.querySelector("title")?.remove();
-    mark.addEventListener("pointerenter", (event) => {
-      drop();
-      tip = document.createElement("div");
-      tip.className = "chart-tip";
-      tip.textContent = said;
-      document.body.append(tip);
-      const left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8);
-      tip.style.left = `${Math.max(8, left)}px`;
-      tip.style.top = `${Math.max(8, event.clientY - tip.offsetHeight - 12)}px`;
-    });
-    mark.addEventListener("pointerleave", drop);
-  }
+  // One listener a figure: a page with many marks would wait for one each.
+  chart.addEventListener("pointerover", (event) => {
+    drop();
+    const mark = event.target.closest("svg [data-series]");
+    if (!mark) return;
+    const title = mark.querySelector("title");
+    if (title) {
+      // Else the browser would say it as well, and later.
+      mark.dataset.said = title.textContent;
+      title.remove();
+    }
+    if (!mark.dataset.said) return;
+    tip = document.createElement("div");
+    tip.className = "chart-tip";
+    tip.textContent = mark.dataset.said;
+    document.body.append(tip);
+    const left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8);
+    tip.style.left = `${Math.max(8, left)}px`;
+    tip.style.top = `${Math.max(8, event.clientY - tip.offsetHeight - 12)}px`;
+  });
+  chart.addEventListener("pointerleave", drop);
 }
