@@ -29,6 +29,7 @@ BOX = {
 #: Where a client can be: in the set, with a worker, in neither, not accepted yet, gone.
 WATCHED, SERVED, OUTSIDE = "watched", "served", "outside"
 NEW, AWAY = "new", "away"
+SLEEPS = "sleeps"
 #: From this step on the kernel remembers the set.
 REGISTERS = "step08"
 #: Of each client, so many answers are shown.
@@ -216,6 +217,8 @@ def _of_server(lane: str, events: Sequence[Event]) -> Iterator[Happened]:
                 yield Happened(us, "serves", who, lane, number=args["bytes"])
             case "wake":
                 yield Happened(us, "wakes", "", lane)
+            case "wait for a job":
+                yield Happened(us, "sleeps", "", lane)
 
 
 def case_of(label: str, trace: Trace) -> Case:
@@ -226,7 +229,7 @@ def case_of(label: str, trace: Trace) -> Case:
     scene = Scene(
         keeps=trace["otherData"]["step"] >= REGISTERS,
         clients=dict.fromkeys(clients, AWAY),
-        workers=dict.fromkeys(workers, "sleeps"),
+        workers=dict.fromkeys(workers or ["loop"], SLEEPS),
     )
     last = _end_of(story)
     stops = []
@@ -258,6 +261,11 @@ class Scene:
     shut_since: float = 0.0
 
     def stop(self, ms: float, said: str) -> Stop:
+        queued = [
+            client
+            for client in sorted(self.served)
+            if client in self.asked and f"serves {client}" not in self.workers.values()
+        ]
         return Stop(
             ms,
             said,
@@ -265,7 +273,7 @@ class Scene:
             [name for name in self.inside if name not in self.clients],
             dict(self.clients),
             list(self.asked),
-            dict(self.workers),
+            self.workers | dict.fromkeys(queued, "is in the queue"),
         )
 
     def _place(self) -> None:
@@ -331,6 +339,8 @@ class Scene:
                 return self._done(each)
             case "wakes":
                 return f"{_named(each.lane)} writes a byte: the pipe opens the box."
+            case "sleeps":
+                self.workers[each.lane] = SLEEPS
             case "has answer":
                 return f"{who} has its answer to request {each.number}."
             case "leaves":
@@ -346,6 +356,7 @@ class Scene:
         names = _listed(each.names)
         if self.keeps:
             self.box = KEPT
+            self.workers[each.lane] = SLEEPS
             return f"epoll is called, and told nothing. The kernel’s set has {names}."
         self.box = SHUT
         text = f"select() is given {names}. The box is shut."
@@ -359,6 +370,7 @@ class Scene:
         slept = (each.us - self.shut_since) / 1000
         after = f" after {slept:.1f} ms" if slept > LONG_MS else ""
         if self.keeps:
+            self.workers[each.lane] = "is awake"
             return f"epoll returns{after} what is ready: {_listed(each.names)}."
         self.box = OPEN
         self.inside = []
@@ -382,7 +394,7 @@ class Scene:
     def _done(self, each: Happened) -> str:
         self.served.discard(each.who)
         if each.lane in self.workers:
-            self.workers[each.lane] = "sleeps"
+            self.workers[each.lane] = f"is done with {each.who}"
         if self.clients[each.who] == AWAY or self.keeps:
             return ""
         text = f"{_named(each.lane)} is done with {each.who}"
@@ -466,13 +478,11 @@ def _scene(stop: Stop, width: int, top: float) -> tuple[list[str], float]:
     parts += _discs(places[WATCHED], stop, x, y + 26)
     y += 80
     parts.append(_text(4, y + 10, "The threads that serve", soft=True))
-    busy = [f"{name} {does}" for name, does in stop.workers.items() if does != "sleeps"]
+    busy = [f"{name} {does}" for name, does in stop.workers.items() if does != SLEEPS]
     asleep = len(stop.workers) - len(busy)
     words = ", ".join([*busy, *([f"{asleep} asleep"] if asleep else [])])
     parts += _discs(places[SERVED], stop, 8, y + 18)
-    parts.append(
-        _text(12 + 30 * len(places[SERVED]), y + 36, words or "the loop itself")
-    )
+    parts.append(_text(12 + 30 * len(places[SERVED]), y + 36, words))
     return parts, y + 52
 
 
@@ -490,7 +500,7 @@ def _discs(clients: Sequence[str], stop: Stop, x: float, y: float) -> Iterator[s
         says = NEWCOMER if stop.clients[client] == NEW else ASKED if asked else ""
         if says:
             yield _text(x, y + 18.5, says, bold=True)
-            x += 92
+            x += 104
 
 
 #: What a client has to say that has sent something nobody has read yet.

@@ -102,6 +102,22 @@ def test_in_06_nobody_who_has_asked_is_outside_for_long() -> None:
 
 
 @pytest.mark.parametrize("stem", SHOWN)
+def test_a_worker_is_said_to_sleep_where_it_was_recorded_asleep(stem: str) -> None:
+    step, _, name = stem.partition("-")
+    lanes = lanes_of(MATERIALS.trace(step, name))
+    seen = 0
+    for stop in case(stem).stops:
+        for worker, does in stop.workers.items():
+            if does != "sleeps":
+                continue
+            seen += 1
+            us = stop.ms * 1000
+            near = [e for e in lanes[worker] if e["ts"] - 20 <= us <= end_us(e) + 20]
+            assert "wait" in {event["cat"] for event in near}, (stop, worker)
+    assert seen
+
+
+@pytest.mark.parametrize("stem", SHOWN)
 def test_the_data_is_small(stem: str) -> None:
     data = watch(MATERIALS, {stem: stem}).data
     assert len(json.dumps(data, ensure_ascii=False, separators=(",", ":"))) < 5_000
@@ -155,7 +171,9 @@ def test_the_keyboard_walks_through_a_recording(
             there = [c for c, place in stop.clients.items() if place != AWAY]
             expect(figure.locator(".watch-disc")).to_have_count(len(there))
             said = [c for c in stop.asked if stop.clients[c] != NEW]
-            expect(figure.get_by_text("“I have asked”")).to_have_count(len(said))
+            expect(
+                figure.locator(".work-stage").get_by_text("“I have asked”")
+            ).to_have_count(len(said))
             page.keyboard.press("ArrowRight")
         expect(figure.get_by_role("button", name="Next event")).to_be_disabled()
         figure.get_by_role("button", name="Event before").press("Enter")

@@ -74,8 +74,7 @@
         if (data.texts[does] === "sleeps") continue;
         made(served.there, "span", {}, `${data.texts[worker]} ${data.texts[does]}`);
       }
-      const rest = workers.length ? `${asleep} asleep` : "the loop itself";
-      made(served.there, "span", { class: "watch-asleep" }, asleep || !workers.length ? rest : "");
+      if (asleep) made(served.there, "span", { class: "watch-asleep" }, `${asleep} asleep`);
       back.disabled = stop === 0;
       next.disabled = stop === chosen.stops.length - 1;
     };
