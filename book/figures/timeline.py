@@ -13,7 +13,7 @@ from typing import Any
 
 from book.drawing import MARK, Figure, Key, is_narrow
 from book.figures.common import names_within, row_names, slug
-from lab.trace.explain import is_wait, one_at_a_time
+from lab.trace.explain import is_thread, is_wait, one_at_a_time
 
 Event = dict[str, Any]
 Trace = dict[str, Any]
@@ -150,11 +150,6 @@ def lanes_in(trace: Trace) -> dict[str, list[Event]]:
         names[tid]: one_at_a_time(events.get(tid, []))
         for tid in sorted(names, key=lambda tid: order.get(tid, tid))
     }
-
-
-def is_thread(lane: str) -> bool:
-    """Whether a lane is a thread of the server."""
-    return not lane.startswith(("client", "queue", "operator"))
 
 
 def below_one_another(traces: Traces, threads: bool = False) -> dict[str, list[Event]]:

@@ -40,6 +40,11 @@ def is_wait(name: str) -> bool:
     return is_sleep(name) or is_want(name)
 
 
+def is_thread(lane: str) -> bool:
+    """Whether a lane is a thread of the server."""
+    return not lane.startswith(("client", "queue", "operator"))
+
+
 def one_at_a_time(events: Sequence[Event]) -> list[Event]:
     """A lane's events without overlap: what happens in a handler is cut out of it."""
     found: list[Event] = []

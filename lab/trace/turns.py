@@ -13,9 +13,10 @@ one (`lab/trace/recorder.py`). A thread could have gone on
 If such a span lasts a millisecond or more, and the thread was on a core for less than
 half of it, it wanted something. Where it waited for a core meanwhile, as the kernel
 says, for half of what is missing, the span becomes an event `wants a core`. Otherwise,
-in a Python that has the interpreter's lock (GIL), it becomes `wants the interpreter`:
-that is inferred, for nobody tells who has that lock. In a Python without it nothing is
-said. When, within the span, the thread ran is not known: it is drawn as first.
+in a Python that has the interpreter's lock (GIL), and in a server of several threads,
+it becomes `wants the interpreter`: that is inferred, for nobody tells who has that
+lock. In a Python without it, or with one thread, nothing is said. When, within the
+span, the thread ran is not known: it is drawn as first.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from lab.trace.explain import OVERLAP_US, Event, end_us
+from lab.trace.explain import OVERLAP_US, Event, end_us, is_thread
 
 #: What is shorter is not worth a word.
 LEAST_US = 1000.0
@@ -47,6 +48,7 @@ def with_wants(
     """
     found: list[Event] = []
     came = _came(events, lanes)
+    gil = gil and sum(is_thread(lane) for lane in lanes.values()) > 1
     ordered = sorted(events, key=lambda e: (e["tid"], e["ts"], -e["dur"]))
     for _, group in groupby(ordered, key=lambda e: e["tid"]):
         around: Event | None = None

@@ -86,7 +86,8 @@ def test_step06_waits_in_the_kernel_and_in_no_thread() -> None:
         assert end(send) < end(body)
         # Between the two the program does nothing for it.
         between = [e for e in server if end(send) < start(e) and end(e) < end(body)]
-        assert {e["name"] for e in between} <= {"wake", "drain", "select"}
+        done = {e["name"] for e in between if not explain.is_want(e["name"])}
+        assert done <= {"wake", "drain", "select"}
 
 
 @ON_LINUX
@@ -418,7 +419,8 @@ def test_a_handler_that_reads_a_clock_shows_when_it_did_not_run() -> None:
             pass
         return Response(200, b"")
 
-    (name, details), (outer, _) = handled(is_stopped)
+    # On a busy machine it may have been stopped before that, too.
+    *_, (name, details), (outer, _) = handled(is_stopped)
     assert (name, outer) == ("not running", "handler")
     start_ns, end_ns = details["core_ns"]
     assert end_ns - start_ns < 1_000_000
@@ -427,6 +429,8 @@ def test_a_handler_that_reads_a_clock_shows_when_it_did_not_run() -> None:
 
 
 LANES = {1: "client 1", 2: "loop", 3: "worker-0"}
+#: A server of one thread has nobody who could have the interpreter.
+ALONE = {1: "client 1", 2: "loop"}
 
 
 def timed(
@@ -462,6 +466,7 @@ def test_what_a_thread_does_once_it_could_go_on_is_no_sleep() -> None:
     assert wants(timed("send request", 1, 9_900, 10), ASLEEP) == [("select", 0, 10_000)]
     assert wants(ASLEEP) == [("select", 0, 10_000)]
     assert wants(SENT, ASLEEP, gil=False) == [("select", 0, 10_000)]
+    assert len(with_wants(copy.deepcopy([SENT, ASLEEP]), ALONE, True)) == 2
 
 
 @pytest.mark.parametrize(
