@@ -200,8 +200,8 @@ def test_colours_follow_the_system_and_the_choice(
         assert wrong == []
 
 
-#: So many boxes a page may have the browser lay out before anybody scrolls. A processor
-#: four times slower than a desk's needs two seconds for about 6000.
+#: So many boxes a page may have the browser lay out before anybody scrolls. With the
+#: processor slowed down four times, 6000 kept it busy for more than two seconds.
 BOXES = 4000
 LARGEST = (
     *("results.html", "source/steps-step13.html", "source/steps-http11.html"),
