@@ -193,10 +193,14 @@ def case_of(label: str, trace: Trace) -> Case:
         bars += _bars(asked)
     stops.sort(key=lambda stop: stop.ms)
     took = stops[-1].ms - stops[0].ms
-    stops[
-        -1
-    ].said += (
-        f" {NUMBERS[answered].capitalize()} requests were answered in {took:.1f} ms."
+    stops.append(
+        Stop(
+            all_asleep_after(server, stops[-1].ms),
+            f"{NUMBERS[answered].capitalize()} requests were answered in {took:.1f} "
+            "ms. All threads of the server sleep again.",
+            {},
+            answered,
+        )
     )
     for lane in server.values():
         for event in lane:
@@ -406,6 +410,21 @@ def _settle(
             "keeps the acknowledgement (inferred)" if kept else _has(at, NETWORK),
             client_does,
         ]
+
+
+def all_asleep_after(server: dict[str, list[Event]], ms: float) -> float:
+    """When, after that, every thread sleeps for the first time."""
+    begins = sorted(
+        float(e["ts"]) / 1000
+        for events in server.values()
+        for e in events
+        if e["cat"] == "wait" and end_us(e) > ms * 1000
+    )
+    return next(
+        round(max(begin, ms) + 0.005, 2)
+        for begin in begins
+        if asleep(server, max(begin, ms) + 0.01).startswith("asleep")
+    )
 
 
 def _has(at: dict[str, int], rail: int) -> str:

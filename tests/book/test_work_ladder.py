@@ -55,7 +55,9 @@ def test_blocks_move_towards_the_reader_in_the_order_of_time(name: str) -> None:
     found = case(name)
     assert [s.ms for s in found.stops] == sorted(s.ms for s in found.stops)
     assert found.stops[-1].ms <= 90
-    assert found.stops[-1].rails[3] == "has the whole answer"
+    # Nobody is at work or waits for anything where a recording is not shown further.
+    assert found.stops[-1].rails[0] == "asleep: all six threads"
+    assert found.stops[-1].rails[3] in ("has the whole answer", "pauses")
     for stop, after in zip(found.stops, found.stops[1:], strict=False):
         for block, rail in stop.at.items():
             if block.startswith(("head", "body", "response")) and (
