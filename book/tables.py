@@ -13,7 +13,7 @@ from lab.record.quantity import Quantity
 MOST_BESIDE = 5
 
 #: A table with more rows is laid out when it comes into view.
-MOST_ROWS = 8
+MOST_ROWS = 20
 
 #: Whether a cell holds words -> how the site's style sheet knows it.
 _KIND = {True: ' class="words"', False: ""}
