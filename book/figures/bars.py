@@ -248,7 +248,7 @@ def _bars(
         return {
             "data": {"values": values},
             "width": plot_px(width),
-            "height": {"step": 24 if several else 34 if narrow else 28},
+            "height": {"step": 24 if several else 42 if narrow else 28},
             "encoding": {"y": y, **offset},
             "layer": layers,
         }
