@@ -33,9 +33,9 @@ from lab.record.names import CLOSING_STEPS
 UNKNOWN = "07 ?"
 
 
-def eight(sources: Sources, connections: int = 100) -> Figure:
-    """Throughput of every step of the case at one number of connections."""
-    return _servers(sources, CASE, connections)
+def eight(sources: Sources, connections: int = 100, last: str = CASE[-1]) -> Figure:
+    """Throughput of every step of the case, up to one, at one number of connections."""
+    return _servers(sources, CASE[: CASE.index(last) + 1], connections)
 
 
 def question(sources: Sources, connections: int = 100) -> Figure:
@@ -59,6 +59,7 @@ def _servers(
             if not rate.is_missing:
                 kind = kinds[server not in CLOSING_STEPS]
                 values.append(mark_of(server, whose, rate, kind=kind))
+    whose = "question’s servers" if unknown else f"first {len(servers)} steps"
     names = [title(server) for server in servers] + [unknown] * bool(unknown)
     if unknown:
         rows.append([unknown, "nobody's yet", "?", "?", "?"])
@@ -132,9 +133,8 @@ def _servers(
         }
 
     return Figure(
-        name=slug("question" if unknown else "eight", connections),
-        title=f"Throughput of the {'question’s servers' if unknown else 'eight steps'} "
-        f"with {clients_in_words(connections)}.",
+        name=slug("question" if unknown else servers[-1], "at", connections),
+        title=f"Throughput of the {whose} with {clients_in_words(connections)}.",
         caption="Each dot is a server; a bar through it, where it is wider than the "
         "dot, reaches from the slowest to the fastest repeat.",
         layout=layout,

@@ -192,12 +192,11 @@ def case_of(label: str, trace: Trace) -> Case:
         stops += _stops(asked, server)
         bars += _bars(asked)
     stops.sort(key=lambda stop: stop.ms)
-    took = stops[-1].ms - stops[0].ms
     stops.append(
         Stop(
             all_asleep_after(server, stops[-1].ms),
-            f"{NUMBERS[answered].capitalize()} requests were answered in {took:.1f} "
-            "ms. All threads of the server sleep again.",
+            f"{NUMBERS[answered].capitalize()} requests have been answered. All "
+            "threads of the server sleep again.",
             {},
             answered,
         )

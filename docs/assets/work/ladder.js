@@ -114,7 +114,15 @@
     range.addEventListener("input", () => {
       const moved = Number(range.value) - before;
       if (Math.abs(moved) === 1) {
-        go(stop + moved);
+        const last = chosen.stops.length - 1;
+        const since = before - Math.round(chosen.stops[stop][0] * 100);
+        if (moved === 1 && stop === last) {
+          show(before / 100); // behind the last event there is none to go to
+        } else if (moved === -1 && since > 0) {
+          go(stop);
+        } else {
+          go(stop + moved);
+        }
         return;
       }
       // Near an event, a pointer means the event.

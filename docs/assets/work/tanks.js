@@ -225,7 +225,11 @@
       picture.querySelector("[data-reader]").textContent = reads;
       output.textContent = speed() ? `${speed()} MB a second` : "nothing";
       range.setAttribute("aria-valuetext", output.textContent);
-      if (running) return;
+      if (running) {
+        const words = "It runs. Press “Run” again to hold it and read the levels.";
+        if (status.textContent !== words) status.textContent = words;
+        return;
+      }
       log.replaceChildren(
         ...state.events.slice(0, REMEMBERED).map((said) => element("li", {}, said)),
       );
