@@ -10,8 +10,9 @@
       else box.removeAttribute("tabindex");
     }
   };
+  // (Of a table that has been replaced there is none any more.)
   const scrolling = new ResizeObserver((entries) =>
-    look(entries.map(({ target }) => target.closest(".table, code"))),
+    look(entries.map(({ target }) => target.closest(".table, code")).filter(Boolean)),
   );
   // What is out of view has not been laid out: then nobody knows yet.
   document.addEventListener(

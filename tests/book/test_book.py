@@ -567,7 +567,7 @@ def test_fill_writes_and_check_refuses_what_is_stale(
 
     found = fill(sources, change=False, root=project)
     assert found[0] == "README.md:1"
-    assert "docs/figures/eight-100-dark.svg" in found
+    assert "docs/figures/08-at-100-dark.svg" in found
     assert "docs/figures/forgotten-light.svg" in found
     assert "?" in readme.read_text()
 
@@ -577,7 +577,7 @@ def test_fill_writes_and_check_refuses_what_is_stale(
 
     other = made_up.book().model_copy(update={"points": sources.book.record.points[:9]})  # type: ignore[union-attr]
     stale = fill(Sources(Measurement(other)), change=False, root=project)
-    assert "docs/figures/eight-100-light.svg" in stale
+    assert "docs/figures/08-at-100-light.svg" in stale
 
 
 def test_the_projects_own_text_is_filled(capsys: pytest.CaptureFixture[str]) -> None:
