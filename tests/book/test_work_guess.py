@@ -165,9 +165,9 @@ def test_it_is_drawn_by_keyboard_and_says_by_what_factor_it_was_wrong(
 
 def test_a_handle_follows_the_pointer_and_a_click(desk: Page, site: Site) -> None:
     figure = figure_on(desk, site, "step04")
-    figure.scroll_into_view_if_needed()
-    ground = figure.locator(".work-ground").bounding_box()
     handle = figure.get_by_role("slider").nth(2)
+    handle.locator(".guess-mark").hover()  # scrolls, and waits until it stands still
+    ground = figure.locator(".work-ground").bounding_box()
     place = handle.locator(".guess-mark").bounding_box()
     assert ground is not None
     assert place is not None
