@@ -30,11 +30,11 @@ def computing_does_not(m: Measurement) -> Verdict:
 
 
 @claim(
-    "Where handlers do next to nothing, a single client gets at most four fifths of "
+    "Where handlers do next to nothing, a single client gets at most nine tenths of "
     "what step 09 gave it."
 )
 def the_hand_over_costs(m: Measurement) -> Verdict:
-    return at_most(m.rate("step10", 1) / m.rate("step09", 1), 0.8)
+    return at_most(m.rate("step10", 1) / m.rate("step09", 1), 0.9)
 
 
 @claim("With 100 clients, one byte wakes the loop for at least ten answers.")
