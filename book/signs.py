@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from book.drawn import NOT_YET
 from lab.record.quantity import Quantity
 
 
@@ -26,7 +25,7 @@ def either_way(ratio: Quantity, *, less: str, same: str, more: str) -> Said | Qu
     overlap, and nothing can be told. What was not measured is given back as it is.
     """
     if ratio.is_missing:
-        return ratio if ratio.doubt else Quantity.missing("", NOT_YET)
+        return ratio
     if ratio.high < 1:
         return Said(less)
     return Said(more if ratio.low > 1 else same)

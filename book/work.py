@@ -5,7 +5,8 @@ the traces: a still picture, the same in words, and the data that the script nee
 repository has the picture and the words. The site has these as well, the data beside
 them, and docs/assets/work/NAME.js, which puts controls in the picture's place once it
 runs. A page opened from the file system may load no modules, so a script is a classic
-one; it makes no globals, and draws nothing before the reader does something.
+one; it makes no globals but what all of them share (work/parts.js), and draws nothing
+before the reader does something.
 """
 
 from __future__ import annotations
@@ -96,7 +97,10 @@ class Working(Block):
             f'<details class="chart-data"><summary>{SUMMARY}</summary>'
             f"<ul>{words}</ul></details>"
             f'<script type="application/json">{data}</script></figure>'
-            f'<script defer src="{self._asset(f"work/{name}.js")}"></script>'
+            + "".join(
+                f'<script defer src="{self._asset(f"work/{each}.js")}"></script>'
+                for each in ("parts", name)
+            )
         )
 
     def _asset(self, name: str) -> str:

@@ -27,6 +27,6 @@ def doubts(record: Record) -> list[str]:
     if disturbed:
         found.append(
             f"{disturbed} of {runs} runs were disturbed: other processes took more "
-            f"than {DISTURBED:.0%} of a core, also when they were made again"
+            f"than {DISTURBED:.0%} of a core"
         )
     return found

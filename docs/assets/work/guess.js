@@ -1,44 +1,17 @@
 // Draw it first: handles for the reader's guess, in the still picture's empty axes. What
 // was measured is drawn when the reader asks for it, not before.
 (() => {
-  const SVG = "http://www.w3.org/2000/svg";
+  const { between, clients, drawn, element, figures, kept, rounded, scales, staged } = figureParts;
   // Steps of the keyboard: so many to a power of ten, and so many at a time.
   const STEPS = 20;
   const LEAP = 10;
 
-  const element = (name, attributes = {}, ...children) => {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) {
-      made.setAttribute(key, value);
-    }
-    made.append(...children);
-    return made;
-  };
-  const drawn = (name, attributes = {}, ...children) => {
-    const made = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) {
-      made.setAttribute(key, value);
-    }
-    made.append(...children);
-    return made;
-  };
   const number = (value) =>
     value >= 100
       ? Math.round(value)
           .toString()
           .replace(/\B(?=(\d{3})+$)/g, "\u202f")
       : String(Number(value.toPrecision(3)));
-  const rounded = (value) => Number(value.toPrecision(2));
-  const clients = (n) => (n === 1 ? "1 connection" : `${n} connections`);
-
-  // A browser may refuse to keep anything, for a file or in a private window.
-  const kept = (name) => {
-    try {
-      return JSON.parse(localStorage.getItem(name)) ?? {};
-    } catch {
-      return {};
-    }
-  };
   const keep = (name, value) => {
     try {
       localStorage.setItem(name, JSON.stringify(value));
@@ -47,20 +20,10 @@
     }
   };
 
-  const between = (value, [low, high]) => Math.min(high, Math.max(low, value));
-  const share = (value, [low, high]) =>
-    Math.log10(between(value, [low, high]) / low) / Math.log10(high / low);
-
-  for (const figure of document.querySelectorAll('figure[data-work="guess"]')) {
-    const data = JSON.parse(figure.querySelector("script").textContent);
+  for (const figure of figures("guess")) {
+    const { data, picture, stage } = staged(figure);
     const { plane, connections, measured } = data;
-    const still = figure.querySelector(".work-still svg");
-    const picture = still.cloneNode(true);
-    const stage = element("div", { class: "work-stage" }, picture);
-    figure.querySelector(".work-still").after(stage);
-    figure.classList.add("works");
-    const x = (n) => plane.left + share(n, plane.x) * (plane.right - plane.left);
-    const y = (rate) => plane.bottom - share(rate, plane.y) * (plane.bottom - plane.top);
+    const { x, y } = scales(plane);
     const before = kept(data.store);
     const guess = connections.map((n) => {
       const value = before.guess?.[n];

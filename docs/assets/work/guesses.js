@@ -1,38 +1,10 @@
 // All that the reader has drawn first, set into the still picture of what was measured.
 (() => {
-  const SVG = "http://www.w3.org/2000/svg";
-  const drawn = (name, attributes) => {
-    const made = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) {
-      made.setAttribute(key, value);
-    }
-    return made;
-  };
-  const element = (name, attributes = {}, ...children) => {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) {
-      made.setAttribute(key, value);
-    }
-    made.append(...children);
-    return made;
-  };
-  const kept = (name) => {
-    try {
-      return JSON.parse(localStorage.getItem(name)) ?? {};
-    } catch {
-      return {};
-    }
-  };
-  const share = (value, [low, high]) =>
-    Math.log10(Math.min(high, Math.max(low, value)) / low) / Math.log10(high / low);
+  const { drawn, element, figures, kept, scales, staged } = figureParts;
 
-  for (const figure of document.querySelectorAll('figure[data-work="guesses"]')) {
-    const { connections, panels } = JSON.parse(figure.querySelector("script").textContent);
-    const still = figure.querySelector(".work-still svg");
-    const picture = still.cloneNode(true);
-    const stage = element("div", { class: "work-stage" }, picture);
-    figure.querySelector(".work-still").after(stage);
-    figure.classList.add("works");
+  for (const figure of figures("guesses")) {
+    const { data, picture, stage } = staged(figure);
+    const { connections, panels } = data;
     const layer = drawn("g", { "aria-hidden": "true" });
     picture.append(layer);
     const status = element("p", { class: "work-said", "aria-live": "polite" });
@@ -56,8 +28,7 @@
       list.replaceChildren();
       let found = 0;
       for (const { store, server, plane, measured } of panels) {
-        const x = (n) => plane.left + share(n, plane.x) * (plane.right - plane.left);
-        const y = (rate) => plane.bottom - share(rate, plane.y) * (plane.bottom - plane.top);
+        const { x, y } = scales(plane);
         const { guess, shown } = kept(store);
         // What is drawn and not yet looked up stays so: its chapter shows it.
         const points = shown

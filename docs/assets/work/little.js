@@ -1,45 +1,18 @@
 // Little's law: connections, and a fixed wait or a fixed capacity, give rate and latency.
 (() => {
-  const SVG = "http://www.w3.org/2000/svg";
-  const element = (name, attributes = {}, ...children) => {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) {
-      made.setAttribute(key, value);
-    }
-    made.append(...children);
-    return made;
-  };
-  const drawn = (name, attributes = {}) => {
-    const made = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) {
-      made.setAttribute(key, value);
-    }
-    return made;
-  };
+  const { clients, drawn, element, figures, rounded, scales, staged } = figureParts;
   const number = (value) =>
     Number(value.toPrecision(3))
       .toString()
       .replace(/\B(?=(\d{3})+$)/g, value >= 1000 ? "\u202f" : "");
-  const rounded = (value) => Number(value.toPrecision(2));
-  const clients = (n) => (n === 1 ? "1 connection" : `${n} connections`);
-  const share = (value, [low, high]) =>
-    Math.log10(Math.min(high, Math.max(low, value)) / low) / Math.log10(high / low);
   let made = 0;
 
-  for (const figure of document.querySelectorAll('figure[data-work="little"]')) {
-    const data = JSON.parse(figure.querySelector("script").textContent);
-    const still = figure.querySelector(".work-still svg");
-    const picture = still.cloneNode(true);
-    const stage = element("div", { class: "work-stage" }, picture);
-    figure.querySelector(".work-still").after(stage);
-    figure.classList.add("works");
+  for (const figure of figures("little")) {
+    const { data, picture, stage } = staged(figure);
     const panels = ["rate", "latency"];
     const at = (panel, n, value) => {
-      const plane = data[panel];
-      return [
-        plane.left + share(n, plane.x) * (plane.right - plane.left),
-        plane.bottom - share(value, plane.y) * (plane.bottom - plane.top),
-      ];
+      const { x, y } = scales(data[panel]);
+      return [x(n), y(value)];
     };
     const state = { kind: "wait", connections: 100, wait: data.wait_ms, capacity: data.capacity };
     // In requests a second, and in ms.

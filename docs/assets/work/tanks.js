@@ -1,14 +1,7 @@
 // Four tanks: a model of the way of an answer to a client that reads slowly, or not at
 // all. Nothing moves before the reader says so.
 (() => {
-  const element = (name, attributes = {}, ...children) => {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) {
-      made.setAttribute(key, value);
-    }
-    made.append(...children);
-    return made;
-  };
+  const { element, figures, staged } = figureParts;
   const number = (value) =>
     Math.round(value)
       .toString()
@@ -23,13 +16,8 @@
   const LONGEST_MS = 60_000;
   const REMEMBERED = 5;
 
-  for (const figure of document.querySelectorAll('figure[data-work="tanks"]')) {
-    const data = JSON.parse(figure.querySelector("script").textContent);
-    const still = figure.querySelector(".work-still svg");
-    const picture = still.cloneNode(true);
-    const stage = element("div", { class: "work-stage" }, picture);
-    figure.querySelector(".work-still").after(stage);
-    figure.classList.add("works");
+  for (const figure of figures("tanks")) {
+    const { data, picture, stage } = staged(figure);
     const [, room, , window] = data.limits;
 
     // -- the model: bytes, and milliseconds ---------------------------------

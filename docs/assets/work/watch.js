@@ -1,28 +1,9 @@
 // Who is watching me? The data is book/works/watch.py's: cases, each with its stops.
 (() => {
-  const made = (parent, tag, attributes = {}, text = "") => {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      element.setAttribute(name, value);
-    }
-    element.textContent = text;
-    parent.append(element);
-    return element;
-  };
+  const { figures, made, recordings } = figureParts;
 
   const build = (figure) => {
-    const data = JSON.parse(figure.querySelector("script").textContent);
-    const stage = document.createElement("div");
-    stage.className = "work-stage";
-
-    const switches = made(stage, "div", { class: "work-buttons", role: "group" });
-    switches.setAttribute("aria-label", "Which recording");
-    const choices = data.cases.map((each, number) => {
-      const button = made(switches, "button", { type: "button" }, each.label);
-      button.addEventListener("click", () => choose(number));
-      return button;
-    });
-    switches.hidden = choices.length === 1;
+    const { data, stage, press } = recordings(figure, (number) => choose(number));
 
     const clock = made(stage, "p", { class: "watch-clock", "aria-hidden": "true" });
     const said = made(stage, "p", { class: "work-said watch-said", "aria-live": "polite" });
@@ -80,9 +61,7 @@
     };
     const choose = (number) => {
       chosen = data.cases[number];
-      choices.forEach((button, n) => {
-        button.setAttribute("aria-pressed", String(n === number));
-      });
+      press(number);
       range.max = chosen.stops.length - 1;
       go(chosen.start);
     };
@@ -94,7 +73,5 @@
     figure.classList.add("works");
   };
 
-  for (const figure of document.querySelectorAll('figure[data-work="watch"]:not(.works)')) {
-    build(figure);
-  }
+  for (const figure of figures("watch")) build(figure);
 })();
