@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.doctor.finding import Finding, Verdict, chapters
-from lab.doctor.judge_waits import unexplained
+from lab.doctor.judge_growth import unexplained
 from lab.doctor.observations import Observations
 
 PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {

@@ -278,3 +278,10 @@ class Observations:
     notes: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
     took_s: float = 0.0
+
+    def point(self, connections: int) -> Point | None:
+        """The load with so many connections, if it brought an answer."""
+        for point in self.growth:
+            if point.connections == connections and point.requests:
+                return point
+        return None

@@ -9,7 +9,13 @@ nobody would notice from being called a fault.
 
 from __future__ import annotations
 
-from lab.doctor import judge_holders, judge_http, judge_process, judge_waits
+from lab.doctor import (
+    judge_growth,
+    judge_holders,
+    judge_http,
+    judge_process,
+    judge_waits,
+)
 from lab.doctor.finding import Verdict, listed
 from lab.doctor.observations import Observations
 
@@ -22,7 +28,9 @@ JUDGES = (
     judge_waits.gone,
     judge_waits.closing,
     judge_waits.waiting,
-    judge_waits.growing,
+    judge_growth.failing,
+    judge_growth.unfair,
+    judge_growth.growing,
     judge_holders.holding,
     judge_holders.crowding,
     judge_holders.slow,

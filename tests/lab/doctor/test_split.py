@@ -8,7 +8,8 @@ import pytest
 
 from lab.doctor import growth as growing
 from lab.doctor.growth import contact, growth
-from lab.doctor.judge_waits import fixed_wait, stall_ms, timeout_ms, two_writes
+from lab.doctor.judge_growth import fixed_wait
+from lab.doctor.judge_waits import stall_ms, timeout_ms, two_writes
 from lab.doctor.observations import Observations, Point, Split
 from lab.doctor.plan import Plan
 from lab.doctor.raw import Target
