@@ -1,0 +1,281 @@
+"""What the rates and the latencies of 1, 10 and 100 clients mean."""
+
+from __future__ import annotations
+
+from lab.doctor.finding import Finding, Verdict, chapters
+from lab.doctor.judge_waits import LEAST_WAIT_MS, median, stall_ms, timeout_ms
+from lab.doctor.observations import Observations, Point
+
+#: A rate that is so many times another is more, and no chance.
+MORE = 1.5
+#: Processors that a server with one busy thread uses, or wants.
+SATURATED = 0.75
+#: Processors that other programs may use before speed is no longer judged.
+DISTURBED = 0.3
+
+
+def unexplained(seen: Observations, point: Point) -> dict[str, int]:
+    """A load's errors, without those of a server that closes and does not say so."""
+    contact = seen.contact
+    if contact and contact.closed and contact.unannounced == contact.closed:
+        kinds = ("closed", "reset")
+        return {kind: n for kind, n in point.errors.items() if kind not in kinds}
+    return point.errors
+
+
+def failing(seen: Observations, said: Verdict) -> None:
+    """Requests that fail under a load, without those that have a finding already."""
+    for point in seen.growth:
+        errors = unexplained(seen, point)
+        if seen.protocol and seen.protocol.length:
+            # That is the cause, and has a finding of its own.
+            told = ("malformed", "timeout", "short answer")
+            errors = {kind: n for kind, n in errors.items() if kind not in told}
+        if point.overflows:
+            # They are late, and not lost: the kernel has no room for them.
+            late = ("timeout", "connect timeout")
+            if any(kind in errors for kind in late) and _backlog(seen, point, said):
+                errors = {kind: n for kind, n in errors.items() if kind not in late}
+        if is_unfair(seen, point):
+            errors = {kind: n for kind, n in errors.items() if kind != "timeout"}
+        if sum(errors.values()) > max(
+            3, 0.01 * (point.requests + sum(errors.values()))
+        ):
+            said.findings.append(_failures(seen, point, errors))
+            return
+
+
+def _failures(seen: Observations, point: Point, errors: dict[str, int]) -> Finding:
+    wrong = sum(errors.values())
+    only_late = set(errors) == {"timeout"}
+    clients = f"{point.connections} client{'s' * (point.connections > 1)}"
+    return Finding(
+        id="errors",
+        weight=90,
+        sentence=f"With {clients}, requests "
+        f"{'take more than 5 s' if only_late else 'fail'}: {wrong:,} of "
+        f"{point.requests + wrong:,}",
+        short=f"requests that fail with {clients}",
+        figure=", ".join(f"{kind} {n:,}" for kind, n in errors.items()),
+        sure="likely" if only_late else "certain",
+        see=f"python -m lab load {seen.url} --connections {point.connections} "
+        "--seconds 3",
+        chapters=chapters("03", "04"),
+    )
+
+
+def unfair(seen: Observations, said: Verdict) -> None:
+    """Some clients are answered again and again, and others wait."""
+    many = seen.point(100)
+    if many is None or not is_unfair(seen, many):
+        return
+    said.findings.append(
+        Finding(
+            id="unfair",
+            weight=63,
+            sentence=f"With 100 clients it is unfair: about {many.starved:.0f} of "
+            "them wait outside while it answers the same few again and again",
+            short="clients that wait while others are answered again and again",
+            figure=f"{many.rate:,.0f} requests a second at {many.p50_ms:.2f} ms "
+            f"are {many.connections - many.starved:.0f} clients' (Little's law); "
+            + (
+                "others waited for more than 5 s"
+                if "timeout" in many.errors
+                else f"the longest waited {many.max_ms:,.0f} ms"
+            ),
+            sure="likely",
+            see=f"python -m lab load {seen.url} --connections 100 --seconds 3",
+            chapters=chapters("10", "12"),
+        )
+    )
+
+
+def growing(seen: Observations, said: Verdict) -> None:
+    """Whether it works or waits: rates and latencies of 1, 10 and 100 clients."""
+    one, some, many = (seen.point(count) for count in (1, 10, 100))
+    if one is None or some is None or many is None:
+        if seen.growth:
+            said.open("how it grows with clients", "a load brought no answers")
+        return
+    waits = seen.split and (stall_ms(seen.split) or timeout_ms(seen.split))
+    growth = (
+        f"{one.rate:,.0f}, {some.rate:,.0f}, {many.rate:,.0f} requests a second with "
+        f"1, 10, 100 clients; {one.p50_ms:.2f}, {some.p50_ms:.2f}, "
+        f"{many.p50_ms:.2f} ms"
+    )
+    if waits:
+        if fixed_wait(one, some, many):
+            used = f"; {many.cpu:.0%} of a core is used" if many.cpu is not None else ""
+            said.ok(
+                "no lock, pool or processor holds it back: more clients do not make "
+                "requests slower",
+                growth + used,
+            )
+        return
+    if fixed_wait(one, some, many):
+        said.findings.append(
+            Finding(
+                id="fixed-wait",
+                weight=70,
+                sentence=f"A request takes about {one.p50_ms:.0f} ms, with one client "
+                "or with a hundred: it waits, and not for other requests",
+                short=f"a wait of {one.p50_ms:.0f} ms in each request",
+                figure=f"{growth}; {_which_part(seen)}",
+                sure="certain",
+                see=f"python -m lab probe {seen.url} --requests 5",
+                chapters=chapters("03"),
+            )
+        )
+    elif collapses(some, many) and is_disturbed(seen):
+        said.open("whether it gets slower with many clients", _disturbed(seen, growth))
+    elif collapses(some, many):
+        said.findings.append(
+            Finding(
+                id="collapse",
+                weight=88,
+                sentence="With 100 clients it answers less than half of what it "
+                "answers with 10",
+                short="it gets slower with many clients",
+                figure=growth,
+                sure="likely",
+                see=f"python -m lab load {seen.url} --connections 100 --seconds 3",
+                chapters=chapters("02", "08"),
+            )
+        )
+    elif many.client_bound:
+        said.ok("it does not wait: more clients are answered more, or queue", growth)
+        said.open(
+            "how much it could do",
+            "the client that asks was the limit: it may be faster than this",
+        )
+    elif many.rate < some.rate * 2 and many.p50_ms > some.p50_ms * 4:
+        busy = many.cpu
+        if busy is not None and busy < 0.5 and one.p50_ms >= LEAST_WAIT_MS:
+            at_once = many.rate * one.p50_ms / 1e3
+            said.findings.append(
+                Finding(
+                    id="queue",
+                    weight=72,
+                    sentence=f"It works on about {at_once:.0f} "
+                    f"request{'s' if at_once >= 1.5 else ''} at a time, and waits "
+                    "meanwhile: the others queue, and the processor sleeps",
+                    short=f"a queue before {at_once:.0f} at a time",
+                    figure=f"{growth}; the processor: {busy:.0%} of a core",
+                    sure="likely",
+                    see=f"python -m lab load {seen.url} --connections 100 --seconds 3",
+                    chapters=chapters("02", "10"),
+                )
+            )
+            return
+        _saturated(seen, many, growth, said)
+    elif many.rate > MORE * one.rate:
+        said.ok("more clients are answered more", growth)
+    else:
+        said.ok("it does not break down under many clients", growth)
+
+
+def _backlog(seen: Observations, point: Point, said: Verdict) -> bool:
+    """Whether it is a short backlog that makes them late."""
+    if any(each.id == "backlog" for each in said.findings):
+        return True
+    backlog = seen.process.backlog if seen.process else None
+    if backlog is not None and backlog >= point.connections:
+        return False  # it was another server's queue that overflowed
+    room = (
+        f"The kernel holds no more than {backlog + 1} connections for it"
+        if backlog is not None
+        else "The kernel has little room for connections"
+    )
+    late = point.errors.get("timeout", 0) + point.errors.get("connect timeout", 0)
+    said.findings.append(
+        Finding(
+            id="backlog",
+            weight=67,
+            sentence=f"{room} that wait to be accepted: with {point.connections} "
+            "clients, whoever comes when there is no room waits for a second or more",
+            short="a short backlog, so that some connections take seconds",
+            figure=f"with {point.connections} clients listen queues overflowed "
+            f"{point.overflows:,} times in this system, and {late:,} requests took "
+            "more than 5 s",
+            # The kernel counts for all of its listeners together.
+            sure="certain" if backlog is not None and point.queue_full else "likely",
+            see=f"ss -ltn 'sport = :{_port(seen)}' (Send-Q), "
+            "nstat -az TcpExtListenOverflows",
+            chapters=chapters("12"),
+        )
+    )
+    return True
+
+
+def _port(seen: Observations) -> str:
+    authority = seen.url.partition("//")[2].partition("/")[0]
+    return authority.rpartition(":")[2]
+
+
+def _saturated(seen: Observations, many: Point, growth: str, said: Verdict) -> None:
+    """The rate is level and the latency grows: requests queue. For what?"""
+    if many.cpu is None:
+        said.ok("it works rather than waits, it seems: requests queue", growth)
+        return
+    used = f"{growth}; the server used {many.cpu:.1f} processors"
+    wanted = many.cpu
+    if many.waited is not None and many.waited > 0.05:
+        wanted += many.waited
+        used += f", and {many.waited:.1f} more of its threads waited for one"
+    if wanted >= SATURATED:
+        said.ok("it works rather than waits: requests queue for a processor", used)
+    else:
+        said.open(
+            "what requests queue for when there are many clients",
+            f"{used}: the machine was busy, or the client was the limit, or it waits",
+        )
+
+
+def is_unfair(seen: Observations, point: Point) -> bool:
+    """Most clients wait for very long, in each look, while few are answered quickly.
+
+    Where each answer ends a connection it is not the same few.
+    """
+    contact = seen.contact
+    if contact and contact.closed == contact.connections:
+        return False
+    most = point.connections >= 10 and point.starved > point.connections / 2
+    late = "timeout" in point.errors or point.max_ms > 20 * point.p50_ms
+    return most and late
+
+
+def collapses(some: Point, many: Point) -> bool:
+    """Less than half the rate with many, in each of the looks and without a doubt."""
+    return not many.client_bound and max(many.rates) < min(some.rates) / 2
+
+
+def is_disturbed(seen: Observations) -> bool:
+    return seen.others_cpu is not None and seen.others_cpu > DISTURBED
+
+
+def _disturbed(seen: Observations, figure: str) -> str:
+    return f"other programs used {seen.others_cpu:.1f} processors meanwhile; {figure}"
+
+
+def _which_part(seen: Observations) -> str:
+    alone = seen.split.alone if seen.split else None
+    heads = median(alone.head_ms) if alone else None
+    whole = median(alone.latency_ms) if alone else None
+    if heads is None or whole is None:
+        return "which part of an answer is late was not seen"
+    if heads > whole / 2:
+        return (
+            "the head itself comes late, and others do not shorten it: so the wait is "
+            "in the program, or in what that asks"
+        )
+    return "the head comes at once, and the rest late, however it is acknowledged"
+
+
+def fixed_wait(one: Point, some: Point, many: Point) -> bool:
+    """Latency level, while the rate grows with the clients."""
+    latencies = (one.p50_ms, some.p50_ms, many.p50_ms)
+    return (
+        one.p50_ms >= LEAST_WAIT_MS
+        and max(latencies) < 1.6 * min(latencies)
+        and many.rate > 25 * one.rate
+    )
