@@ -33,6 +33,7 @@ SILENT = 10_000
 BEST = "★"
 NOT_DIFFERENT = "≈"
 LEGEND = f"{BEST} the best; {NOT_DIFFERENT} its spread overlaps that of the best"
+ASKED_BY = {"wrk": "wrk", "lab": "the lab’s generator"}
 #: Each request computes for a millisecond.
 SPIN = "/spin/1"
 
@@ -167,12 +168,19 @@ class Versus:
 
     def rates(self) -> Sheet:
         """Requests a second, as they were measured."""
+        most = _count(max(MANY))
+        asked_by_two = self._asked_by(MANY[:-1]) != ASKED_BY["lab"]
+        except_most = f" ({most}: {ASKED_BY['lab']})" if asked_by_two else ""
         return self._sheet(
-            f"Requests a second by connections, kept alive, plain headers; with a "
-            f"browser’s, {ACTIVE} connections",
+            f"Requests a second by connections, kept alive, plain headers, asked for "
+            f"by {self._asked_by(MANY[:-1])}{except_most}; with a browser’s, {ACTIVE} "
+            "connections",
             RATES,
             lambda work, server: work.ask(self.m, server),
         )
+
+    def _asked_by(self, counts: Sequence[int]) -> str:
+        return ASKED_BY[self.m.generator_of([IN_THE_LOOP], counts)]
 
     def ratios(self) -> Sheet:
         return self._sheet(
@@ -225,8 +233,8 @@ class Versus:
             figures = map(cell, (kept, closed, kept / closed))
             rows.append([self.titles[server], _count(n), *figures])
         return Sheet(
-            "Connections kept and closed: requests a second, both asked for by the "
-            "same generator",
+            "Connections kept and closed: requests a second, both asked for by "
+            f"{self._asked_by(MANY)}",
             ["server", "connections", "keep-alive", "close", "ratio"],
             rows,
         )
