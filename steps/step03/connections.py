@@ -25,7 +25,10 @@ class KeptConnection(Connection, Link):
         # close() turns `sock.fileno()` into -1. This copy stays, as the number does in
         # C, and that is how a closed descriptor gets into the set of select().
         self.fd = sock.fileno()
-        self.busy = False  # True: a worker has it, and no other must get it
+        # True: a worker has it, and no other must get it. Whoever looks at it, or clears
+        # it, holds the lock of the list: then the next worker sees all that this one
+        # has left in the parser.
+        self.busy = False
 
     @property
     def closed(self) -> bool:
@@ -68,24 +71,24 @@ class ConnectionList:
     """Adding and removing take the same time however long the list is."""
 
     def __init__(self, stats: LockStats) -> None:
-        self._lock = MeasuredLock(stats)
+        self.lock = MeasuredLock(stats)
         self._end = Link()  # holds no connection; between the last one and the first
 
     def add(self, connection: KeptConnection) -> None:
-        with self._lock:
+        with self.lock:
             connection.previous = self._end.previous
             connection.next = cast(KeptConnection, self._end)
             self._end.previous.next = self._end.previous = connection
 
     def remove(self, connection: KeptConnection) -> None:
-        with self._lock:
+        with self.lock:
             connection.previous.next = connection.next
             connection.next.previous = connection.previous
 
     def fd_set(self) -> dict[int, KeptConnection]:
         """Walk the whole list, as each call of `select()` needs a new set."""
         found = {}
-        with self._lock:
+        with self.lock:
             connection = self._end.next
             while connection is not self._end:
                 found[connection.fd] = connection

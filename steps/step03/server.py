@@ -75,7 +75,8 @@ class Server:
     # [round]
     def _round(self) -> None:
         kept = self._connections.fd_set()
-        idle = [fd for fd, connection in kept.items() if not connection.busy]
+        with self._connections.lock:
+            idle = [fd for fd, connection in kept.items() if not connection.busy]
         listening = self._listener.fileno()
         watched = [self._stop.fileno(), listening, *idle]
         self.stats.select_calls += 1
@@ -113,7 +114,8 @@ class Server:
     def _serve(self, connection: KeptConnection) -> None:
         if not serve_kept(connection, self._app):
             connection.close()  # it stays in the list: the loop is not told
-        connection.busy = False  # watched again from the next rebuild on
+        with self._connections.lock:
+            connection.busy = False  # watched again from the next rebuild on
 
     # [/serve]
 

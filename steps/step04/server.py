@@ -89,7 +89,8 @@ class Server:
         # that call. By then it has read the bytes that made the connection ready, and
         # `busy` is False. If the loop went by that, it would give the connection to
         # another worker, which would block in recv().
-        busy = {fd for fd, connection in kept.items() if connection.busy}
+        with self._connections.lock:
+            busy = {fd for fd, connection in kept.items() if connection.busy}
         watched = [self._stop.fileno(), self._pipe.fileno(), *kept]
         self.stats.select_calls += 1
         try:
@@ -133,6 +134,7 @@ class Server:
             # select() returns.
             connection.interrupt()
             connection.close()  # the watching thread is not told
-        connection.busy = False
+        with self._connections.lock:
+            connection.busy = False
 
     # [/serve]

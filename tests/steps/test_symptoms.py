@@ -22,6 +22,7 @@ import pytest
 
 from steps.app import DOCUMENT
 from steps.step02.workers import WorkerPool
+from steps.step03.connections import KeptConnection
 from steps.step04.wake_pipe import WakePipe
 from tests.steps.harness import (
     STEPS,
@@ -195,6 +196,38 @@ def test_03_05_a_kept_connection_waits_until_somebody_else_connects(
         assert server.client().ask().body == DOCUMENT
         assert is_answered(client)
         assert server.stats.timeouts == 0
+
+
+@pytest.mark.parametrize("step", ["step03", "step04"])
+def test_a_worker_that_gives_a_connection_back_holds_the_lock(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without: list[str] = []
+    is_held: list[threading.Lock] = []
+
+    class Spied(KeptConnection):
+        def __setattr__(self, name: str, value: object) -> None:
+            if (name, value) == ("busy", False) and name in self.__dict__:
+                note(f"cleared by {threading.current_thread().name}")
+            super().__setattr__(name, value)
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "busy" and name in super().__getattribute__("__dict__"):
+                note(f"looked at by {threading.current_thread().name}")
+            return super().__getattribute__(name)
+
+    def note(what: str) -> None:
+        if not is_held[0].locked():
+            without.append(what)
+
+    monkeypatch.setattr(f"steps.{step}.server.KeptConnection", Spied)
+    with serving(step) as server:
+        is_held.append(server._server._connections.lock._lock)
+        for client in [server.client(), server.client()]:
+            for _ in range(3):
+                client.send(request_bytes())
+                assert is_answered(client)
+    assert not without
 
 
 @pytest.mark.parametrize("step", ["step04", "step06", "step07"])
