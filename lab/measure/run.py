@@ -65,6 +65,7 @@ from lab.record.model import (
     SilentCost,
     load_record,
     save_record,
+    set_aside,
 )
 
 #: The reader's own run on two Pythons.
@@ -233,8 +234,12 @@ def measure(
         complete = True
     except KeyboardInterrupt:
         pass
+    except SystemExit:
+        # The reader of a pipe has gone (`| head`): this is how rich says so, and it
+        # prints nothing any more.
+        pass
     except OSError as error:
-        # The terminal was closed, or the reader of a pipe has gone.
+        # The terminal was closed.
         if error.errno not in (errno.EIO, errno.EPIPE):
             if unfinished.exists():
                 console.print(f"see {short_path(unfinished)} for what was finished")
@@ -358,19 +363,19 @@ def _keep(record: Record, output: Path, unfinished: Path) -> str:
     if not _has_anything(record):
         unfinished.unlink(missing_ok=True)
         return "nothing was measured, and nothing was written"
-    if not record.complete and _is_complete(output):
-        save_record(record, unfinished)
-        return f"{short_path(output)} stays; see {short_path(unfinished)}"
+    kept = ""
+    try:
+        if load_record(output).complete and not record.complete:
+            save_record(record, unfinished)
+            return f"{short_path(output)} stays; see {short_path(unfinished)}"
+    except RecordError:
+        # There is none, or another version of the project has written it.
+        if output.exists():
+            aside = set_aside(output)
+            kept = f"; what was there, and this cannot read, is {short_path(aside)} now"
     save_record(record, output)
     unfinished.unlink(missing_ok=True)
-    return f"written to {short_path(output)}"
-
-
-def _is_complete(path: Path) -> bool:
-    try:
-        return load_record(path).complete
-    except RecordError:
-        return False
+    return f"written to {short_path(output)}{kept}"
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from lab.measure.points import Timing
 from lab.measure.run import exit_code, measure
 from lab.paths import READER, short_path
 from lab.record.matrix import STEPS, tour_plan
-from lab.record.model import RecordError, load_record
+from lab.record.model import RecordError, load_record, set_aside
 from lab.record.show import print_tables, step_table
 
 #: The servers of the question. What became of them the book tells in chapter 07, and
@@ -62,14 +62,6 @@ def _kept(path: Path) -> str | None:
         return None
     state = "" if record.complete else ", of an unfinished run"
     return f"{short_path(path)} has figures from {record.created_utc[:10]}{state}"
-
-
-def set_aside(path: Path) -> Path:
-    """Give a record another name, so that a new one does not replace it."""
-    number = 1
-    while (aside := path.with_suffix(f".{number}.json")).exists():
-        number += 1
-    return path.rename(aside)
 
 
 if __name__ == "__main__":

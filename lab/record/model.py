@@ -443,6 +443,14 @@ def save_record(record: Record, path: Path) -> None:
         raise
 
 
+def set_aside(path: Path) -> Path:
+    """Give a record another name, so that a new one does not replace it."""
+    number = 1
+    while (aside := path.with_suffix(f".{number}.json")).exists():
+        number += 1
+    return path.rename(aside)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """`python -m lab schema`: the schema of a record, as JSON Schema."""
     argparse.ArgumentParser(

@@ -210,8 +210,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     broken = 0
     for name, bound in bounds.items():
         seen = run(name, *bound, console)
+        save(name, seen, arguments.output)  # whoever would read of it may be gone
         show(name, seen, console)
-        save(name, seen, arguments.output)
         broken += not seen.holds
     if bounds:
         console.print(f"written to {short_path(arguments.output)}")

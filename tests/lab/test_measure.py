@@ -172,6 +172,52 @@ def test_what_was_finished_is_kept_when_the_terminal_is_closed(tmp_path: Path) -
     assert sum(len(point.repeats) for point in record.points) == 4
 
 
+GONE = """
+import os, sys
+from pathlib import Path
+from rich.console import Console
+from lab.measure.run import exit_code, measure
+from tests.lab.test_measure import PLANS, TIMING, Fake
+reader, writer = os.pipe()
+fake = Fake()
+def run_once(plan, timing, cores, position):
+    if position == 3:
+        os.close(reader)
+    return fake(plan, timing, cores, position)
+console = Console(file=open(writer, "w"))
+sys.exit(exit_code(measure(PLANS, TIMING, Path(sys.argv[1]), console, run_once)))
+"""
+
+
+def test_what_was_finished_is_kept_when_the_reader_of_a_pipe_goes(
+    tmp_path: Path,
+) -> None:
+    """As in `python -m lab tour | head`. In a process apart, for rich gives that one
+    another standard output."""
+    path = tmp_path / "mine.json"
+    command = [sys.executable, "-c", GONE, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    record = load_record(path)
+    assert not record.complete
+    assert sum(len(point.repeats) for point in record.points) == 4
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.json"]
+
+
+@pytest.mark.parametrize("interrupt_at", [None, 4], ids=["a whole", "a part"])
+def test_a_record_of_another_version_is_set_aside(
+    tmp_path: Path, interrupt_at: int | None
+) -> None:
+    path = tmp_path / "mine.json"
+    others = json.dumps({**json.loads(sample_record().model_dump_json()), "new": 1})
+    path.write_text(others, encoding="utf-8")
+    record, said = run(Fake(interrupt_at=interrupt_at), path)
+    assert load_record(path) == record
+    aside = tmp_path / "mine.1.json"
+    assert aside.read_text(encoding="utf-8") == others
+    assert f"is {aside} now" in said
+
+
 def test_where_the_disk_fills_meanwhile_what_was_written_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -263,6 +263,22 @@ def test_ctrl_c_keeps_what_was_finished(
 
 
 @pytest.mark.usefixtures("made_up")
+def test_what_a_proof_saw_is_kept_before_it_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader of a pipe may be gone, or the terminal closed."""
+
+    def show(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(toughness, "show", show)
+    path = tmp_path / "toughness.json"
+    with pytest.raises(BrokenPipeError):
+        toughness.main(["good", "--output", str(path)])
+    assert list(record.load(path).proofs) == ["good"]
+
+
+@pytest.mark.usefixtures("made_up")
 def test_what_it_is_asked_in_vain(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
