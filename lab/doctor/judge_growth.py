@@ -196,11 +196,10 @@ def _backlog(seen: Observations, point: Point, said: Verdict) -> bool:
             short="a short backlog, so that some connections take seconds",
             figure=f"with {point.connections} clients listen queues overflowed "
             f"{point.overflows:,} times in this system, and {late:,} requests took "
-            "more than 5 s",
+            "more than 5 s; ss calls the backlog Send-Q",
             # The kernel counts for all of its listeners together.
             sure="certain" if backlog is not None and point.queue_full else "likely",
-            see=f"ss -ltn 'sport = :{_port(seen)}' (Send-Q), "
-            "nstat -az TcpExtListenOverflows",
+            see=f"ss -ltn 'sport = :{_port(seen)}'; nstat -az TcpExtListenOverflows",
             chapters=chapters("12"),
         )
     )

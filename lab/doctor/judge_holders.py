@@ -89,7 +89,7 @@ def _stopped(seen: Observations, last: Held, many: str, one: str) -> Finding:
         f"{gone} of them had left; twice",
         sure="certain",
         see=f"python -m lab silent {seen.url} --connections {limit}"
-        f"{HOW_TO_HOLD[last.kind]} --seconds 10 & "
+        f"{HOW_TO_HOLD[last.kind]} --seconds 10 & sleep 1; "
         f"python -m lab probe {seen.url}",
         chapters=chapters("09", "08")
         if unread
@@ -161,7 +161,8 @@ def crowding(seen: Observations, said: Verdict) -> None:
                     else f"beside {limit:,} it was answered"
                 ),
                 sure="certain" if selects or not is_select else "likely",
-                see=f"{silent} 1100 --seconds 10 & python -m lab probe {seen.url}",
+                see=f"{silent} 1100 --seconds 10 & sleep 2; "
+                f"python -m lab probe {seen.url}",
                 chapters=chapters("07" if is_select else "12"),
             )
         )
@@ -237,8 +238,8 @@ def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
                 figure=times + cpu,
                 sure="certain" if cpu else "likely",
                 see=f"python -m lab silent {seen.url} --connections {crowd.part} "
-                f"--seconds 10 & python -m lab load {seen.url} --connections 1 "
-                "--seconds 3",
+                f"--seconds 10 & sleep 2; python -m lab load {seen.url} "
+                "--connections 1 --seconds 3",
                 chapters=chapters("07", "08"),
             )
         )
@@ -265,7 +266,8 @@ def slow(seen: Observations, said: Verdict) -> None:
                 figure=f"{slow.path} takes {slow.takes_ms:.0f} ms, and whoever asks "
                 "for another page meanwhile waits until it is over",
                 sure="certain",
-                see=f"curl {_url(seen, slow.path)} & python -m lab probe {seen.url}",
+                see=f"curl -so /dev/null {url(seen, slow.path)} & sleep 0.1; "
+                f"python -m lab probe {seen.url}",
                 chapters=chapters("08", "10"),
             )
         )
@@ -289,6 +291,6 @@ def slow(seen: Observations, said: Verdict) -> None:
     )
 
 
-def _url(seen: Observations, path: str) -> str:
+def url(seen: Observations, path: str) -> str:
     scheme, _, rest = seen.url.partition("//")
     return f"{scheme}//{rest.partition('/')[0]}{path}"

@@ -65,7 +65,9 @@ PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
     ),
 }
 SEE = {
-    "head": "curl -I {url}",
+    # curl -I would not show a body that should not be there.
+    "head": "printf 'HEAD {path} HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n"
+    "\\r\\n' | nc -w 2 {host} {port}",
     "expect": "curl -v -H 'Expect: 100-continue' -d 1234 {url}",
     "http10": "curl -v --http1.0 {url}",
     "body_unread": "head -c 1000000 /dev/zero | curl -v --data-binary @- {url}",
@@ -76,7 +78,8 @@ SEE = {
     "(printf 'GET {path} HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n'; "
     "head -c 20000 /dev/zero) | nc {host} {port}",
     "pipelined": "printf 'GET {path} HTTP/1.1\\r\\nHost: a\\r\\n\\r\\nGET {path} "
-    "HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' | nc {host} {port}",
+    "HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' | nc -w 2 {host} {port} | "
+    "grep -ao 'HTTP/1.[01] [0-9]*'",
 }
 
 

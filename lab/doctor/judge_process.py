@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lab.doctor.finding import Finding, Verdict, chapters, listed
-from lab.doctor.judge_holders import HOLDING
+from lab.doctor.judge_holders import HOLDING, url
+from lab.doctor.judge_waits import pid
 from lab.doctor.observations import Dawdler, Observations
 
 #: Clients that do not go on were watched long enough to say that there is no deadline:
@@ -19,7 +20,7 @@ def process(seen: Observations, said: Verdict) -> None:
         return
     if process.idle_cpu is not None and process.idle_cpu > 0.5:
         said.findings.append(
-            _spinning(process.idle_cpu, "nobody asks for anything", 87, "spins")
+            _spinning(seen, process.idle_cpu, "nobody asks for anything", 87, "spins")
         )
     elif process.idle_cpu is not None:
         said.ok("it sleeps while nothing happens", f"{process.idle_cpu:.1%} of a core")
@@ -31,6 +32,7 @@ def process(seen: Observations, said: Verdict) -> None:
             many, _ = HOLDING[held.kind]
             said.findings.append(
                 _spinning(
+                    seen,
                     held.cpu,
                     f"{held.holders} clients {many} hold it up",
                     76,
@@ -51,7 +53,9 @@ def process(seen: Observations, said: Verdict) -> None:
         said.ok("memory of a connection", ", ".join(parts))
 
 
-def _spinning(cpu: float, when: str, weight: int, name: str) -> Finding:
+def _spinning(
+    seen: Observations, cpu: float, when: str, weight: int, name: str
+) -> Finding:
     return Finding(
         id=name,
         weight=weight,
@@ -59,7 +63,7 @@ def _spinning(cpu: float, when: str, weight: int, name: str) -> Finding:
         short="a loop that spins while nothing happens",
         figure=f"{cpu:.2f} processor seconds a second",
         sure="certain",
-        see="top -H -p PID",
+        see=f"top -H -p {pid(seen)}",
         chapters=chapters("04"),
     )
 
@@ -142,7 +146,8 @@ def ending(seen: Observations, said: Verdict) -> None:
     ending = seen.ending
     if ending is None:
         return
-    see = "kill PID, while curl waits for a slow page"
+    slow = seen.slow.path if seen.slow else "A-SLOW-PAGE"
+    see = f"curl -v {url(seen, slow)} & sleep 0.1; kill PID"
     if ending.answered < ending.in_flight:
         lost = ending.in_flight - ending.answered
         said.findings.append(

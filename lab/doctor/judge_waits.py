@@ -86,10 +86,17 @@ def closing(seen: Observations, said: Verdict) -> None:
             f"connecting is {contact.connect_ms:.2f} ms of {whole:.2f} ms here, where "
             "the way is short; over a network it is a whole round trip",
             sure="certain",
-            see=f"curl -v {seen.url} {seen.url} 2>&1 | grep -ic 'closing connection'",
+            see="curl -so /dev/null -o /dev/null -w '%{num_connects} ' "
+            f"{seen.url} {seen.url}",
             chapters=chapters("01", "02"),
         )
     )
+
+
+def pid(seen: Observations) -> str:
+    """The process to look at, for a command; PID where it is not known."""
+    known = seen.process.pids if seen.process else []
+    return str(known[0]) if known else "PID"
 
 
 def median(values: list[float]) -> float | None:
@@ -229,7 +236,7 @@ def _two_writes(seen: Observations, split: Split, said: Verdict) -> None:
                 short="a response in many small pieces",
                 figure=f"{count} for {_bytes(seen):,} bytes",
                 sure="certain",
-                see="strace -f -e trace=network,write,writev -p PID",
+                see=f"strace -f -e trace=network,write,writev -p {pid(seen)}",
                 chapters=chapters("07"),
             )
         )
@@ -251,7 +258,7 @@ def _two_writes(seen: Observations, split: Split, said: Verdict) -> None:
             figure=f"{count} an answer of {_bytes(seen)} bytes; the cut after the head "
             f"was seen {split.cut_after_head} times of {split.looked_at}",
             sure="certain" if split.cut_after_head else "likely",
-            see="strace -f -e trace=network,write,writev -p PID",
+            see=f"strace -f -e trace=network,write,writev -p {pid(seen)}",
             chapters=chapters("06", "07"),
         )
     )

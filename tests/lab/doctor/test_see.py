@@ -1,0 +1,51 @@
+"""The commands that a report gives can be pasted into a terminal as they stand."""
+
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from lab.doctor.finding import Finding
+from lab.doctor.observations import Ending, Held, Observations, Process, Slow
+from lab.doctor.verdict import verdict
+from tests.lab.doctor.test_verdict import CLOSES, STOPPED, healthy, only, points, shut
+
+
+def everything() -> Observations:
+    """A server that has most of what can be wrong."""
+    seen = healthy()
+    seen.contact = CLOSES
+    seen.growth = points((9_000, 0.1), (20_000, 0.5), (20_000, 5.0))
+    seen.growth[2].errors = {"timeout": 300}
+    seen.growth[2].overflows, seen.growth[2].queue_full = 400, True
+    seen.process = Process([4321], 1, "no epoll", backlog=5, idle_cpu=0.9)
+    seen.held = [STOPPED, replace(STOPPED, kind="unread")]
+    seen.crowd = replace(shut(1_014), recovered=False)
+    seen.slow = Slow("/slow", 300.0, one=Held("slow", 1, 1, None, "", 1, (1, 1)))
+    seen.ending = Ending(3, 0, 3, 3, "closed", None)
+    assert seen.protocol
+    for name in ("pipelined", "half_closed", "expect", "head", "http10", "closing"):
+        setattr(seen.protocol, name, "it was wrong")
+    return seen
+
+
+FINDINGS = verdict(everything()).findings
+
+
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.id)
+def test_a_shell_can_read_it(finding: Finding) -> None:
+    read = subprocess.run(["sh", "-n", "-c", finding.see], stderr=subprocess.PIPE)
+    assert read.returncode == 0, read.stderr
+
+
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.id)
+def test_who_asks_comes_after_those_who_hold_it(finding: Finding) -> None:
+    before, and_then, after = finding.see.partition(" & ")
+    if and_then:
+        assert after.startswith("sleep ") or before.startswith("tcpdump"), finding.see
+
+
+def test_the_process_is_named_where_it_is_known() -> None:
+    seen = healthy()
+    seen.process = Process([4321], 1, "epoll", idle_cpu=0.98)
+    assert only(verdict(seen)).see == "top -H -p 4321"
