@@ -121,7 +121,7 @@ class Consultation:
             seen.notes["what would have come after that"] = "it was interrupted"
         except TimeIsUpError:
             seen.notes["what would have come after that"] = (
-                "the server is so slow that the time was over; --seconds gives more"
+                "the server is so slow that no time was left; --seconds gives more"
             )
         finally:
             self._stop_watching()
@@ -131,18 +131,18 @@ class Consultation:
         seen = self.seen
         assert seen.contact is not None, "meet() comes first"
         stages: list[tuple[str, Callable[[Contact], None]]] = [
-            ("the process, at rest", self._process),
-            ("head and body; one client alone, and beside others", self._split),
+            ("the process, while nobody asks", self._process),
+            ("how an answer arrives; one client alone, and beside others", self._split),
             (f"{FEW}, {SOME} and {MANY} clients", self._growth),
             ("clients that hold a connection", self._holders),
             ("clients that do not read", self._readers),
             ("a slow request", self._slow),
-            ("what HTTP/1.1 allows", self._protocol),
+            ("rarer requests that HTTP/1.1 allows", self._protocol),
             (f"{CROWD:,} silent connections", self._crowd),
         ]
         for name, stage in stages:
             if self._left_s() < -OVERTIME_S:
-                seen.notes[name] = "the time was over; --seconds gives more"
+                seen.notes[name] = "there was no time left; --seconds gives more"
                 continue
             self._tell(name)
             try:
@@ -156,15 +156,15 @@ class Consultation:
         if (left := self._left_s()) >= WORTH_WATCHING_S:
             self._watch_for(deadlines.KINDS)
         elif self._later:
-            seen.notes["what it does about clients that do not go on"] = (
+            seen.notes["what it does about clients that stop half-way"] = (
                 "there was no time to watch all of them; --seconds gives more"
             )
         if left > 0:
-            self._tell(f"clients that do not go on: {left:.0f} s more")
+            self._tell(f"clients that stop half-way: {left:.0f} s more")
             time.sleep(left)
         self._stop_watching()
         if self._ends_it and self._watched and self._pid is not None:
-            self._tell("its end")
+            self._tell("SIGTERM, and its end")
             seen.ending = ending.ending(
                 self._target, self._pid, self._watched, seen.slow
             )
@@ -176,7 +176,7 @@ class Consultation:
         if self._watched is None:
             time.sleep(SETTLE_S)
         elif not self._watched.rests_within(SETTLED_BY_S):
-            self.seen.notes["what the server does beside what it is asked for"] = (
+            self.seen.notes["what keeps the server busy when nobody asks"] = (
                 f"it was still at work {SETTLED_BY_S:g} s after the last request"
             )
 

@@ -69,6 +69,8 @@ def unfair(seen: Observations, said: Verdict) -> None:
     many = seen.point(100)
     if many is None or not is_unfair(seen, many):
         return
+    busy = f"{many.connections - many.starved:.0f}"
+    served = f"{busy} client{'s' if busy != '1' else ''}"
     said.findings.append(
         Finding(
             id="unfair",
@@ -76,8 +78,8 @@ def unfair(seen: Observations, said: Verdict) -> None:
             sentence=f"With 100 clients it is unfair: about {many.starved:.0f} of "
             "them wait outside while it answers the same few again and again",
             short="clients that wait while others are answered again and again",
-            figure=f"{many.rate:,.0f} requests a second at {many.p50_ms:.2f} ms "
-            f"are {many.connections - many.starved:.0f} clients' (Little's law); "
+            figure=f"{many.rate:,.0f} requests a second of {many.p50_ms:.2f} ms "
+            f"each keep {served} busy, by Little's law; "
             + (
                 "others waited for more than 5 s"
                 if "timeout" in many.errors
@@ -143,7 +145,7 @@ def growing(seen: Observations, said: Verdict) -> None:
             )
         )
     elif many.client_bound:
-        said.ok("it does not wait: more clients are answered more, or queue", growth)
+        said.ok("it does not wait: more clients get more answers, or queue", growth)
         said.open(
             "how much it could do",
             "the client that asks was the limit: it may be faster than this",
@@ -158,7 +160,7 @@ def growing(seen: Observations, said: Verdict) -> None:
                     weight=72,
                     sentence=f"It works on about {at_once:.0f} "
                     f"request{'s' if at_once >= 1.5 else ''} at a time, and waits "
-                    "meanwhile: the others queue, and the processor sleeps",
+                    "meanwhile: the others queue, and the processor is idle",
                     short=f"a queue before {at_once:.0f} at a time",
                     figure=f"{growth}; the processor: {busy:.0%} of a core",
                     sure="likely",
@@ -169,7 +171,7 @@ def growing(seen: Observations, said: Verdict) -> None:
             return
         _saturated(seen, many, growth, said)
     elif many.rate > MORE * one.rate:
-        said.ok("more clients are answered more", growth)
+        said.ok("more clients get more answers", growth)
     else:
         said.ok("it does not break down under many clients", growth)
 
@@ -195,7 +197,7 @@ def _backlog(seen: Observations, point: Point, said: Verdict) -> bool:
             "clients, whoever comes when there is no room waits for a second or more",
             short="a short backlog, so that some connections take seconds",
             figure=f"with {point.connections} clients listen queues overflowed "
-            f"{point.overflows:,} times in this system, and {late:,} requests took "
+            f"{point.overflows:,} times on this machine, and {late:,} requests took "
             "more than 5 s; ss calls the backlog Send-Q",
             # The kernel counts for all of its listeners together.
             sure="certain" if backlog is not None and point.queue_full else "likely",
@@ -220,7 +222,7 @@ def _saturated(seen: Observations, many: Point, growth: str, said: Verdict) -> N
     wanted = many.cpu
     if many.waited is not None and many.waited > 0.05:
         wanted += many.waited
-        used += f", and {many.waited:.1f} more of its threads waited for one"
+        used += f", and its threads wanted {many.waited:.1f} more"
     if wanted >= SATURATED:
         said.ok("it works rather than waits: requests queue for a processor", used)
     else:

@@ -50,9 +50,9 @@ def holding(seen: Observations, said: Verdict) -> None:
         if last.again[0] < last.again[1] or last.limit is None:
             said.open(
                 f"whether {_clients(last, many, one)} can stop it",
-                "another waited once, and not the next time"
+                "one more client waited once, and not the next time"
                 if last.limit is not None
-                else "another was not answered, not even when they had left",
+                else "one more client was not answered, not even when they had left",
             )
             continue
         if last.limit in told and kind != "unread":
@@ -85,8 +85,9 @@ def _stopped(seen: Observations, last: Held, many: str, one: str) -> Finding:
         weight=weight,
         sentence=sentence,
         short=short,
-        figure=f"beside {last.holders} of them another was not answered, until "
-        f"{gone} of them had left; twice",
+        figure=f"with {last.holders} of them connected, one more client had no answer "
+        f"until {'it' if last.holders == 1 else gone} had left; the same when tried "
+        "again",
         sure="certain",
         see=f"python -m lab silent {seen.url} --connections {limit}"
         f"{HOW_TO_HOLD[last.kind]} --seconds 10 & sleep 1; "
@@ -149,11 +150,11 @@ def crowding(seen: Observations, said: Verdict) -> None:
                 weight=78 if is_select else 66 if limit < 256 else 45,
                 sentence=f"{about}{limit:,} connections that say nothing shut "
                 f"everybody else out: {why}",
-                short="select(), whose set ends at 1,024 descriptors"
+                short="select(), which can watch no more than 1,024 descriptors"
                 if is_select
                 else f"a limit of {about.lower()}{limit:,} connections, which silence "
                 "can fill",
-                figure=f"beside {crowd.opened:,} silent connections another was "
+                figure=f"beside {crowd.opened:,} silent connections one more was "
                 f"{ENDED.get(crowd.ended, crowd.ended)}; "
                 + (
                     f"the server had {limit:,} of them"
@@ -217,8 +218,8 @@ def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
     cpu = ""
     if crowd.cpu_without_us and crowd.cpu_beside_us:
         cpu = (
-            f"; the processor works {crowd.cpu_without_us:.0f} µs and "
-            f"{crowd.cpu_beside_us:.0f} µs for it"
+            f"; the processor works for it {crowd.cpu_without_us:.0f} µs and "
+            f"{crowd.cpu_beside_us:.0f} µs"
             f"{_where_the_rest_is(crowd.cpu_beside_us, 1e3 * beside)}"
         )
         # The processor's time is not another program's doing: it has to agree.
@@ -232,8 +233,8 @@ def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
             Finding(
                 id="crowd-cost",
                 weight=62,
-                sentence=f"{crowd.part} connections that say nothing make every "
-                f"request of others {ratio:.1f} times as long",
+                sentence=f"Beside {crowd.part} connections that say nothing, another "
+                f"client's request takes {ratio:.1f} times as long",
                 short="a cost that grows with connections that say nothing",
                 figure=times + cpu,
                 sure="certain" if cpu else "likely",
@@ -280,14 +281,14 @@ def slow(seen: Observations, said: Verdict) -> None:
         return
     several = slow.several
     beside = (
-        "; then others wait as well"
+        "; beside all of them others wait as well"
         if several and several.stopped
         else "; others are answered meanwhile"
     )
     said.ok(
         "a slow request does not stop others",
-        f"{slow.at_once} at once: it works on about {max(at_once, 1):.0f} of them at a "
-        f"time{beside}",
+        f"of {slow.at_once} at once, it works on about {max(at_once, 1):.0f} at a time"
+        f"{beside}",
     )
 
 

@@ -16,7 +16,8 @@ PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
     ),
     "pipelined": (
         60,
-        "Requests that a client sends without waiting are not all answered: {}",
+        "Requests that a client sends without waiting for answers (pipelining) are "
+        "not all answered: {}",
         "pipelined requests that are lost or late",
         ("09",),
         "pipelined requests are answered, all and in order",
@@ -26,7 +27,7 @@ PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
         "An answer is lost when the server does not want the request's body: {}",
         "an answer lost to a reset",
         ("09",),
-        "a long body that it may not want costs no answer",
+        "a POST with a long body is answered, whether it wants the body or not",
     ),
     "head": (
         55,
@@ -40,7 +41,7 @@ PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
         "It closes badly when something is still unread: {}",
         "a bad close with something unread",
         ("09",),
-        "when it closes, it does so plainly, also with something unread",
+        "when it closes with something unread, the client still gets its answer",
     ),
     "expect": (
         45,
@@ -51,14 +52,15 @@ PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
     ),
     "half_closed": (
         40,
-        "A client that has said all and closes its side gets no answer: {}",
+        "A client that has sent its request and closes its sending side gets no "
+        "answer: {}",
         "no answer after a half-close",
         ("09",),
         "a client that closes its sending side is answered",
     ),
     "http10": (
         38,
-        "It does not do right by a client of HTTP/1.0: {}",
+        "It treats a client of HTTP/1.0 wrongly: {}",
         "wrong answers to HTTP/1.0",
         ("13",),
         "HTTP/1.0 is answered as it should be",
@@ -91,7 +93,7 @@ def protocol(seen: Observations, said: Verdict) -> None:
     failed = sum(unexplained(seen, few).values()) if few else 0
     if few and failed > 0.02 * few.requests and not protocol.length:
         said.open(
-            "what HTTP/1.1 allows",
+            "rarer requests that HTTP/1.1 allows",
             "requests fail already where one client asks for nothing unusual",
         )
         return
@@ -113,7 +115,7 @@ def protocol(seen: Observations, said: Verdict) -> None:
                 weight=weight,
                 sentence=sentence.format(wrong),
                 short=short,
-                figure="tried twice",
+                figure="the same both times",
                 sure="certain",
                 see=see,
                 chapters=chapters(*numbers),

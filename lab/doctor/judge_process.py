@@ -43,14 +43,16 @@ def process(seen: Observations, said: Verdict) -> None:
     each = seen.crowd.bytes_each if seen.crowd else None
     if process.kept_bytes_each is not None or each is not None:
         parts = [
-            f"{size / 1024:.1f} KB for {who}" if size > 512 else f"too little for {who}"
+            f"{size / 1024:.1f} KB for {who}"
+            if size > 512
+            else f"too little to see for {who}"
             for size, who in (
                 (process.kept_bytes_each, "one that is kept"),
                 (each, "one that says nothing"),
             )
             if size is not None
         ]
-        said.ok("memory of a connection", ", ".join(parts))
+        said.ok("memory for a connection", ", ".join(parts))
 
 
 def _spinning(
@@ -61,7 +63,7 @@ def _spinning(
         weight=weight,
         sentence=f"It spins: while {when}, it keeps {cpu:.1f} of a core busy",
         short="a loop that spins while nothing happens",
-        figure=f"{cpu:.2f} processor seconds a second",
+        figure=f"it used {cpu:.2f} s of processor time in each second",
         sure="certain",
         see=f"top -H -p {pid(seen)}",
         chapters=chapters("04"),
@@ -106,7 +108,8 @@ def deadlines(seen: Observations, said: Verdict) -> None:
         if is_ended(each) and each.ended_s is not None:
             told = f", told {each.status}" if each.status else ""
             said.ok(
-                f"it ends {DAWDLING[each.kind]}", f"after {each.ended_s:.1f} s{told}"
+                f"it closes the connection of {DAWDLING[each.kind]}",
+                f"after {each.ended_s:.1f} s{told}",
             )
     left = never_ended(seen)
     if not left:
@@ -118,8 +121,8 @@ def deadlines(seen: Observations, said: Verdict) -> None:
             Finding(
                 id="no-deadline",
                 weight=64,
-                sentence=f"It waits for ever for whoever does not go on: in "
-                f"{watched:.0f} s it did not end {named(long)}",
+                sentence=f"It waits for ever for a client that stops half-way: in "
+                f"{watched:.0f} s it did not close the connection of {named(long)}",
                 short="no deadlines",
                 figure=f"watched for {watched:.0f} s",
                 sure="likely",
@@ -137,8 +140,8 @@ def deadlines(seen: Observations, said: Verdict) -> None:
         watched_for = f"at most {most:.0f}"
     why = f"watched for {watched_for} s only" if most >= 1 else "no time to watch"
     said.open(
-        f"whether it ever ends {named(left)}",
-        f"{why}; many servers give a minute: --seconds 120",
+        f"whether it ever closes the connection of {named(left)}",
+        f"{why}, and many servers wait for a minute; --seconds 120 sees that",
     )
 
 
@@ -166,7 +169,7 @@ def ending(seen: Observations, said: Verdict) -> None:
     elif not ending.in_flight:
         said.open(
             "what SIGTERM does to requests that are being answered",
-            "none was long enough to be met by it: name a slow page with --slow-path",
+            "none took long enough to be met by it: name a slow page with --slow-path",
         )
     else:
         said.ok(
@@ -190,6 +193,6 @@ def ending(seen: Observations, said: Verdict) -> None:
         said.ok("SIGTERM ends it", f"after {ending.gone_s:.1f} s")
     said.ok(
         "its other clients at SIGTERM",
-        f"{ending.idle_closed} of {ending.idle} idle connections came to a plain end; "
+        f"{ending.idle_closed} of {ending.idle} idle connections were closed properly; "
         f"one with half a request: {ending.half_sent}",
     )

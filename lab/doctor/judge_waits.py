@@ -165,12 +165,14 @@ def waiting(seen: Observations, said: Verdict) -> None:
         )
     if stall is not None:
         quick = (
-            f"; {median(split.quick.gap_ms):.1f} ms if the client acknowledges at once"
+            f"; {median(split.quick.gap_ms):.1f} ms later if the client's kernel "
+            "acknowledges at once"
             if split.quick is not None
             else ""
         )
         paused = (
-            f"; {median(split.paused.gap_ms):.1f} ms after a pause of 50 ms"
+            f"; {median(split.paused.gap_ms):.1f} ms later if the client pauses for "
+            "50 ms before it asks"
             if split.paused and len(split.paused.gap_ms) >= 3
             else ""
         )
@@ -223,7 +225,7 @@ def _two_writes(seen: Observations, split: Split, said: Verdict) -> None:
                 if split.segments is not None
                 else "together"
             )
-            said.ok("head and body are not torn apart", f"they arrive {segments}")
+            said.ok("head and body are sent together", f"they arrive {segments}")
         return
     count = f"{split.segments:g} segments" if split.segments else "two pieces"
     if split.segments and split.segments >= MANY_PIECES:
@@ -244,7 +246,7 @@ def _two_writes(seen: Observations, split: Split, said: Verdict) -> None:
     if split.alone is not None:
         said.ok(
             "a response comes in two writes, and nothing holds the second back",
-            f"{count} an answer: the server has set TCP_NODELAY, or its like",
+            f"{count} an answer: TCP_NODELAY is set, or something like it",
         )
         return
     said.findings.append(
@@ -274,5 +276,6 @@ def _flat(seen: Observations) -> str:
     if len(points) < 2:
         return ""
     pairs = ", ".join(f"{p.p50_ms:.0f} ms with {p.connections}" for p in points)
+    pairs += " clients"
     rates = ", ".join(f"{p.rate:,.0f}" for p in points)
-    return f"; under load {pairs}: {rates} requests a second"
+    return f"; under load a request takes {pairs}: {rates} requests a second"

@@ -23,7 +23,7 @@ def text(seen: Observations, said: Verdict) -> str:
             lines += _finding(finding)
         lines.append("")
     if said.tried:
-        lines.append("Tried, and found in order:")
+        lines.append("Tried, and nothing wrong:")
         for tried in said.tried:
             tail = f" ({tried.found})" if tried.found else ""
             lines += _wrapped(f"{tried.what}{tail}", "  + ", "    ")

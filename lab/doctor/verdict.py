@@ -68,8 +68,8 @@ def first_sentence(seen: Observations, said: Verdict) -> str:
             watched = min(each.watched_s for each in dawdlers)
             return (
                 "Nothing was found that holds the server back; what stays open is "
-                f"whether it has deadlines: within {watched:.0f} s it did not end "
-                f"{judge_process.named(dawdlers)}."
+                f"whether it has deadlines: within {watched:.0f} s it did not close "
+                "the connection of a client that stops half-way."
             )
         short = " by what was tried" if seen.interrupted else ""
         return f"Nothing was found that holds the server back{short}."

@@ -239,10 +239,10 @@ def test_a_crowd_costs_something_if_the_processor_says_so_too() -> None:
     assert seen.crowd
     seen.crowd.beside_ms, seen.crowd.cpu_beside_us = [0.9, 1.0], 850.0
     assert only(verdict(seen)).id == "crowd-cost"
-    assert only(verdict(seen)).figure.endswith("60 µs and 850 µs for it")
+    assert only(verdict(seen)).figure.endswith("60 µs and 850 µs")
     seen.crowd.cpu_beside_us = 1_005.0  # a whole request; its answer goes before
     assert only(verdict(seen)).figure.endswith(
-        "1005 µs for it, some of it when the answer has gone"
+        "1005 µs, some of it when the answer has gone"
     )
     seen.crowd.beside_ms = [44.5, 44.0]
     assert only(verdict(seen)).figure.endswith("and the rest of the time it waits")
@@ -363,18 +363,21 @@ def test_who_was_watched_for_a_moment_does_not_shorten_what_is_said() -> None:
         Dawdler("silent", 2.0, status=400, answered=True),
     ]
     said = verdict(seen)
-    assert said.first.endswith("within 20 s it did not end one with half a head.")
+    assert "within 20 s it did not close the connection" in said.first
     assert "watched for 3 to 20 s only" in said.undecided[0].why
     assert "half a head and one that read no answer" in said.undecided[0].what
     seen.dawdlers[1].watched_s = 0.4
     assert "watched for at most 20 s only" in verdict(seen).undecided[0].why
     seen.dawdlers[0].watched_s = 0.2
-    assert verdict(seen).undecided[0].why.startswith("no time to watch; many")
+    assert verdict(seen).undecided[0].why.startswith("no time to watch, and many")
     seen.dawdlers[1].watched_s = 3.0
     seen.dawdlers[0].watched_s = 110.0
     said = verdict(seen)
-    assert "it did not end one with half a head" in only(said).sentence
-    assert said.undecided[0].what == "whether it ever ends one that read no answer"
+    assert "did not close the connection of one with half a head" in only(said).sentence
+    assert (
+        said.undecided[0].what
+        == "whether it ever closes the connection of one that read no answer"
+    )
     seen.dawdlers = [Dawdler("half", 0.0)]  # it has only just come
     assert "within 0 s" in verdict(seen).first
 
@@ -482,7 +485,7 @@ def test_few_who_are_answered_while_the_others_are_never() -> None:
     assert only(said).id == "unfair"
     assert "others waited for more than 5 s" in only(said).figure
     assert [each.found for each in said.tried if "does not break down" in each.what]
-    assert not [each for each in said.tried if "answered more" in each.what]
+    assert not [each for each in said.tried if "more answers" in each.what]
     seen.contact = CLOSES  # it answers others each time
     assert [each.id for each in verdict(seen).findings] == ["errors", "closes"]
 
