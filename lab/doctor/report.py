@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 import textwrap
 
+from lab.doctor import remedies
 from lab.doctor.finding import Finding, Verdict
 from lab.doctor.observations import Observations
 from lab.doctor.schema import VERSION
@@ -37,15 +38,26 @@ def text(seen: Observations, said: Verdict) -> str:
 
 
 def _finding(finding: Finding) -> list[str]:
+    helps = remedies.helps(finding.id)
+    read = ", ".join(f"chapters/{name}" for name in finding.chapters)
     return [
         *_wrapped(f"{finding.sentence}.", "  - ", "    "),
-        *_wrapped(f"{finding.figure} ({finding.sure})", "      "),
-        f"      see it: {finding.see}",
-        *_wrapped(
-            "read:   " + ", ".join(f"chapters/{name}" for name in finding.chapters),
-            "      ",
-        ),
+        *_labelled("seen", f"{finding.figure} ({finding.sure})"),
+        *(_labelled("helps", helps) if helps else ()),
+        f"      see it: {_typed(finding.see)}",
+        *_labelled("read", read),
     ]
+
+
+def _labelled(label: str, words: str) -> list[str]:
+    return _wrapped(words, f"      {label + ':':8}", " " * 14)
+
+
+def _typed(command: str) -> str:
+    """As it has to be typed here: many systems have a python3, and no python."""
+    if shutil.which("python") is None:
+        return command.replace("python -m lab", "python3 -m lab")
+    return command
 
 
 def _wrapped(words: str, first: str = "", rest: str | None = None) -> list[str]:

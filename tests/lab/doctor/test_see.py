@@ -1,12 +1,16 @@
-"""The commands that a report gives can be pasted into a terminal as they stand."""
+"""A report's commands can be pasted as they stand, and it says what usually helps."""
 
+import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from lab.doctor.finding import Finding
 from lab.doctor.observations import Ending, Held, Observations, Process, Slow
+from lab.doctor.remedies import REMEDIES, helps
+from lab.doctor.report import text
 from lab.doctor.verdict import verdict
 from tests.lab.doctor.test_verdict import CLOSES, STOPPED, healthy, only, points, shut
 
@@ -49,3 +53,29 @@ def test_the_process_is_named_where_it_is_known() -> None:
     seen = healthy()
     seen.process = Process([4321], 1, "epoll", idle_cpu=0.98)
     assert only(verdict(seen)).see == "top -H -p 4321"
+
+
+def test_where_python_is_called_python3_the_commands_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = everything()
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    assert "see it: python -m lab" in text(seen, verdict(seen))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert "python -m lab" not in text(seen, verdict(seen))
+
+
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.id)
+def test_it_says_what_helps(finding: Finding) -> None:
+    assert helps(finding.id), "lab/doctor/remedies.py has nothing about it"
+
+
+def test_each_remedy_is_for_a_finding_that_there_is() -> None:
+    judges = (Path(__file__).parents[3] / "lab" / "doctor").glob("judge_*.py")
+    code = "".join(judge.read_text() for judge in judges)
+    ids = [id for remedy in REMEDIES for id in remedy.ids]
+    assert len(ids) == len(set(ids))
+    # Who holds a connection is put together from a kind: "stopped-by-half".
+    for id in ids:
+        names = (id, id.replace("-", "_"), id.removeprefix("stopped-by-"))
+        assert any(f'"{name}"' in code for name in names), id
