@@ -44,12 +44,16 @@ class Watched:
         return total / 1e9 if total else None
 
     def rests_within(self, limit_s: float) -> bool:
-        """Wait until they use less than a fifth of a processor; False: they do not."""
+        """Wait until they use less than a fifth of a processor; False: they do not.
+
+        Who waits for a processor half of the time does not rest: others have it.
+        """
         until = time.monotonic() + limit_s
         while time.monotonic() < until:
-            before = self.cpu_s()
+            used, waited = self.cpu_s(), self.waited_s() or 0.0
             time.sleep(REST_S)
-            if self.cpu_s() - before <= REST_S / 5:
+            used, waited = self.cpu_s() - used, (self.waited_s() or 0.0) - waited
+            if used <= REST_S / 5 and used + waited <= REST_S / 2:
                 return True
         return False
 

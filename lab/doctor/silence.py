@@ -32,8 +32,10 @@ SETTLED_BY_S = 4.0
 UNREAD_REQUESTS = 4_000
 #: Answers of so many bytes are more than what the kernels take of them.
 UNREAD_BYTES = 700_000
-#: How long the server may be at work on those requests.
+#: How long the server may be at work on those requests: where that can be seen, and
+#: where it cannot.
 WORKED_OFF_S = 4.0
+UNSEEN_WORK_S = 8.0
 STUCK_S = 0.25
 #: How long one client's latency is looked at.
 LOOK_S = 0.35
@@ -165,6 +167,10 @@ def beside(
                     continue
                 if watched:
                     seen.cpu = (watched.cpu_s() - before) / patience_s
+                elif kind == "unread" and _readable(other, UNSEEN_WORK_S):
+                    # It waited for work: nobody has left, and it is answered.
+                    seen.busy = True
+                    return seen
                 # It waits. Who is answered only when they go was held up by them.
                 for gone, wire in enumerate(wires, start=1):
                     _leave(wire, kind)

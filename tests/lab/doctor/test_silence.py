@@ -113,3 +113,23 @@ def test_a_server_may_take_its_time_after_a_crowd(
     silence._ask_beside(Target("127.0.0.1", 1), [], PLAN, seen)
     assert seen.recovered
     assert sum(paused) >= 6
+
+
+def test_who_waits_for_work_does_not_wait_for_those_who_do_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It answers all that was asked for before, which nobody reads, and then others."""
+    monkeypatch.setattr(silence, "UNREAD_REQUESTS", 200)
+    answered: list[int] = []
+
+    async def behave(exchange: Exchange) -> None:
+        is_other = exchange.number > 1 and exchange.nth == 1
+        while is_other and len(answered) < 200:
+            await asyncio.sleep(0.002)
+        await asyncio.sleep(0.003)
+        answered.append(exchange.number)
+        await answer(exchange)
+
+    with serving(behave) as server:
+        seen = silence.hold(target_of(server), "unread", 1, 0.1, None)
+    assert seen.busy

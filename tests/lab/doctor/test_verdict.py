@@ -167,6 +167,14 @@ def test_clients_that_stop_it_are_counted_by_who_had_to_leave() -> None:
     assert "--connections 4 --half" in only(said).see
 
 
+def test_who_does_not_read_may_have_given_work_that_nobody_could_see() -> None:
+    seen = healthy()
+    seen.held = [replace(STOPPED, kind="unread")]
+    assert only(verdict(seen)).sure == "certain"
+    seen.process = None
+    assert only(verdict(seen)).sure == "likely"
+
+
 @pytest.mark.parametrize(
     "held",
     [

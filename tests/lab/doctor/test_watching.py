@@ -89,6 +89,18 @@ def test_the_process_is_found_by_its_port() -> None:
             assert processes.accepted(port) == before + 1
 
 
+def test_who_waits_for_a_processor_does_not_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = processes.Watched([])
+    monkeypatch.setattr(processes, "REST_S", 0.01)
+    monkeypatch.setattr(seen, "cpu_s", lambda: 0.0)  # others have it
+    monkeypatch.setattr(seen, "waited_s", time.monotonic)  # all the time
+    assert not seen.rests_within(0.05)
+    monkeypatch.setattr(seen, "waited_s", lambda: None)
+    assert seen.rests_within(0.05)
+
+
 @linux
 def test_a_process_with_epoll() -> None:
     with Process("step08") as server:
