@@ -165,9 +165,12 @@ class Consultation:
         self._stop_watching()
         if self._ends_it and self._watched and self._pid is not None:
             self._tell("SIGTERM, and its end")
-            seen.ending = ending.ending(
-                self._target, self._pid, self._watched, seen.slow
-            )
+            try:
+                seen.ending = ending.ending(
+                    self._target, self._pid, self._watched, seen.slow
+                )
+            except OSError as error:
+                seen.notes["what SIGTERM costs"] = f"it took no clients: {error}"
 
     def _settle(self) -> None:
         """Wait until the server has done what it was asked for: it may have read far

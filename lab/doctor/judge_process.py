@@ -6,6 +6,7 @@ from lab.doctor.finding import Finding, Verdict, chapters, listed
 from lab.doctor.judge_holders import HOLDING, url
 from lab.doctor.judge_waits import pid
 from lab.doctor.observations import Dawdler, Observations
+from lab.doctor.plan import ENDING_S
 
 #: Clients that do not go on were watched long enough to say that there is no deadline:
 #: longer than the minute that most servers give.
@@ -145,6 +146,16 @@ def deadlines(seen: Observations, said: Verdict) -> None:
     )
 
 
+#: What became of a client that sent half a request before the signal, half after it.
+HALF_SENT = {
+    "answered": "was answered",
+    "closed": "was closed without an answer",
+    "reset": "was reset",
+    "late": "had no answer within 2 s",
+    "malformed": "had an answer that is no HTTP",
+}
+
+
 def ending(seen: Observations, said: Verdict) -> None:
     ending = seen.ending
     if ending is None:
@@ -181,9 +192,10 @@ def ending(seen: Observations, said: Verdict) -> None:
             Finding(
                 id="does-not-end",
                 weight=56,
-                sentence="SIGTERM does not end it",
-                short="SIGTERM does not end it",
-                figure="it was still there when the time was up",
+                sentence=f"SIGTERM does not end it within {ENDING_S:g} s",
+                short=f"SIGTERM does not end it within {ENDING_S:g} s",
+                figure=f"it was still there {ENDING_S:g} s later, with clients "
+                "connected",
                 sure="certain",
                 see=see,
                 chapters=chapters("12"),
@@ -191,8 +203,10 @@ def ending(seen: Observations, said: Verdict) -> None:
         )
     else:
         said.ok("SIGTERM ends it", f"after {ending.gone_s:.1f} s")
-    said.ok(
-        "its other clients at SIGTERM",
+    idle = (
         f"{ending.idle_closed} of {ending.idle} idle connections were closed properly; "
-        f"one with half a request: {ending.half_sent}",
+        if ending.idle
+        else ""
     )
+    half = HALF_SENT.get(ending.half_sent, ending.half_sent)
+    said.ok("its other clients at SIGTERM", f"{idle}one with half a request {half}")

@@ -15,6 +15,8 @@ CROWD = 1100
 PART_OF_CROWD = 900
 #: Connections that hold a worker each, if anything does: so many at a time.
 HOLDERS = (1, 8, 64)
+#: After SIGTERM it is watched for so long.
+ENDING_S = 10.0
 
 
 @dataclass(frozen=True)

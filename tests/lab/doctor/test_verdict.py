@@ -400,6 +400,16 @@ def test_what_nobody_had_asked_for_at_its_end_is_undecided() -> None:
     ]
 
 
+def test_an_end_that_takes_long_may_still_come() -> None:
+    seen = healthy()
+    seen.ending = Ending(3, 3, 0, 0, "late", None)
+    said = verdict(seen)
+    assert said.first == "SIGTERM does not end it within 10 s."
+    # No connection was idle, and “late” is no word for what became of a client.
+    [others] = [each for each in said.tried if "other clients" in each.what]
+    assert others.found == "one with half a request had no answer within 2 s"
+
+
 def test_it_has_gone() -> None:
     seen = healthy()
     seen.died = "1, 10 and 100 clients"

@@ -1,5 +1,6 @@
 """Deadlines, the process, and its end: looked at on steps that have them, or not."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -13,12 +14,12 @@ import pytest
 
 from lab.doctor import process as processes
 from lab.doctor.deadlines import Watch
-from lab.doctor.ending import ending
-from lab.doctor.observations import Dawdler, Slow
+from lab.doctor.ending import at_work, ending
+from lab.doctor.observations import Dawdler, Held, Slow
 from lab.doctor.raw import Target, Wire
 from lab.load.target import LoadError
-from tests.lab.doctor.servers import target_of
-from tests.lab.scripted_server import answer, serving
+from tests.lab.doctor.servers import target_of, two_writes_and_close
+from tests.lab.scripted_server import Exchange, answer, serving
 from tests.steps.harness import Process
 
 LIMIT_S = 20.0
@@ -120,7 +121,54 @@ def test_what_sigterm_costs(step: str, answered: int) -> None:
     assert seen.in_flight == 3
     assert seen.answered == answered
     assert seen.gone_s is not None
-    assert seen.idle_closed == seen.idle
+    assert seen.idle_closed == seen.idle > 0
+
+
+@pytest.mark.parametrize(
+    ("slow", "asked"),
+    [
+        (None, 0),
+        (Slow("/", 500.0, one=Held("slow", 1, 1, None)), 1),  # one at a time
+        (Slow("/", 500.0, 12, 3_050.0), 2),  # two
+        (Slow("/", 500.0, 12, 510.0), 3),
+        # Late for want of room to connect: others were answered meanwhile.
+        (Slow("/", 500.0, 12, 6_000.0, several=Held("slow", 12, 12, 0.4)), 3),
+        (Slow("/", 500.0), 3),  # not known
+    ],
+)
+def test_no_more_is_asked_for_at_the_end_than_it_works_on(
+    slow: Slow | None, asked: int
+) -> None:
+    assert at_work(slow) == asked
+
+
+def test_it_has_gone_when_it_has_gone_and_not_when_its_clients_have_been_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It goes at once, and leaves a client who waits for an answer until the end."""
+    told: list[int] = []
+
+    async def silent(exchange: Exchange) -> None:
+        await (asyncio.sleep(60) if told else answer(exchange))
+
+    gone = processes.Watched([])
+    monkeypatch.setattr(gone, "alive", lambda: not told)
+    monkeypatch.setattr("os.kill", lambda *_: told.append(1))
+    with serving(silent) as server:
+        seen = ending(target_of(server), 1, gone, None)
+    assert seen.half_sent == "late"
+    assert seen.gone_s is not None
+    assert seen.gone_s < 1
+
+
+def test_where_each_answer_ends_a_connection_none_is_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = processes.Watched([])
+    monkeypatch.setattr("os.kill", lambda *_: None)
+    with serving(two_writes_and_close) as server:
+        seen = ending(target_of(server), 1, gone, None)
+    assert (seen.idle, seen.half_sent) == (0, "answered")
 
 
 @pytest.mark.skipif(shutil.which("ss") is None, reason="`ss` says it")
