@@ -179,7 +179,7 @@ class Consultation:
         if self._watched is None:
             time.sleep(SETTLE_S)
         elif not self._watched.rests_within(SETTLED_BY_S):
-            self.seen.notes["what keeps the server busy when nobody asks"] = (
+            self.seen.notes["whether it rests when it has answered"] = (
                 f"it was still at work {SETTLED_BY_S:g} s after the last request"
             )
 

@@ -136,7 +136,9 @@ def deadlines(seen: Observations, said: Verdict) -> None:
     if not left:
         return
     least, most = (f(each.watched_s for each in left) for f in (min, max))
-    watched_for = f"{least:.0f} to {most:.0f}" if most - least >= 1.5 else f"{most:.0f}"
+    watched_for = f"{least:.0f}"
+    if most - least >= 1.5:
+        watched_for += f" to {most:.0f}"
     if least < 1:
         watched_for = f"at most {most:.0f}"
     why = f"watched for {watched_for} s only" if most >= 1 else "no time to watch"

@@ -364,11 +364,13 @@ def _ask_beside(target: Target, wires: list[Wire], plan: Plan, seen: Crowd) -> N
     elif answer in ("closed", "reset") and 0 < seen.kept < len(wires):
         seen.limit, seen.counted = seen.kept, True
     elif _thin_out(target, wires, COARSE):
-        # That many too few, at most: so fill them up again, and look more closely.
+        # That many too few, at most: so fill them up again, and look more closely. If
+        # somebody is answered even then, it was slow before, and they are no limit.
         answered = len(wires)
         _open_crowd(target, wires, answered + COARSE, plan, Crowd(0, 0, 0, 0, [], []))
-        refound = _thin_out(target, wires, FINE)
-        seen.limit = len(wires) if refound else answered
+        if not isinstance(_ask(target, plan.patience_s), float):
+            refound = _thin_out(target, wires, FINE)
+            seen.limit = len(wires) if refound else answered
     while wires:
         wires.pop().close()
     # It may have to work off each of them, and wait for a timeout, before that.
@@ -408,5 +410,7 @@ def _ask(target: Target, patience_s: float) -> float | str:
         with Wire(target, patience_s) as wire:
             exchange = wire.exchange(timeout_s=patience_s)
             return exchange.body_ms if exchange.ok else exchange.end
+    except TimeoutError:
+        return "late"  # the kernel has no room for it, and says nothing
     except OSError:
         return "refused"

@@ -9,7 +9,7 @@ from lab.doctor import silence
 from lab.doctor.growth import contact
 from lab.doctor.observations import Crowd
 from lab.doctor.plan import Plan
-from lab.doctor.raw import Target
+from lab.doctor.raw import Target, Wire
 from lab.doctor.slow import slow
 from tests.lab.doctor.servers import target_of
 from tests.lab.scripted_server import Exchange, ScriptedServer, answer, serving
@@ -98,6 +98,32 @@ def test_a_slow_request(at_once: int) -> None:
 def test_a_page_that_is_not_slow_is_none() -> None:
     with serving(answer) as server:
         assert slow(target_of(server), "/slow", 1.0, PLAN) is None
+
+
+def test_a_limit_is_none_beside_as_many_of_whom_another_is_answered_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was slow for a while: fifty have left, as many have come, and all is well."""
+    answers: list[float | str] = ["late", "late", 3.0, 3.0, 3.0]
+    monkeypatch.setattr(silence, "_ask", lambda *_: answers.pop(0))
+    monkeypatch.setattr(silence, "accepted", lambda _: None)
+    seen = Crowd(60, 60, 60, 1, [], [])
+    with serving(answer) as server, contextlib.ExitStack() as stack:
+        target = target_of(server)
+        wires = [stack.enter_context(Wire(target)) for _ in range(60)]
+        silence._ask_beside(target, wires, PLAN, seen)
+    assert seen.limit is None
+    assert seen.recovered
+
+
+def test_who_cannot_connect_in_time_was_not_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def connect(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(silence, "Wire", connect)
+    assert silence._ask(Target("127.0.0.1", 1), 0.1) == "late"
 
 
 def test_a_server_may_take_its_time_after_a_crowd(
