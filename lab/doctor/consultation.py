@@ -220,9 +220,12 @@ class Consultation:
     def _split(self, contact: Contact) -> None:
         self.seen.split = split.split(self._target, contact, self._plan)
 
-    def _growth(self, _: Contact) -> None:
+    def _growth(self, contact: Contact) -> None:
         others = processes.Others(self._watched)
-        self.seen.growth = growing.growth(self._target, self._plan, self._watched)
+        keeps = contact.closed < contact.connections
+        self.seen.growth = growing.growth(
+            self._target, self._plan, self._watched, keeps
+        )
         self.seen.others_cpu = others.cpu()
 
     def _holders(self, _: Contact) -> None:

@@ -126,16 +126,20 @@ def _first_line(answer: Answer) -> str:
     return repr(answer.head.partition(b"\n")[0][:60].decode("latin-1").strip())
 
 
-def growth(target: Target, plan: Plan, watched: Watched | None) -> list[Point]:
+def growth(
+    target: Target, plan: Plan, watched: Watched | None, keeps: bool = True
+) -> list[Point]:
     """Loads of 1, 10 and 100 connections, in turns; medians of the rounds.
 
     Where many wait for seconds, one round has to do: other things are to be seen, too.
+    keeps: whether the server keeps connections. Where it does not, each is opened when
+    its request is due, for one that waits for its turn may hold a worker.
     """
     rounds: list[list[Point]] = []
     until = time.monotonic() + plan.seconds / 4
     while len(rounds) < plan.rounds and (not rounds or time.monotonic() < until):
         rounds.append(
-            [load(target, count, plan, watched) for count in (FEW, SOME, MANY)]
+            [load(target, count, plan, watched, keeps) for count in (FEW, SOME, MANY)]
         )
     return [_middle(list(points)) for points in zip(*rounds, strict=True)]
 
@@ -145,7 +149,7 @@ def load(
     connections: int,
     plan: Plan,
     watched: Watched | None,
-    silent: int = 0,
+    keeps: bool = True,
 ) -> Point:
     """One load."""
     read: list[list[float]] = []
@@ -167,7 +171,9 @@ def load(
         connections,
         seconds=plan.window_s,
         warmup_s=plan.window_s / 4,
+        keep_alive=keeps,
         path=target.path,
+        same_page=True,
         timeout_s=max(LATE_S, plan.patience_s, 10 * plan.page_s),
         anywhere=target.anywhere,
     )

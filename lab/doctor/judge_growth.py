@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from lab.doctor.finding import Finding, Verdict, chapters
 from lab.doctor.judge_waits import LEAST_WAIT_MS, median, stall_ms, timeout_ms
 from lab.doctor.observations import Observations, Point
@@ -21,6 +23,16 @@ def unexplained(seen: Observations, point: Point) -> dict[str, int]:
         kinds = ("closed", "reset")
         return {kind: n for kind, n in point.errors.items() if kind not in kinds}
     return point.errors
+
+
+def how_to_load(seen: Observations, connections: int) -> str:
+    """The command that asks as `growth` does."""
+    contact = seen.contact
+    closes = contact and contact.closed == contact.connections
+    return (
+        f"python -m lab load {quote(seen.url)} --connections {connections} --seconds 3 "
+        f"--same-page{' --close' if closes else ''}"
+    )
 
 
 def failing(seen: Observations, said: Verdict) -> None:
@@ -58,8 +70,7 @@ def _failures(seen: Observations, point: Point, errors: dict[str, int]) -> Findi
         short=f"requests that fail with {clients}",
         figure=", ".join(f"{kind} {n:,}" for kind, n in errors.items()),
         sure="likely" if only_late else "certain",
-        see=f"python -m lab load {seen.url} --connections {point.connections} "
-        "--seconds 3",
+        see=how_to_load(seen, point.connections),
         chapters=chapters("03", "04"),
     )
 
@@ -69,14 +80,14 @@ def unfair(seen: Observations, said: Verdict) -> None:
     many = seen.point(100)
     if many is None or not is_unfair(seen, many):
         return
-    busy = f"{many.connections - many.starved:.0f}"
-    served = f"{busy} client{'s' if busy != '1' else ''}"
+    few = round(many.connections - many.starved)
+    served, same = (f"{few} clients", "few") if few > 1 else ("one client", "one")
     said.findings.append(
         Finding(
             id="unfair",
             weight=63,
             sentence=f"With 100 clients it is unfair: about {many.starved:.0f} of "
-            "them wait outside while it answers the same few again and again",
+            f"them wait outside while it answers the same {same} again and again",
             short="clients that wait while others are answered again and again",
             figure=f"{many.rate:,.0f} requests a second of {many.p50_ms:.2f} ms "
             f"each keep {served} busy, by Little's law; "
@@ -86,7 +97,7 @@ def unfair(seen: Observations, said: Verdict) -> None:
                 else f"the longest waited {many.max_ms:,.0f} ms"
             ),
             sure="likely",
-            see=f"python -m lab load {seen.url} --connections 100 --seconds 3",
+            see=how_to_load(seen, 100),
             chapters=chapters("10", "12"),
         )
     )
@@ -124,7 +135,7 @@ def growing(seen: Observations, said: Verdict) -> None:
                 short=f"a wait of {one.p50_ms:.0f} ms in each request",
                 figure=f"{growth}; {_which_part(seen)}",
                 sure="certain",
-                see=f"python -m lab probe {seen.url} --requests 5",
+                see=f"python -m lab probe {quote(seen.url)} --requests 5",
                 chapters=chapters("03"),
             )
         )
@@ -140,7 +151,7 @@ def growing(seen: Observations, said: Verdict) -> None:
                 short="it gets slower with many clients",
                 figure=growth,
                 sure="likely",
-                see=f"python -m lab load {seen.url} --connections 100 --seconds 3",
+                see=how_to_load(seen, 100),
                 chapters=chapters("02", "08"),
             )
         )
@@ -164,7 +175,7 @@ def growing(seen: Observations, said: Verdict) -> None:
                     short=f"a queue before {at_once:.0f} at a time",
                     figure=f"{growth}; the processor: {busy:.0%} of a core",
                     sure="likely",
-                    see=f"python -m lab load {seen.url} --connections 100 --seconds 3",
+                    see=how_to_load(seen, 100),
                     chapters=chapters("02", "10"),
                 )
             )

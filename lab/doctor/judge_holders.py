@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from lab.doctor.finding import Finding, Verdict, chapters
-from lab.doctor.judge_growth import is_disturbed
-from lab.doctor.observations import Crowd, Held, Observations
+from lab.doctor.judge_growth import how_to_load, is_disturbed
+from lab.doctor.observations import Crowd, Held, Observations, Slow
 
 #: The descriptors that `select()` can watch.
 FD_SETSIZE = 1024
@@ -61,6 +63,14 @@ def holding(seen: Observations, said: Verdict) -> None:
         said.findings.append(_stopped(seen, last, many, one))
 
 
+def _silent(seen: Observations) -> str:
+    return f"python -m lab silent {quote(seen.url)} --connections"
+
+
+def _probe(seen: Observations) -> str:
+    return f"python -m lab probe {quote(seen.url)}"
+
+
 def _clients(held: Held, many: str, one: str) -> str:
     if held.holders == 1:
         return f"one client {one}"
@@ -92,7 +102,7 @@ def _stopped(seen: Observations, last: Held, many: str, one: str) -> Finding:
         sure="likely" if unread and seen.process is None else "certain",
         see=f"{_silent(seen)} {limit}"
         f"{HOW_TO_HOLD[last.kind]} --seconds 10 & sleep 1; "
-        f"python -m lab probe {seen.url}",
+        f"{_probe(seen)}",
         chapters=chapters("09", "08")
         if unread
         else chapters("01" if limit == 1 else "02"),
@@ -116,7 +126,7 @@ def crowding(seen: Observations, said: Verdict) -> None:
     if crowd.opened == 0 and crowd.note:
         said.open("what a crowd of silent clients does", crowd.note)
         return
-    silent = f"python -m lab silent {seen.url} --connections"
+    silent = _silent(seen)
     selects = _selects(seen)
     stopped_nobody = [
         held.holders for held in seen.held if held.kind == "silent" and not held.stopped
@@ -163,8 +173,7 @@ def crowding(seen: Observations, said: Verdict) -> None:
                     else f"beside {limit:,} it was answered"
                 ),
                 sure="certain" if selects or not is_select else "likely",
-                see=f"{silent} 1100 --seconds 10 & sleep 2; "
-                f"python -m lab probe {seen.url}",
+                see=f"{silent} 1100 --seconds 10 & sleep 2; {_probe(seen)}",
                 chapters=chapters("07" if is_select else "12"),
             )
         )
@@ -188,7 +197,7 @@ def crowding(seen: Observations, said: Verdict) -> None:
                 short="a crowd after which it never answers again",
                 figure="asked five times, within more than 12 s after they had gone",
                 sure="certain",
-                see=f"{silent} 1100 --seconds 3; python -m lab probe {seen.url}",
+                see=f"{silent} 1100 --seconds 3; {_probe(seen)}",
                 chapters=chapters("07", "12"),
             )
         )
@@ -239,9 +248,8 @@ def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
                 short="a cost that grows with connections that say nothing",
                 figure=times + cpu,
                 sure="certain" if cpu else "likely",
-                see=f"python -m lab silent {seen.url} --connections {crowd.part} "
-                f"--seconds 10 & sleep 2; python -m lab load {seen.url} "
-                "--connections 1 --seconds 3",
+                see=f"{_silent(seen)} {crowd.part} "
+                f"--seconds 10 & sleep 2; {how_to_load(seen, 1)}",
                 chapters=chapters("07", "08"),
             )
         )
@@ -269,7 +277,7 @@ def slow(seen: Observations, said: Verdict) -> None:
                 "for another page meanwhile waits until it is over",
                 sure="certain",
                 see=f"curl -so /dev/null {url(seen, slow.path)} & sleep 0.1; "
-                f"python -m lab probe {seen.url}",
+                f"{_probe(seen)}",
                 chapters=chapters("08", "10"),
             )
         )
@@ -280,19 +288,20 @@ def slow(seen: Observations, said: Verdict) -> None:
     if at_once > 1.5 * slow.at_once:
         said.open("whether a slow request stops others", f"{slow.path} is not slow")
         return
-    several = slow.several
-    beside = (
-        "; beside all of them others wait as well"
-        if several and several.stopped
-        else "; others are answered meanwhile"
-    )
-    said.ok(
-        "a slow request does not stop others",
-        f"of {slow.at_once} at once, it works on about {max(at_once, 1):.0f} at a time"
-        f"{beside}",
+    said.ok("a slow request does not stop others", _at_once(slow, at_once))
+
+
+def _at_once(slow: Slow, at_once: float) -> str:
+    """Where others are answered beside all of them, nobody knows how many it could be:
+    they may have taken long for want of room to connect."""
+    if slow.several and not slow.several.stopped:
+        return f"{slow.at_once} at once: others are answered meanwhile"
+    return (
+        f"of {slow.at_once} at once, it works on about {max(at_once, 1):.0f} at a time; "
+        "beside all of them others wait as well"
     )
 
 
 def url(seen: Observations, path: str) -> str:
     scheme, _, rest = seen.url.partition("//")
-    return f"{scheme}//{rest.partition('/')[0]}{path}"
+    return quote(f"{scheme}//{rest.partition('/')[0]}{path}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from lab.doctor.finding import Finding, Verdict, chapters, listed
 from lab.doctor.judge_holders import HOLDING, url
 from lab.doctor.judge_waits import pid
@@ -127,7 +129,7 @@ def deadlines(seen: Observations, said: Verdict) -> None:
                 short="no deadlines",
                 figure=f"watched for {watched:.0f} s",
                 sure="likely",
-                see=f"python -m lab silent {seen.url} --connections 1 --half "
+                see=f"python -m lab silent {quote(seen.url)} --connections 1 --half "
                 f"--seconds {watched:.0f}",
                 chapters=chapters("11"),
             )

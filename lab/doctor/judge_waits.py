@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from shlex import quote
 
 from lab.doctor.finding import Finding, Verdict, chapters
 from lab.doctor.observations import Observations, Split
@@ -41,7 +42,7 @@ def gone(seen: Observations, said: Verdict) -> None:
                 short="answers that do not come",
                 figure="one client, one request at a time",
                 sure="certain",
-                see=f"python -m lab probe {seen.url} --requests 20 --close",
+                see=f"python -m lab probe {quote(seen.url)} --requests 20 --close",
                 chapters=chapters("09"),
             )
         )
@@ -66,12 +67,7 @@ def closing(seen: Observations, said: Verdict) -> None:
         return
     unsaid = contact.unannounced == contact.closed
     whole = contact.connect_ms + contact.first_ms
-    many = seen.point(10)
-    rate = (
-        f"; with 10 clients {many.closed:,} connections for {many.requests:,} requests"
-        if many
-        else ""
-    )
+    url = quote(seen.url)
     said.findings.append(
         Finding(
             id="closes",
@@ -82,12 +78,12 @@ def closing(seen: Observations, said: Verdict) -> None:
             else "It closes the connection after each response, though the client "
             "asks to keep it, so that every request pays for a connection",
             short="a new connection for each request",
-            figure=f"{contact.closed} of {contact.connections} connections{rate}; "
+            figure=f"{contact.closed} of {contact.connections} connections; "
             f"connecting is {contact.connect_ms:.2f} ms of {whole:.2f} ms here, where "
             "the way is short; over a network it is a whole round trip",
             sure="certain",
             see="curl -so /dev/null -o /dev/null -w '%{num_connects} ' "
-            f"{seen.url} {seen.url}",
+            f"{url} {url}",
             chapters=chapters("01", "02"),
         )
     )
@@ -159,7 +155,7 @@ def waiting(seen: Observations, said: Verdict) -> None:
                 figure=f"one client alone waits {timeout:.0f} ms; beside others who "
                 f"come and go, {beside:.1f} ms{growth}",
                 sure="certain",
-                see=f"python -m lab probe {seen.url} --requests 5",
+                see=f"python -m lab probe {quote(seen.url)} --requests 5",
                 chapters=chapters("03", "05"),
             )
         )
@@ -193,7 +189,7 @@ def waiting(seen: Observations, said: Verdict) -> None:
                 f"connection's second request on{quick}{paused}"
                 f"{'' if timeout else growth}",
                 sure="certain" if split.quick is not None else "likely",
-                see=f"python -m lab probe {seen.url} --requests 5",
+                see=f"python -m lab probe {quote(seen.url)} --requests 5",
                 chapters=chapters("06", "07"),
             )
         )

@@ -99,6 +99,8 @@ class LoadSpec:
     silent: int = 0
     #: A counter is added to it as a query string, so that no two requests are the same.
     path: str = "/"
+    #: The counter is a field of the head in place of that: some refuse a query.
+    same_page: bool = False
     #: "plain": Host alone. "browser": thirteen fields like a browser's.
     headers: Headers = "plain"
     #: Requests a second, all connections together; None: a closed loop.
@@ -146,11 +148,11 @@ class LoadSpec:
             fields += [field.format(connection=connection) for field in BROWSER_HEADERS]
         elif not self.keep_alive:
             fields.append("Connection: close")
+        head = "".join(f"{field}\r\n" for field in fields)
+        if self.same_page:
+            return f"GET {self.path} HTTP/1.1\r\n{head}X-Number: ", "\r\n\r\n"
         separator = "&" if "?" in self.path else "?"
-        return (
-            f"GET {self.path}{separator}n=",
-            " HTTP/1.1\r\n" + "".join(f"{field}\r\n" for field in fields) + "\r\n",
-        )
+        return f"GET {self.path}{separator}n=", f" HTTP/1.1\r\n{head}\r\n"
 
 
 @dataclass(frozen=True)
@@ -364,6 +366,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             keep_alive=not options.close,
             silent=options.silent,
             path=path,
+            same_page=options.same_page,
             headers=options.headers,
             rate=options.rate,
             processes=options.processes,

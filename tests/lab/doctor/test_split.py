@@ -16,7 +16,7 @@ from lab.doctor.raw import Target
 from lab.doctor.split import split
 from lab.doctor.verdict import verdict
 from tests.lab.doctor import servers
-from tests.lab.scripted_server import Behaviour, Exchange, answer, serving
+from tests.lab.scripted_server import Behaviour, Exchange, answer, response, serving
 
 PLAN = Plan(5.0)
 linux = pytest.mark.skipif(
@@ -102,6 +102,29 @@ def test_a_wait_that_is_the_servers_own() -> None:
     assert one.p50_ms >= 30
     # On a busy machine a hundred sleepers may wake late; the wait itself stays.
     assert fixed_wait(one, some, many) or many.p50_ms > 45
+
+
+async def refuses_a_query(exchange: Exchange) -> None:
+    known = exchange.request.startswith(b"GET / ")
+    await exchange.answer(response(status="200 OK" if known else "404 Not Found"))
+
+
+def test_the_page_is_asked_for_as_it_is() -> None:
+    with serving(refuses_a_query) as server:
+        one = growing.load(servers.target_of(server), 1, PLAN, None)
+    assert one.requests
+    assert one.errors == {}
+
+
+async def one_connection_at_a_time(exchange: Exchange) -> None:
+    await answer(exchange)
+    exchange.close()
+
+
+def test_where_each_answer_ends_a_connection_each_request_opens_one() -> None:
+    with serving(one_connection_at_a_time) as server:
+        growth(servers.target_of(server), PLAN, None, keeps=False)
+    assert all(b"Connection: close" in request for request in server.requests)
 
 
 @pytest.mark.parametrize(("a_load_s", "loads"), [(0.5, 6), (6.0, 3)])

@@ -323,6 +323,26 @@ def test_a_slow_request_that_stops_others() -> None:
     assert verdict(seen).first == FINE
 
 
+def test_how_many_slow_ones_it_works_on_is_said_where_others_have_to_wait() -> None:
+    seen = healthy()
+    one, late = Held("slow", 1, 1, 0.4), Held("slow", 12, 12, None, "", 1)
+    seen.slow = Slow("/slow", 500.0, 12, 1_500.0, one, late)
+    [said] = [each for each in verdict(seen).tried if "slow" in each.what]
+    assert "about 4 of them at a time" in said.found
+    seen.slow.several = Held("slow", 12, 12, 0.4)  # so some were late to connect
+    [said] = [each for each in verdict(seen).tried if "slow" in each.what]
+    assert said.found == "12 at once: others are answered meanwhile"
+
+
+def test_a_load_that_shows_it_asks_as_the_doctor_did() -> None:
+    seen = healthy()
+    seen.growth = points((900, 1.0), (9_000, 1.0), (900, 90.0), cpu=0.1)
+    assert only(verdict(seen)).see.endswith(" --seconds 3 --same-page")
+    seen.contact = CLOSES
+    see = [each.see for each in verdict(seen).findings if each.id == "collapse"]
+    assert see[0].endswith(" --seconds 3 --same-page --close")
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -502,6 +522,7 @@ def test_few_who_are_answered_while_the_others_are_never() -> None:
     said = verdict(seen)
     assert only(said).id == "unfair"
     assert "others waited for more than 5 s" in only(said).figure
+    assert "are one client's (Little's law)" in only(said).figure
     assert [each.found for each in said.tried if "does not break down" in each.what]
     assert not [each for each in said.tried if "more answers" in each.what]
     seen.contact = CLOSES  # it answers others each time
