@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from lab.doctor.finding import Finding, Verdict, chapters
 from lab.doctor.judge_growth import unexplained
 from lab.doctor.observations import Observations
@@ -45,10 +47,17 @@ PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
     ),
     "expect": (
         45,
-        "It does not answer `Expect: 100-continue`: {}; curl waits a second for that",
+        "It does not answer `Expect: 100-continue`: {}",
         "no answer to Expect",
         ("09",),
         "Expect: 100-continue is answered",
+    ),
+    "post": (
+        41,
+        "A POST has no answer: {}",
+        "no answer to a POST",
+        ("13",),
+        "",
     ),
     "half_closed": (
         40,
@@ -66,22 +75,23 @@ PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
         "HTTP/1.0 is answered as it should be",
     ),
 }
+#: `printf` begins its format again for each further argument.
 SEE = {
-    # curl -I would not show a body that should not be there.
-    "head": "printf 'HEAD {path} HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n"
-    "\\r\\n' | nc -w 2 {host} {port}",
+    # curl -I does not show what comes after a head.
+    "head": "printf 'HEAD %s HTTP/1.1\\r\\nHost: {host}\\r\\nConnection: close\\r\\n"
+    "\\r\\n' {path} | nc -w 2 {host} {port}",
     "expect": "curl -v -H 'Expect: 100-continue' -d 1234 {url}",
     "http10": "curl -v --http1.0 {url}",
+    "post": "curl -v -d four {url}",
     "body_unread": "head -c 1000000 /dev/zero | curl -v --data-binary @- {url}",
     # Some answer only those who ask to close, and some only the others.
-    "half_closed": "for more in '' 'Connection: close\\r\\n'; do printf \"GET {path} "
-    'HTTP/1.1\\r\\nHost: a\\r\\n$more\\r\\n" | nc -N {host} {port}; done',
+    "half_closed": "for more in '' 'Connection: close\\r\\n'; do printf \"GET %s "
+    'HTTP/1.1\\r\\nHost: {host}\\r\\n$more\\r\\n" {path} | nc -N {host} {port}; done',
     "closing": "tcpdump -i any 'port {port} and tcp[tcpflags] & tcp-rst != 0' & "
-    "(printf 'GET {path} HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n'; "
-    "head -c 20000 /dev/zero) | nc {host} {port}",
-    "pipelined": "printf 'GET {path} HTTP/1.1\\r\\nHost: a\\r\\n\\r\\nGET {path} "
-    "HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' | nc -w 2 {host} {port} | "
-    "grep -ao 'HTTP/1.[01] [0-9]*'",
+    "(printf 'GET %s HTTP/1.1\\r\\nHost: {host}\\r\\nConnection: close\\r\\n\\r\\n' "
+    "{path}; head -c 20000 /dev/zero) | nc {host} {port}",
+    "pipelined": "printf 'GET %s HTTP/1.1\\r\\nHost: {host}\\r\\n\\r\\n' {path} {path} "
+    "| nc -w 2 {host} {port} | grep -ao 'HTTP/1.[01] [0-9]*'",
 }
 
 
@@ -100,13 +110,19 @@ def protocol(seen: Observations, said: Verdict) -> None:
     rest = seen.url.partition("//")[2]
     authority, _, path = rest.partition("/")
     host, _, port = authority.partition(":")
-    words = {"url": seen.url, "host": host, "port": port or "80", "path": f"/{path}"}
+    words = {
+        "url": quote(seen.url),
+        "host": host,
+        "port": port or "80",
+        "path": quote(f"/{path}"),
+    }
     for name, (weight, sentence, short, numbers, fine) in PROTOCOL.items():
         wrong = getattr(protocol, name)
         if wrong is None:
             continue
         if not wrong:
-            said.ok(fine, "")
+            if fine:
+                said.ok(fine, "")
             continue
         see = SEE.get(name, "curl -v {url}").format(**words)
         said.findings.append(

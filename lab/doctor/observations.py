@@ -214,6 +214,9 @@ class Protocol:
     closing: str | None = None
     #: Milliseconds until the first byte for `Expect: 100-continue`.
     expect_ms: float | None = None
+    #: A POST with a short body. Where it has no answer, the two with a long body and
+    #: with `Expect` are not tried.
+    post: str | None = None
 
 
 @dataclass

@@ -75,6 +75,13 @@ async def wait_for_the_body(exchange: Exchange) -> None:
         await answer(exchange)
 
 
+async def close_for_a_post(exchange: Exchange) -> None:
+    if exchange.request.startswith(b"POST"):
+        exchange.close()
+    else:
+        await answer(exchange)
+
+
 async def go_when_the_client_has_said_all(exchange: Exchange) -> None:
     await asyncio.sleep(0.05)
     if exchange.writer.transport.is_closing() or b"close" not in exchange.request:
@@ -106,6 +113,7 @@ async def reset_after_the_head(exchange: Exchange) -> None:
             go_when_the_client_has_said_all,
             "it closed without an answer, in 3 of 6 tries",
         ),
+        (protocol.post, answer, close_for_a_post, "it closed without an answer"),
         (protocol.closing, answer, reset_after_the_head, "lost to a reset"),
     ],
 )
@@ -124,6 +132,15 @@ def test_an_answer_that_a_reset_overtakes() -> None:
             await answer(exchange)
 
     assert "lost to a reset" in check(protocol.body_unread, refuse)
+
+
+def test_where_no_post_has_an_answer_none_is_lost_to_a_reset() -> None:
+    with serving(close_for_a_post) as server:
+        target = target_of(server)
+        seen = protocol.protocol(target, contact(target, PLAN), PLAN)
+    assert seen.post == "it closed without an answer"
+    assert seen.expect is None
+    assert seen.body_unread is None
 
 
 def test_what_goes_well_the_second_time_was_an_accident() -> None:

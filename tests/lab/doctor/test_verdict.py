@@ -1,5 +1,6 @@
 """What observations mean. All of them are made up: no server, no clock."""
 
+import shlex
 from copy import deepcopy
 from dataclasses import replace
 
@@ -347,7 +348,7 @@ def test_a_load_that_shows_it_asks_as_the_doctor_did() -> None:
     "name",
     [
         *("pipelined", "half_closed", "expect", "head"),
-        *("http10", "length", "body_unread", "closing"),
+        *("http10", "length", "body_unread", "closing", "post"),
     ],
 )
 def test_each_exchange_that_goes_wrong_is_a_finding(name: str) -> None:
@@ -355,6 +356,19 @@ def test_each_exchange_that_goes_wrong_is_a_finding(name: str) -> None:
     assert seen.protocol
     setattr(seen.protocol, name, "it was wrong")
     assert only(verdict(seen)).id == name.replace("_", "-")
+
+
+def test_a_command_that_shows_it_can_be_pasted_whatever_the_url_has() -> None:
+    seen = healthy()
+    seen.url = "http://127.0.0.1:8000/a%20b?c='d'&e=$f"
+    seen.held = [STOPPED]
+    seen.growth = points((900, 1.0), (9_000, 1.0), (900, 90.0), cpu=0.1)
+    assert seen.protocol
+    for name in ("pipelined", "half_closed", "head", "closing", "post"):
+        setattr(seen.protocol, name, "it was wrong")
+    for finding in verdict(seen).findings:
+        words = [word.rstrip(";") for word in shlex.split(finding.see)]
+        assert seen.url in words or seen.url.partition("8000")[2] in words, finding.see
 
 
 def test_it_spins() -> None:
