@@ -151,6 +151,7 @@ class Consultation:
                 seen.notes[name] = str(error)
             if self._is_gone():
                 seen.died = name
+                seen.notes.pop(name, None)  # that is why
                 return
             self._settle()
         if (left := self._left_s()) >= WORTH_WATCHING_S:
@@ -178,7 +179,9 @@ class Consultation:
         """
         if self._watched is None:
             time.sleep(SETTLE_S)
-        elif not self._watched.rests_within(SETTLED_BY_S):
+            return
+        self._watched.look_again()
+        if not self._watched.rests_within(SETTLED_BY_S):
             self.seen.notes["whether it rests when it has answered"] = (
                 f"it was still at work {SETTLED_BY_S:g} s after the last request"
             )

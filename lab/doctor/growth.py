@@ -160,6 +160,8 @@ def load(
         if edge == "end":
             full.append(queue_is_full(target.port))
         if watched:
+            if edge == "start":
+                watched.look_again()  # the warm-up may have made it start more
             fine, waited = watched.fine_cpu_s() or 0.0, watched.waited_s() or 0.0
             read.append([time.monotonic(), watched.cpu_s(), fine, waited])
 

@@ -82,8 +82,7 @@ def closing(seen: Observations, said: Verdict) -> None:
             f"connecting is {contact.connect_ms:.2f} ms of {whole:.2f} ms here, where "
             "the way is short; over a network it is a whole round trip",
             sure="certain",
-            see="curl -so /dev/null -o /dev/null -w '%{num_connects} ' "
-            f"{url} {url}",
+            see=f"curl -so /dev/null -o /dev/null -w '%{{num_connects}} ' {url} {url}",
             chapters=chapters("01", "02"),
         )
     )

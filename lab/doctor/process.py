@@ -23,10 +23,15 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Watched:
-    """The processes of one server, from outside."""
+    """The processes of one server, from outside: these, and what they have started."""
 
     def __init__(self, pids: list[int]) -> None:
-        self.pids = pids
+        self._first = pids
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Some servers start processes when there is more to do, and end them later."""
+        self.pids = _family(self._first)
 
     def cpu_s(self) -> float:
         """Processor time so far, of all of them, in hundredths of a second."""
@@ -56,6 +61,10 @@ class Watched:
             if used <= REST_S / 5 and used + waited <= REST_S / 2:
                 return True
         return False
+
+    def wanted_s(self) -> float:
+        """Processor time so far, and time for which threads have waited for it."""
+        return self.cpu_s() + (self.waited_s() or 0.0)
 
     def waited_s(self) -> float | None:
         """How long the threads that live have waited for a processor, together."""
@@ -148,8 +157,21 @@ def find(host: str, port: int, pid: int | None) -> Watched | None:
             f"process {pid} does not listen on {host}:{port}; {others} does"
         )
     # What else it has started is no part of the server.
-    started = {child for each in listening for child in _descendants(each)}
-    return Watched(sorted(listening | started))
+    return Watched(sorted(listening))
+
+
+def _family(pids: list[int]) -> list[int]:
+    """These, and what they have started: often it is workers that do the work, and
+    their parent that has the listener. Who has started us as well, has more children
+    than the server's.
+    """
+    started: set[int] = set()
+    for pid in pids:
+        if pid not in started:
+            children = _descendants(pid)
+            if os.getpid() not in (pid, *children):
+                started.update(children)
+    return sorted({*pids, *started})
 
 
 def overflows() -> int:

@@ -102,6 +102,45 @@ def test_who_waits_for_a_processor_does_not_rest(
     assert seen.rests_within(0.05)
 
 
+#: It listens; who works closes the listener, as where a parent hands connections out.
+PARENT = """
+import os, socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+for line in sys.stdin:
+    if not os.fork():
+        listener.close()
+        os.read(os.pipe()[0], 1)
+    print(listener.getsockname()[1], flush=True)
+"""
+
+
+@linux
+def test_workers_are_watched_that_their_parent_has_started() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        process_group=0,
+    ) as parent:
+        assert parent.stdin
+        assert parent.stdout
+        try:
+            parent.stdin.write("one\n")
+            port = int(parent.stdout.readline())
+            found = processes.find("127.0.0.1", port, None)
+            assert found
+            assert len(found.pids) == 2
+            assert found.pids[0] == parent.pid
+            parent.stdin.write("one more\n")
+            parent.stdout.readline()
+            found.look_again()
+            assert len(found.pids) == 3
+        finally:
+            os.killpg(parent.pid, signal.SIGKILL)
+
+
 @linux
 def test_a_process_with_epoll() -> None:
     with Process("step08") as server:
