@@ -5,13 +5,24 @@ from __future__ import annotations
 from shlex import quote
 
 from lab.doctor.finding import Finding, Verdict, chapters
-from lab.doctor.judge_waits import LEAST_WAIT_MS, median, stall_ms, timeout_ms
+from lab.doctor.judge_waits import (
+    LEAST_WAIT_MS,
+    NO_TIMEOUT,
+    least_ms,
+    median,
+    stall_ms,
+    timeout_ms,
+)
 from lab.doctor.observations import Observations, Point
 
 #: A rate that is so many times another is more, and no chance.
 MORE = 1.5
 #: Processors that a server with one busy thread uses, or wants.
 SATURATED = 0.75
+#: A shorter wait than LEAST_WAIT_MS is told from work where the processor says so, too.
+SHORT_WAIT_MS = 1.0
+#: Processor time of a request that is much, whatever the page does.
+COSTLY_MS = 3.0
 #: Processors that other programs may use before speed is no longer judged.
 DISTURBED = 0.3
 
@@ -161,30 +172,122 @@ def growing(seen: Observations, said: Verdict) -> None:
             "how much it could do",
             "the client that asks was the limit: it may be faster than this",
         )
-    elif many.rate < some.rate * 2 and many.p50_ms > some.p50_ms * 4:
-        busy = many.cpu
-        if busy is not None and busy < 0.5 and one.p50_ms >= LEAST_WAIT_MS:
-            at_once = many.rate * one.p50_ms / 1e3
-            said.findings.append(
-                Finding(
-                    id="queue",
-                    weight=72,
-                    sentence=f"It works on about {at_once:.0f} "
-                    f"request{'s' if at_once >= 1.5 else ''} at a time, and waits "
-                    "meanwhile: the others queue, and the processor is idle",
-                    short=f"a queue before {at_once:.0f} at a time",
-                    figure=f"{growth}; the processor: {busy:.0%} of a core",
-                    sure="likely",
-                    see=how_to_load(seen, 100),
-                    chapters=chapters("02", "10"),
-                )
+    elif _queues_for_a_wait(seen, one, some, many):
+        at_once = max(1.0, max(some.rate, many.rate) * one.p50_ms / 1e3)
+        said.findings.append(
+            Finding(
+                id="queue",
+                weight=72,
+                sentence=f"It works on about {at_once:.0f} "
+                f"request{'s' if at_once >= 1.5 else ''} at a time, and waits "
+                "meanwhile: the others queue, and the processor is idle",
+                short=f"a queue before {at_once:.0f} at a time",
+                figure=f"{growth}; the processor: {many.cpu or 0:.0%} of a core",
+                sure="likely",
+                see=how_to_load(seen, 100),
+                chapters=chapters("02", "10"),
             )
-            return
+        )
+    elif _short_wait(seen, one, some, growth, said):
+        pass
+    elif many.rate < some.rate * 2 and many.p50_ms > some.p50_ms * 4:
         _saturated(seen, many, growth, said)
     elif many.rate > MORE * one.rate:
         said.ok("more clients get more answers", growth)
     else:
         said.ok("it does not break down under many clients", growth)
+
+
+def costly(seen: Observations, said: Verdict) -> None:
+    """A page that needs much of the processor, whoever asks for it and how often."""
+    each_ms = [
+        point.cpu / point.rate * 1e3
+        for point in seen.growth
+        if point.cpu is not None and point.rate and point.requests >= 5
+    ]
+    if len(each_ms) < 2 or min(each_ms) < COSTLY_MS:
+        return
+    least = min(each_ms)
+    said.findings.append(
+        Finding(
+            id="costly",
+            weight=61,
+            sentence=f"Each request costs about {least:.0f} ms of processor time, so "
+            f"that one processor answers no more than {1e3 / least:,.0f} of them a "
+            "second",
+            short=f"{least:.0f} ms of processor time for each request",
+            figure=", ".join(
+                f"{point.cpu or 0:.2f} processors for {point.rate:,.0f} a second with "
+                f"{point.connections}"
+                for point in seen.growth
+            ),
+            sure="certain",
+            see="a profiler of its language, or: perf top -p PID",
+            chapters=chapters("10", "14"),
+        )
+    )
+
+
+def _works_ms(point: Point) -> float | None:
+    """How long a request had the processor, or wanted it; None: not known."""
+    if point.cpu is None or not point.rate:
+        return None
+    return (point.cpu + (point.waited or 0.0)) / point.rate * 1e3
+
+
+def _sleeps_ms(seen: Observations, one: Point) -> float | None:
+    """How long one client alone waits, where that is no work; None: it is not told."""
+    works_ms = _works_ms(one)
+    if works_ms is None or works_ms > one.p50_ms / 3 or one.p50_ms < SHORT_WAIT_MS:
+        return None
+    # A busy machine makes many requests slow; but not nearly all of them, each time.
+    return one.p50_ms if least_ms(seen.split) > one.p50_ms / 2 else None
+
+
+def _queues_for_a_wait(
+    seen: Observations, one: Point, some: Point, many: Point
+) -> bool:
+    """More clients are not answered more, and yet the processor sleeps.
+
+    The rates tell it. The latencies of many need not: where a hundred queue for
+    something slow, most of them are not answered before the look is over.
+    """
+    if many.rate >= some.rate * 2 or is_unfair(seen, many) or many.cpu is None:
+        return False
+    if _sleeps_ms(seen, one) is None:
+        return False
+    return all((p.cpu or 0.0) + (p.waited or 0.0) < 0.5 for p in (some, many))
+
+
+def _short_wait(
+    seen: Observations, one: Point, some: Point, growth: str, said: Verdict
+) -> bool:
+    """A wait of a few milliseconds, which the processor confirms."""
+    wait_ms = _sleeps_ms(seen, one)
+    if wait_ms is None or some.rate < 6 * one.rate:
+        return False
+    works = f"; the processor works {_works_ms(one) or 0:.2f} ms of it"
+    # Ten clients cannot shorten a wait of the page's own.
+    timeout = some.p50_ms < wait_ms / 2
+    if timeout:
+        said.tried[:] = [each for each in said.tried if each.what != NO_TIMEOUT]
+    said.findings.append(
+        Finding(
+            id="timeout" if timeout else "fixed-wait",
+            weight=71 if timeout else 52,
+            sentence="A request on a kept connection waits for a timeout of about "
+            f"{wait_ms:.0f} ms, which ends early only when other clients come"
+            if timeout
+            else f"A request takes about {wait_ms:.0f} ms, with one client or with "
+            "ten: it waits, and not for other requests",
+            short=f"a wait of {wait_ms:.0f} ms in each request",
+            figure=growth + works,
+            sure="likely",
+            see=f"python -m lab probe {seen.url} --requests 5",
+            chapters=chapters("03", "05") if timeout else chapters("03"),
+        )
+    )
+    return True
 
 
 def _backlog(seen: Observations, point: Point, said: Verdict) -> bool:

@@ -49,12 +49,22 @@ def holding(seen: Observations, said: Verdict) -> None:
                 "it was still at work on what they had asked for",
             )
             continue
-        if last.again[0] < last.again[1] or last.limit is None:
+        if not is_confirmed(last):
             said.open(
                 f"whether {_clients(last, many, one)} can stop it",
                 "one more client waited once, and not the next time"
                 if last.limit is not None
                 else "one more client was not answered, not even when they had left",
+            )
+            continue
+        fewer = max((held.holders for held in tries if not held.stopped), default=0)
+        assert last.limit is not None
+        if last.limit <= fewer:
+            # It was answered late, at about the time at which the last of them left.
+            said.open(
+                f"whether {_clients(last, many, one)} can stop it",
+                f"one more was answered only when all but {last.limit - 1} had left, "
+                f"and yet beside {fewer} of them at once: so it may have been at work",
             )
             continue
         if last.limit in told and kind != "unread":
@@ -69,6 +79,11 @@ def _silent(seen: Observations) -> str:
 
 def _probe(seen: Observations) -> str:
     return f"python -m lab probe {quote(seen.url)}"
+
+
+def is_confirmed(held: Held) -> bool:
+    """Whether they stopped it twice, and it was answered when some of them had left."""
+    return held.again[0] >= held.again[1] > 0 and held.limit is not None
 
 
 def _clients(held: Held, many: str, one: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shlex import quote
 
 from lab.doctor.finding import Finding, Verdict, chapters, listed
-from lab.doctor.judge_holders import HOLDING, url
+from lab.doctor.judge_holders import HOLDING, is_confirmed, url
 from lab.doctor.judge_waits import pid
 from lab.doctor.observations import Dawdler, Observations
 from lab.doctor.plan import ENDING_S
@@ -31,6 +31,8 @@ def process(seen: Observations, said: Verdict) -> None:
         # Who asks for much and reads nothing may give it honest work for a while.
         if held.kind == "unread" or not held.stopped or held.cpu is None:
             continue
+        if not is_confirmed(held):
+            continue  # it was not they who stopped it: it was at work on something
         if held.cpu > SPINS:
             many, _ = HOLDING[held.kind]
             said.findings.append(

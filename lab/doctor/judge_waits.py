@@ -12,6 +12,7 @@ from lab.doctor.observations import Observations, Split
 LEAST_WAIT_MS = 5.0
 #: A body that is held back comes this much after its head: Linux waits for 40 ms.
 LEAST_STALL_MS = 25.0
+NO_TIMEOUT = "no wait for a timeout"
 #: Segments of a small answer that are not the head and the body any more.
 MANY_PIECES = 4
 
@@ -98,6 +99,14 @@ def median(values: list[float]) -> float | None:
     return statistics.median(values) if len(values) >= 3 else None
 
 
+def least_ms(split: Split | None) -> float:
+    """How long nearly every request took at least until its head was there, one client
+    alone. What is busy makes some slow, and not nearly all. 0: too few were seen."""
+    looks = [each for each in (split.alone, split.quick) if each] if split else []
+    heads = sorted(ms for times in looks for ms in times.head_ms)
+    return heads[len(heads) // 10] if len(heads) >= 5 else 0.0
+
+
 def stall_ms(split: Split) -> float | None:
     """How long a body is held back until its head is acknowledged; None: it is not."""
     if split.alone is None:
@@ -174,7 +183,8 @@ def waiting(seen: Observations, said: Verdict) -> None:
         said.findings.append(
             Finding(
                 id="stall",
-                weight=95,
+                # The longer wait comes first.
+                weight=101 if timeout and stall > timeout else 95,
                 sentence="It writes the head and the body of a response separately, "
                 f"and the kernel holds the body back for about {stall:.0f} ms, until "
                 "the client's kernel has acknowledged the head"
@@ -197,7 +207,7 @@ def waiting(seen: Observations, said: Verdict) -> None:
     if stall is None and timeout is None and split.alone is not None:
         alone = median(split.alone.latency_ms)
         if alone is not None:
-            said.ok("no wait for a timeout", f"{alone:.2f} ms a request, alone")
+            said.ok(NO_TIMEOUT, f"{alone:.2f} ms a request, alone")
 
 
 def two_writes(seen: Observations, split: Split) -> bool:

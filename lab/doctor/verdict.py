@@ -31,6 +31,7 @@ JUDGES = (
     judge_growth.failing,
     judge_growth.unfair,
     judge_growth.growing,
+    judge_growth.costly,
     judge_holders.holding,
     judge_holders.crowding,
     judge_holders.slow,

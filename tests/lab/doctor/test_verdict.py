@@ -572,3 +572,72 @@ def test_only_those_that_were_watched_to_the_end_say_for_how_long() -> None:
     seen = healthy()
     seen.dawdlers = [Dawdler("half", 20.0), Dawdler("body", 5.0, 5.0, 405, True)]
     assert "within 20 s" in verdict(seen).first
+
+
+def test_who_is_answered_beside_more_of_them_was_not_stopped_by_fewer() -> None:
+    seen = healthy()
+    seen.held = [Held("half", 8, 8, 300.0), replace(STOPPED, answered_after=8)]
+    said = verdict(seen)
+    assert said.first == FINE  # by one of eight, though eight at once did not?
+    assert "beside 8 of them at once" in said.undecided[0].why
+
+
+def test_who_is_not_stopped_again_is_not_said_to_spin_meanwhile() -> None:
+    seen = healthy()
+    seen.held = [replace(STOPPED, again=(0, 1), cpu=0.9)]
+    assert verdict(seen).findings == []
+
+
+def test_a_queue_is_seen_by_its_rates_where_most_are_not_answered_in_time() -> None:
+    seen = healthy()
+    slow = times(20)
+    seen.split = Split(0, 20, 1.0, [20.0] * 8, slow, slow, slow, slow)
+    seen.growth = points((50, 20.0), (48, 171.0), (41, 205.0), cpu=0.01)
+    assert verdict(seen).first.startswith("It works on about 1 request at a time")
+    seen.growth[2].waited = 0.6  # it wanted the processor, and another had it
+    assert verdict(seen).first == FINE
+
+
+def test_a_short_wait_needs_the_processors_word_and_nearly_every_request() -> None:
+    seen = healthy()
+    short = times(2.1)
+    seen.split = Split(0, 20, 1.0, [2.1] * 8, short, short, short, short)
+    seen.growth = points((470, 2.1), (455, 21.0), (460, 170.0), cpu=0.04)
+    assert only(verdict(seen)).id == "queue"
+    seen.growth[0].waited = 0.9
+    assert verdict(seen).first == FINE
+    seen.growth[0].waited = 0.0
+    seen.split.alone = Times([0.2] * 4 + [2.1] * 4, [0.0] * 8, [0.2] * 4 + [2.1] * 4)
+    assert verdict(seen).first == FINE  # a busy machine makes some slow, not nearly all
+
+
+def test_a_short_wait_is_a_timeout_if_ten_clients_shorten_it() -> None:
+    seen = healthy()
+    short = times(3.1)
+    seen.split = Split(0, 20, 1.0, [3.1] * 8, short, short, short, short)
+    seen.growth = points((320, 3.1), (9_000, 0.6), (20_000, 5.0), cpu=0.1)
+    said = verdict(seen)
+    assert only(said).id == "timeout"
+    assert not [each for each in said.tried if "timeout" in each.what]
+    seen.growth = points((320, 3.1), (3_000, 3.2), (20_000, 5.0), cpu=0.1)
+    said = verdict(seen)
+    assert only(said).id == "fixed-wait"
+    assert "with one client or with ten" in said.first
+
+
+def test_the_longer_of_two_waits_comes_first() -> None:
+    seen = healthy()
+    seen.split = Split(
+        20, 20, 2.0, [0.2] * 8, times(54, 44), times(10), QUICK, times(0.5)
+    )
+    assert [each.id for each in verdict(seen).findings] == ["stall", "timeout"]
+
+
+def test_a_page_that_costs_much_of_the_processor() -> None:
+    seen = healthy()
+    seen.growth = points((190, 5.2), (190, 52.0), (191, 500.0), cpu=0.97)
+    said = verdict(seen)
+    assert said.first.startswith("Each request costs about 5 ms of processor time")
+    assert "no more than 197 of them" in said.first
+    seen.growth[0].cpu = 0.1  # one look cost less: so it is not the page
+    assert verdict(seen).first == FINE
