@@ -61,22 +61,30 @@ def failing(seen: Observations, said: Verdict) -> None:
                 errors = {kind: n for kind, n in errors.items() if kind not in late}
         if is_unfair(seen, point):
             errors = {kind: n for kind, n in errors.items() if kind != "timeout"}
-        if sum(errors.values()) > max(
+        # A busy machine makes answers late, and a status it does not make.
+        said_so = sum(n for kind, n in errors.items() if kind.startswith("status"))
+        if said_so > 3 or sum(errors.values()) > max(
             3, 0.01 * (point.requests + sum(errors.values()))
         ):
             said.findings.append(_failures(seen, point, errors))
             return
+    many = seen.point(100)
+    if many and many.overflows and seen.process and seen.process.backlog is not None:
+        # Whoever was swept away came again a second later, and lost no more than that.
+        _backlog(seen, many, said)
 
 
 def _failures(seen: Observations, point: Point, errors: dict[str, int]) -> Finding:
     wrong = sum(errors.values())
     only_late = set(errors) == {"timeout"}
     clients = f"{point.connections} client{'s' * (point.connections > 1)}"
+    most = max(errors, key=lambda kind: errors[kind])
+    fail = f"fail with {most}" if most.startswith("status") else "fail"
     return Finding(
         id="errors",
         weight=90,
         sentence=f"With {clients}, requests "
-        f"{'take more than 5 s' if only_late else 'fail'}: {wrong:,} of "
+        f"{'take more than 5 s' if only_late else fail}: {wrong:,} of "
         f"{point.requests + wrong:,}",
         short=f"requests that fail with {clients}",
         figure=", ".join(f"{kind} {n:,}" for kind, n in errors.items()),
@@ -311,8 +319,9 @@ def _backlog(seen: Observations, point: Point, said: Verdict) -> bool:
             "clients, whoever comes when there is no room waits for a second or more",
             short="a short backlog, so that some connections take seconds",
             figure=f"with {point.connections} clients listen queues overflowed "
-            f"{point.overflows:,} times on this machine, and {late:,} requests took "
-            "more than 5 s; ss calls the backlog Send-Q",
+            f"{point.overflows:,} times on this machine"
+            + (f", and {late:,} requests took more than 5 s" if late else "")
+            + "; ss calls the backlog Send-Q",
             # The kernel counts for all of its listeners together.
             sure="certain" if backlog is not None and point.queue_full else "likely",
             see=f"ss -ltn 'sport = :{_port(seen)}'; nstat -az TcpExtListenOverflows",

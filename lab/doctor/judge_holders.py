@@ -110,7 +110,8 @@ def _stopped(seen: Observations, last: Held, many: str, one: str) -> Finding:
         weight=weight,
         sentence=sentence,
         short=short,
-        figure=f"with {last.holders} of them connected, one more client had no answer "
+        figure=f"with {last.holders} of them connected, one more client "
+        f"{'was ' + last.ended if last.ended.startswith('told') else 'had no answer'} "
         f"until {'it' if last.holders == 1 else gone} had left; the same when tried "
         "again",
         # Where nobody sees whether it works, it may have been at work all that time.
@@ -202,7 +203,7 @@ def crowding(seen: Observations, said: Verdict) -> None:
             f"{crowd.opened:,} connections that say nothing shut nobody out",
             f"another is answered after {crowd.answered_ms:.1f} ms",
         )
-    if crowd.recovered is False:
+    if crowd.recovered is False and not seen.died:
         said.findings.append(
             Finding(
                 id="never-recovers",

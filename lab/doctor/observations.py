@@ -131,7 +131,8 @@ class Held:
         """So many of them are enough."""
         if not self.stopped or self.answered_after is None:
             return None
-        return self.holders - self.answered_after + 1
+        # Those whom the server had closed already held nothing.
+        return max(1, self.open - self.answered_after + 1)
 
 
 @dataclass

@@ -88,6 +88,11 @@ class Exchange:
         return self.end == "whole"
 
     @property
+    def served(self) -> bool:
+        """It is whole, and the page: who is told that there is no room is not served."""
+        return self.ok and 200 <= self.status < 300
+
+    @property
     def gap_ms(self) -> float:
         """How long the last bytes came after the first."""
         return self.body_ms - self.pieces[0][0] if self.pieces else 0.0

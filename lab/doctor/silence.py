@@ -17,7 +17,7 @@ from typing import TypeVar
 from lab.doctor.observations import Contact, Crowd, Held
 from lab.doctor.plan import CROWD, HOLDERS, PART_OF_CROWD, Plan
 from lab.doctor.process import Watched, accepted
-from lab.doctor.raw import TCP_QUICKACK, Target, Wire
+from lab.doctor.raw import TCP_QUICKACK, Exchange, Target, Wire
 from lab.load.child import allow_connections
 from lab.load.target import LoadError
 
@@ -155,13 +155,13 @@ def beside(
                 before = watched.cpu_s() if watched else 0.0
                 if _readable(other, LEAVE_S * 2 if attempt else patience_s):
                     exchange = other.receive(began, patience_s)
-                    if exchange.ok:
+                    if exchange.served:
                         if attempt:
                             seen.answered_after = attempt
                         else:
                             seen.answered_ms = exchange.body_ms
                         return seen
-                    seen.ended = exchange.end if exchange.end != "late" else ""
+                    seen.ended = _how_it_ended(exchange)
                     continue
                 if attempt:
                     continue
@@ -177,13 +177,20 @@ def beside(
                     last = gone == len(wires)
                     if _readable(other, patience_s * 2 if last else LEAVE_S):
                         exchange = other.receive(began, patience_s + 5)
-                        if exchange.ok:
+                        if exchange.served:
                             seen.answered_after = gone
                         return seen
                 return seen
         except OSError:
             seen.ended = "refused"
     return seen
+
+
+def _how_it_ended(exchange: Exchange) -> str:
+    """How somebody was not served: "closed", "reset", "told 503"; "" for no word."""
+    if exchange.ok:
+        return f"told {exchange.status}"
+    return exchange.end if exchange.end != "late" else ""
 
 
 def _leave(wire: Wire, kind: str) -> None:
@@ -213,7 +220,9 @@ def _open(wires: list[Wire], reads: bool = True) -> int:
             wire = by_fd[fd]
             wire.sock.setblocking(False)
             try:
-                ended += not wire.sock.recv(65536)
+                while wire.sock.recv(65536):
+                    pass  # it may be told something first
+                ended += 1
             except BlockingIOError:
                 pass
             except OSError:
@@ -327,7 +336,7 @@ def _look(
             else:
                 connect_ms = 0.0
             exchange = wire.exchange(timeout_s=2.0, quick=quick)
-            if not exchange.ok:
+            if not exchange.served:
                 break
             latencies.append(exchange.body_ms + connect_ms)
             if not keeps:
@@ -361,7 +370,7 @@ def _ask_beside(target: Target, wires: list[Wire], plan: Plan, seen: Crowd) -> N
     had = _settled(lambda: accepted(target.port))
     if had is not None and 0 < had < len(wires):
         seen.limit, seen.counted = had, True
-    elif answer in ("closed", "reset") and 0 < seen.kept < len(wires):
+    elif answer.startswith(("closed", "reset", "told")) and 0 < seen.kept < len(wires):
         seen.limit, seen.counted = seen.kept, True
     elif _thin_out(target, wires, COARSE):
         # That many too few, at most: so fill them up again, and look more closely. If
@@ -409,7 +418,7 @@ def _ask(target: Target, patience_s: float) -> float | str:
     try:
         with Wire(target, patience_s) as wire:
             exchange = wire.exchange(timeout_s=patience_s)
-            return exchange.body_ms if exchange.ok else exchange.end
+            return exchange.body_ms if exchange.served else _how_it_ended(exchange)
     except TimeoutError:
         return "late"  # the kernel has no room for it, and says nothing
     except OSError:
