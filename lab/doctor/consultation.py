@@ -25,6 +25,9 @@ IDLE_S = 0.5
 #: Until it has done its work: where that cannot be seen, and where it can, at most.
 SETTLE_S = 0.1
 SETTLED_BY_S = 3.0
+#: So many files more than before are no leak; and until it has closed others, at most.
+FEW_FILES = 50
+CLOSED_BY_S = 3.0
 #: Nobody is watched who would be watched for less.
 WORTH_WATCHING_S = 1.0
 #: So long after the time that was given, no more is begun: a server may be slow.
@@ -164,6 +167,7 @@ class Consultation:
             self._tell(f"clients that stop half-way: {left:.0f} s more")
             time.sleep(left)
         self._stop_watching()
+        self._count_files()
         if self._ends_it and self._watched and self._pid is not None:
             self._tell("SIGTERM, and its end")
             try:
@@ -172,6 +176,19 @@ class Consultation:
                 )
             except OSError as error:
                 seen.notes["what SIGTERM costs"] = f"it took no clients: {error}"
+
+    def _count_files(self) -> None:
+        """How many it has open when everybody has gone. It may take time to close."""
+        watched, process = self._watched, self.seen.process
+        if watched is None or process is None or process.open_before is None:
+            return
+        until = time.monotonic() + CLOSED_BY_S
+        while True:
+            process.open_after = watched.open_files(self._target.port)
+            more = (process.open_after or 0) - process.open_before
+            if more < FEW_FILES or time.monotonic() > until:
+                return
+            time.sleep(SETTLE_S)
 
     def _settle(self) -> None:
         """Wait until the server has done what it was asked for: it may have read far
@@ -217,8 +234,13 @@ class Consultation:
             rss_bytes=watched.rss_bytes(),
         )
         began, before = time.monotonic(), watched.cpu_s()
+        waited = watched.waited_s() or 0.0
         time.sleep(IDLE_S)
-        seen.idle_cpu = (watched.cpu_s() - before) / (time.monotonic() - began)
+        took_s = time.monotonic() - began
+        seen.idle_cpu = (watched.cpu_s() - before) / took_s
+        # A thread that has ended takes what it has waited with it.
+        seen.idle_waited = max(0.0, (watched.waited_s() or 0.0) - waited) / took_s
+        seen.open_before = watched.open_files(self._target.port)
 
     def _split(self, contact: Contact) -> None:
         self.seen.split = split.split(self._target, contact, self._plan)
@@ -250,6 +272,8 @@ class Consultation:
                 "kernel's buffers"
             )
             return
+        if not self._stopping("silent"):
+            self._hold("ended")
         self._hold("unread")
         if not self._stopping("silent", "half", "body", "unread"):
             self._watch_for(deadlines.KINDS)

@@ -20,6 +20,7 @@ HOLDING = {
     "body": ("that have sent half a body", "that has sent half a body"),
     "unread": ("that do not read their answers", "that does not read its answers"),
 }
+REST = HOLDING | {"ended": ("that have ended their side", "that has ended its side")}
 HOW_TO_HOLD = {
     "silent": "",
     "half": " --half",

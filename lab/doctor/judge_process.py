@@ -5,9 +5,9 @@ from __future__ import annotations
 from shlex import quote
 
 from lab.doctor.finding import Finding, Verdict, chapters, listed
-from lab.doctor.judge_holders import HOLDING, is_confirmed, url
+from lab.doctor.judge_holders import HOLDING, REST, is_confirmed, url
 from lab.doctor.judge_waits import pid
-from lab.doctor.observations import Dawdler, Observations
+from lab.doctor.observations import Dawdler, Observations, Process
 from lab.doctor.plan import ENDING_S
 
 #: Clients that do not go on were watched long enough to say that there is no deadline:
@@ -15,15 +15,20 @@ from lab.doctor.plan import ENDING_S
 LONG_WATCH_S = 80.0
 #: A server that is stopped sleeps; one that uses so many processors does not.
 SPINS = 0.2
+#: So many more than at rest, beside clients who do nothing.
+SPINS_BESIDE = 0.5
+#: Descriptors that nobody has open by chance.
+MANY_FILES = 100
 
 
 def process(seen: Observations, said: Verdict) -> None:
     process = seen.process
     if process is None:
         return
-    if process.idle_cpu is not None and process.idle_cpu > 0.5:
+    idle_wants = (process.idle_cpu or 0.0) + process.idle_waited
+    if process.idle_cpu is not None and idle_wants > 0.5 and process.idle_cpu > 0.05:
         said.findings.append(
-            _spinning(seen, process.idle_cpu, "nobody asks for anything", 87, "spins")
+            _spinning(seen, idle_wants, "nobody asks for anything", 87, "spins")
         )
     elif process.idle_cpu is not None:
         said.ok("it sleeps while nothing happens", f"{process.idle_cpu:.1%} of a core")
@@ -45,6 +50,9 @@ def process(seen: Observations, said: Verdict) -> None:
                 )
             )
             break
+    else:
+        _spinning_beside(seen, idle_wants, said)
+    _files_left_open(seen, process, said)
     each = seen.crowd.bytes_each if seen.crowd else None
     if process.kept_bytes_each is not None or each is not None:
         parts = [
@@ -58,6 +66,54 @@ def process(seen: Observations, said: Verdict) -> None:
             if size is not None
         ]
         said.ok("memory for a connection", ", ".join(parts))
+
+
+def _spinning_beside(seen: Observations, idle_wants: float, said: Verdict) -> None:
+    """It rests, but not beside clients of some kind, though they do nothing."""
+    for held in seen.held:
+        if held.rest_cpu is None or held.rest_cpu < idle_wants + SPINS_BESIDE:
+            continue
+        many, _ = REST[held.kind]
+        said.findings.append(
+            _spinning(
+                seen,
+                held.rest_cpu,
+                f"{held.holders} clients {many} do nothing",
+                82,
+                "spins-beside",
+            )
+        )
+        return
+
+
+def _files_left_open(seen: Observations, process: Process, said: Verdict) -> None:
+    before, after = process.open_before, process.open_after
+    if before is None or after is None:
+        return
+    if after - before < MANY_FILES:
+        said.ok(
+            "it closes what it has opened",
+            f"{before:,} descriptors at rest before, {after:,} afterwards",
+        )
+        return
+    limit = (
+        f"; it may open {process.descriptors:,} (ulimit -n)"
+        if process.descriptors
+        else ""
+    )
+    said.findings.append(
+        Finding(
+            id="descriptors",
+            weight=86,
+            sentence=f"It does not give descriptors back: it had {before:,} open at "
+            f"rest, and {after:,} when all clients had gone",
+            short="descriptors that are not given back",
+            figure=f"counted again for 3 s after the last had gone{limit}",
+            sure="certain",
+            see=f"ls -l /proc/{pid(seen)}/fd | tail",
+            chapters=chapters("12"),
+        )
+    )
 
 
 def _spinning(
@@ -116,6 +172,7 @@ def deadlines(seen: Observations, said: Verdict) -> None:
                 f"it closes the connection of {DAWDLING[each.kind]}",
                 f"after {each.ended_s:.1f} s{told}",
             )
+    _rearmed(seen, said)
     left = never_ended(seen)
     if not left:
         return
@@ -160,6 +217,33 @@ HALF_SENT = {
     "late": "had no answer within 2 s",
     "malformed": "had an answer that is no HTTP",
 }
+
+
+def _rearmed(seen: Observations, said: Verdict) -> None:
+    """A deadline for whoever stops, and none for whoever sends a byte now and then."""
+    of = {each.kind: each for each in seen.dawdlers}
+    half, trickle = of.get("half"), of.get("trickle")
+    if half is None or trickle is None or half.ended_s is None or not is_ended(half):
+        return
+    long = trickle.watched_s > 2 * half.ended_s + 3
+    if trickle.ended_s is not None or trickle.answered or not long:
+        return
+    said.findings.append(
+        Finding(
+            id="rearmed",
+            weight=53,
+            sentence=f"It ends a client that stops in the middle of a head after "
+            f"{half.ended_s:.0f} s, but one that sends a byte a second it lets go on "
+            f"for {trickle.watched_s:.0f} s and more",
+            short="a deadline that each byte puts off",
+            figure=f"half a head: ended after {half.ended_s:.1f} s; a byte a second: "
+            f"still there after {trickle.watched_s:.0f} s",
+            sure="likely",
+            see="(printf 'GET / HTTP/1.1\\r\\nX: '; while sleep 1; do printf y; done) "
+            f"| nc {seen.url.partition('//')[2].partition('/')[0].replace(':', ' ')}",
+            chapters=chapters("11"),
+        )
+    )
 
 
 def ending(seen: Observations, said: Verdict) -> None:

@@ -104,6 +104,7 @@ class Held:
 
     #: "silent": they say nothing. "half": half a request. "body": a head, and half of
     #: the body that it announces. "unread": they read none of their answers.
+    #: "ended": they have had an answer, and closed their sending side.
     #: "slow": they have asked for something that takes long.
     kind: str
     holders: int
@@ -121,6 +122,8 @@ class Held:
     cpu: float | None = None
     #: The server was at work on what they had asked for, so nothing can be said.
     busy: bool = False
+    #: How many processors it wanted while they did nothing, and nobody asked.
+    rest_cpu: float | None = None
 
     @property
     def stopped(self) -> bool:
@@ -232,8 +235,14 @@ class Process:
     backlog: int | None = None
     #: How many files it may open.
     descriptors: int | None = None
-    #: Processor seconds a second, while nobody asks for anything.
+    #: Processor seconds a second, while nobody asks for anything; and how many of its
+    #: threads waited for a processor meanwhile.
     idle_cpu: float | None = None
+    idle_waited: float = 0.0
+    #: Files, and connections from clients, that it had open before anybody came, and
+    #: when all had gone.
+    open_before: int | None = None
+    open_after: int | None = None
     #: Its memory, and what a connection that is kept costs, in bytes.
     rss_bytes: int = 0
     kept_bytes_each: float | None = None

@@ -48,23 +48,33 @@ class Watched:
                 total += int(words[0])
         return total / 1e9 if total else None
 
-    def rests_within(self, limit_s: float) -> bool:
-        """Wait until they use less than a fifth of a processor; False: they do not.
+    def wanted_s(self) -> float:
+        """Processor time that they had so far, and that their living threads waited for
+        in vain: beside a busy program who spins has little, and wants all of it."""
+        return max(self.cpu_s(), self.fine_cpu_s() or 0.0) + (self.waited_s() or 0.0)
 
-        Who waits for a processor half of the time does not rest: others have it.
-        """
+    def wants(self, seconds: float) -> float:
+        """How many processors they want, looked at for so long."""
+        began, before = time.monotonic(), self.wanted_s()
+        time.sleep(seconds)
+        return max(0.0, self.wanted_s() - before) / (time.monotonic() - began)
+
+    def rests_within(self, limit_s: float) -> bool:
+        """Wait until they want less than a fifth of a processor; False: they do not."""
         until = time.monotonic() + limit_s
         while time.monotonic() < until:
-            used, waited = self.cpu_s(), self.waited_s() or 0.0
-            time.sleep(REST_S)
-            used, waited = self.cpu_s() - used, (self.waited_s() or 0.0) - waited
-            if used <= REST_S / 5 and used + waited <= REST_S / 2:
+            if self.wants(REST_S) <= 0.2:
                 return True
         return False
 
-    def wanted_s(self) -> float:
-        """Processor time so far, and time for which threads have waited for it."""
-        return self.cpu_s() + (self.waited_s() or 0.0)
+    def open_files(self, port: int) -> int | None:
+        """How many files they have open, and connections to that port; None: not known.
+
+        Connections to others are not counted: a proxy keeps many, and is right.
+        """
+        names = [name for pid in self.pids for name in _files(pid)]
+        files = sum(not name.startswith("socket:") for name in names)
+        return files + (accepted(port) or 0) if names else None
 
     def waited_s(self) -> float | None:
         """How long the threads that live have waited for a processor, together."""

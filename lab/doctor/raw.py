@@ -89,7 +89,7 @@ class Exchange:
 
     @property
     def served(self) -> bool:
-        """It is whole, and the page: who is told that there is no room is not served."""
+        """It is whole, and the page; who is told that there is no room has none."""
         return self.ok and 200 <= self.status < 300
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import select
+import socket
 import statistics
 import time
 from collections.abc import Callable
@@ -37,6 +38,10 @@ UNREAD_BYTES = 700_000
 WORKED_OFF_S = 4.0
 UNSEEN_WORK_S = 8.0
 STUCK_S = 0.25
+#: How long it is looked at whether it rests while holders do nothing: it does if it
+#: wants less than so many processors.
+REST_LOOK_S = 0.15
+RESTS = 0.2
 #: How long one client's latency is looked at.
 LOOK_S = 0.35
 #: Between asking whether it has recovered from a crowd.
@@ -90,18 +95,26 @@ def read_nothing(wire: Wire) -> None:
         since = time.monotonic()
 
 
+def end_our_side(wire: Wire) -> None:
+    """It has had an answer, and says that it will ask for no more."""
+    wire.exchange()
+    wire.sock.shutdown(socket.SHUT_WR)
+
+
 HOLD: dict[str, Holder] = {
     "silent": say_nothing,
     "half": half_a_head,
     "body": half_a_body,
     "unread": read_nothing,
+    "ended": end_our_side,
 }
 
 
 def held(target: Target, kind: str, plan: Plan, watched: Watched | None) -> list[Held]:
     """One holder, then more, until the server stops; that is looked at once more."""
     seen = []
-    for count in HOLDERS[: 2 if kind == "unread" else None]:
+    counts = {"unread": HOLDERS[:2], "ended": HOLDERS[1:2]}.get(kind, HOLDERS)
+    for count in counts:
         first = hold(target, kind, count, plan.patience_s, watched)
         if first.stopped and not first.busy:
             second = hold(target, kind, count, plan.patience_s, watched)
@@ -130,10 +143,20 @@ def hold(
         if kind == "unread" and watched and not watched.rests_within(WORKED_OFF_S):
             # Whoever waits now waits for work, and not for a client that does not read.
             return Held(kind, count, count, None, busy=True)
-        return beside(target, kind, wires, patience_s, watched)
+        rest = at_rest(watched) if watched and count == HOLDERS[1] else None
+        seen = beside(target, kind, wires, patience_s, watched)
+        seen.rest_cpu = rest
+        return seen
     finally:
         for wire in wires:
             wire.reset()
+
+
+def at_rest(watched: Watched) -> float:
+    """How many processors it wants, while those who are there do nothing."""
+    wants = watched.wants(REST_LOOK_S)
+    # Once may be what it still had to do for them.
+    return min(wants, watched.wants(2 * REST_LOOK_S)) if wants > RESTS else wants
 
 
 def beside(

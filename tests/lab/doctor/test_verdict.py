@@ -641,3 +641,80 @@ def test_a_page_that_costs_much_of_the_processor() -> None:
     assert "no more than 197 of them" in said.first
     seen.growth[0].cpu = 0.1  # one look cost less: so it is not the page
     assert verdict(seen).first == FINE
+
+
+def test_a_status_of_the_servers_own_is_no_accident_and_is_named() -> None:
+    seen = healthy()
+    seen.growth = points((900, 0.1), (900, 0.5), (900, 5.0))
+    seen.growth[2].errors = {"status 500": 9}  # one in a hundred
+    assert verdict(seen).first == (
+        "With 100 clients, requests fail with status 500: 9 of 909."
+    )
+    seen.growth[2].errors = {"timeout": 9}
+    assert verdict(seen).first == FINE
+
+
+def test_a_short_backlog_that_overflows_is_named_though_nobody_is_very_late() -> None:
+    seen = healthy()
+    seen.process = Process([1], 1, "epoll", backlog=1, idle_cpu=0.0)
+    assert verdict(seen).first == FINE
+    seen.growth[2].overflows = 40
+    assert "no more than 2 connections" in only(verdict(seen)).sentence
+    seen.process.backlog = 128  # it was another server's queue
+    assert verdict(seen).first == FINE
+
+
+def test_those_whom_it_has_closed_hold_nothing() -> None:
+    assert Held("silent", 64, 50, None, "told 503", 1).limit == 50
+
+
+def test_who_is_told_that_there_is_no_room_is_not_called_unanswered() -> None:
+    seen = healthy()
+    seen.held = [Held("silent", 64, 50, None, "told 503", 1, (1, 1))]
+    assert "another was told 503, until 1" in only(verdict(seen)).figure
+
+
+def test_it_spins_though_another_program_has_most_of_the_processor() -> None:
+    seen = healthy()
+    seen.process = Process([1], 1, "epoll", idle_cpu=0.3, idle_waited=0.7)
+    assert only(verdict(seen)).id == "spins"
+
+
+def test_it_spins_beside_clients_that_do_nothing_and_stops_nobody() -> None:
+    seen = healthy()
+    seen.held = [Held("ended", 8, 8, 0.4, rest_cpu=0.9)]
+    assert verdict(seen).first.startswith(
+        "It spins: while 8 clients that have ended their side do nothing"
+    )
+    seen.process = Process([1], 1, "epoll", idle_cpu=0.98)
+    assert only(verdict(seen)).id == "spins"  # not because of them
+    seen.held[0].rest_cpu, seen.process.idle_cpu = 0.1, 0.0
+    assert verdict(seen).first == FINE
+
+
+def test_descriptors_that_are_not_given_back() -> None:
+    seen = healthy()
+    seen.process = Process(
+        [1], 1, "epoll", idle_cpu=0.0, open_before=5, open_after=1_400
+    )
+    assert "it had 5 open at rest, and 1,400 when" in verdict(seen).first
+    seen.process.open_after = 25
+    assert verdict(seen).first == FINE
+
+
+def test_a_deadline_that_each_byte_puts_off() -> None:
+    seen = healthy()
+    half, trickle = Dawdler("half", 2.1, 2.1), Dawdler("trickle", 25.0)
+    seen.dawdlers = [half, trickle]
+    assert only(verdict(seen)).id == "rearmed"
+    seen.dawdlers = [half, replace(trickle, ended_s=4.0)]
+    assert verdict(seen).findings == []
+    seen.dawdlers = [half, replace(trickle, watched_s=5.0)]  # it may yet come
+    assert verdict(seen).findings == []
+
+
+def test_a_server_that_died_is_not_said_to_recover_never() -> None:
+    seen = healthy()
+    seen.died = "1,100 silent connections"
+    seen.crowd = replace(shut(1_014), limit=None, recovered=False)
+    assert [each.id for each in verdict(seen).findings] == ["died"]
