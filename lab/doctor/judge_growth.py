@@ -236,6 +236,51 @@ def costly(seen: Observations, said: Verdict) -> None:
     )
 
 
+def rare(seen: Observations, said: Verdict) -> None:
+    """Few requests that take so long that most of the time goes into them.
+
+    By the law, clients = rate x mean latency; where rate x median is far less, the
+    difference is in the slow ones.
+    """
+    points = [
+        point
+        for point in seen.growth
+        if point.requests >= 50
+        and not point.errors
+        and point.rate * point.p50_ms / 1e3 < 0.4 * point.connections
+        and point.starved < point.connections / 4  # it is not the clients' number
+        and point.max_ms > max(20 * point.p50_ms, LEAST_WAIT_MS * 4)
+    ]
+    if len(points) < 2:
+        return
+    if is_disturbed(seen):
+        said.open(
+            "whether a few of its requests are very slow",
+            _disturbed(seen, f"the slowest took {points[0].max_ms:,.0f} ms"),
+        )
+        return
+    point = points[0]
+    spent = 1 - point.rate * point.p50_ms / 1e3 / point.connections
+    said.findings.append(
+        Finding(
+            id="rare",
+            weight=68,
+            sentence=f"Now and then a request takes very long, up to "
+            f"{point.max_ms:,.0f} ms where half of them take {point.p50_ms:.2f} ms or "
+            f"less: {spent:.0%} of the clients' time goes into those",
+            short=f"now and then a request of {point.max_ms:,.0f} ms",
+            figure="; ".join(
+                f"with {p.connections}: {p.rate:,.0f} a second, half within "
+                f"{p.p50_ms:.2f} ms, the slowest {p.max_ms:,.0f} ms"
+                for p in points
+            ),
+            sure="likely",
+            see=f"python -m lab load {seen.url} --connections 1 --seconds 5",
+            chapters=chapters("12"),
+        )
+    )
+
+
 def _works_ms(point: Point) -> float | None:
     """How long a request had the processor, or wanted it; None: not known."""
     if point.cpu is None or not point.rate:

@@ -99,6 +99,35 @@ def median(values: list[float]) -> float | None:
     return statistics.median(values) if len(values) >= 3 else None
 
 
+def slow_first(seen: Observations, said: Verdict) -> None:
+    """Whether a connection's first request takes much longer than those that follow."""
+    split = seen.split
+    if split is None or split.alone is None or len(split.first_ms) < 5:
+        return
+    later = median((split.quick or split.alone).latency_ms)
+    # Nearly every one of them: what is busy makes some slow.
+    ordered = sorted(split.first_ms)
+    first = ordered[len(ordered) // 10]
+    if later is None or first < LEAST_WAIT_MS or first < 4 * later:
+        return
+    said.findings.append(
+        Finding(
+            id="slow-first",
+            weight=79,
+            sentence=f"The first request on a connection takes about {first:.0f} ms, "
+            f"and each further one {later:.1f} ms: whoever comes has to wait, before "
+            "the page is even asked for",
+            short=f"{first:.0f} ms for whoever connects",
+            figure=f"{first:.1f} to {ordered[-1]:.1f} ms for {len(ordered)} first "
+            "requests; if it does that for one connection after the other, it is the "
+            "limit of how many can come",
+            sure="certain",
+            see=f"python -m lab probe {seen.url} --requests 5",
+            chapters=chapters("08", "10"),
+        )
+    )
+
+
 def least_ms(split: Split | None) -> float:
     """How long nearly every request took at least until its head was there, one client
     alone. What is busy makes some slow, and not nearly all. 0: too few were seen."""

@@ -124,6 +124,8 @@ class Held:
     busy: bool = False
     #: How many processors it wanted while they did nothing, and nobody asked.
     rest_cpu: float | None = None
+    #: How long the other waited, who was answered when some of them had gone.
+    waited_ms: float = 0.0
 
     @property
     def stopped(self) -> bool:

@@ -37,6 +37,8 @@ UNREAD_BYTES = 700_000
 #: where it cannot.
 WORKED_OFF_S = 4.0
 UNSEEN_WORK_S = 8.0
+#: And on those of other holders, as a multiple of the time that the page takes.
+WORK_FACTOR = 3.0
 STUCK_S = 0.25
 #: How long it is looked at whether it rests while holders do nothing: it does if it
 #: wants less than so many processors.
@@ -44,6 +46,9 @@ REST_LOOK_S = 0.15
 RESTS = 0.2
 #: How long one client's latency is looked at.
 LOOK_S = 0.35
+#: Where it gives fewer latencies, it is looked at for so much longer.
+FEW = 20
+LONGER_LOOK_S = 0.6
 #: Between asking whether it has recovered from a crowd.
 LONG_PAUSES_S = (2.0, 4.0, 6.0)
 #: Connections that are kept, to see what memory one takes; and as many before them.
@@ -115,9 +120,13 @@ def held(target: Target, kind: str, plan: Plan, watched: Watched | None) -> list
     seen = []
     counts = {"unread": HOLDERS[:2], "ended": HOLDERS[1:2]}.get(kind, HOLDERS)
     for count in counts:
-        first = hold(target, kind, count, plan.patience_s, watched)
+        work_s = WORK_FACTOR * count * plan.page_s
+        first = hold(target, kind, count, plan.patience_s, watched, work_s)
         if first.stopped and not first.busy:
-            second = hold(target, kind, count, plan.patience_s, watched)
+            # As long as it took with them leaving, it is now given without: whoever is
+            # answered in that time was late, and stopped by nobody.
+            patience_s = max(plan.patience_s, 1.2 * first.waited_ms / 1e3)
+            second = hold(target, kind, count, patience_s, watched, work_s)
             first.again = (int(second.stopped), 1)
             if second.stopped and first.limit and (second.limit or 0) > first.limit:
                 # On a busy machine an answer can be late, and never too early.
@@ -129,9 +138,17 @@ def held(target: Target, kind: str, plan: Plan, watched: Watched | None) -> list
 
 
 def hold(
-    target: Target, kind: str, count: int, patience_s: float, watched: Watched | None
+    target: Target,
+    kind: str,
+    count: int,
+    patience_s: float,
+    watched: Watched | None,
+    work_s: float = 0.0,
 ) -> Held:
-    """So many holders; another asks; they leave one by one until it is answered."""
+    """So many holders; another asks; they leave one by one until it is answered.
+
+    work_s: for so long the server may be at work on what they have asked for.
+    """
     wires: list[Wire] = []
     try:
         for _ in range(count):
@@ -143,6 +160,9 @@ def hold(
         if kind == "unread" and watched and not watched.rests_within(WORKED_OFF_S):
             # Whoever waits now waits for work, and not for a client that does not read.
             return Held(kind, count, count, None, busy=True)
+        if kind != "silent" and watched and work_s > SETTLE_S:
+            # Some answer without reading the body: that is work, and an end to it.
+            watched.rests_within(min(work_s, WORKED_OFF_S))
         rest = at_rest(watched) if watched and count == HOLDERS[1] else None
         seen = beside(target, kind, wires, patience_s, watched)
         seen.rest_cpu = rest
@@ -202,6 +222,7 @@ def beside(
                         exchange = other.receive(began, patience_s + 5)
                         if exchange.served:
                             seen.answered_after = gone
+                            seen.waited_ms = exchange.body_ms
                         return seen
                 return seen
         except OSError:
@@ -274,6 +295,8 @@ def crowd(
             _look(target, keeps, seen.without_ms, watched, seen, "cpu_without_us")
             _open_crowd(target, wires, PART_OF_CROWD, plan, seen)
             time.sleep(SETTLE_S)
+            if watched:
+                watched.rests_within(1.0)  # it has to accept each of them
             if len(wires) < PART_OF_CROWD:
                 break
             if watched and seen.bytes_each is None:
@@ -350,7 +373,10 @@ def _look(
     until = time.monotonic() + LOOK_S
     with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
         wire: Wire | None = None
-        while time.monotonic() < until and len(latencies) < 400:
+        while len(latencies) < 400:
+            over_s = time.monotonic() - until
+            if over_s > (0 if len(latencies) >= FEW else LONGER_LOOK_S):
+                break
             if wire is None or not keeps:
                 began = time.perf_counter()
                 wire = Wire(target, 2.0)

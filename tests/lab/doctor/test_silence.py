@@ -12,7 +12,13 @@ from lab.doctor.plan import Plan
 from lab.doctor.raw import Target, Wire
 from lab.doctor.slow import slow
 from tests.lab.doctor.servers import target_of
-from tests.lab.scripted_server import Exchange, ScriptedServer, answer, serving
+from tests.lab.scripted_server import (
+    Exchange,
+    ScriptedServer,
+    answer,
+    response,
+    serving,
+)
 
 PLAN = Plan(5.0)
 
@@ -159,3 +165,43 @@ def test_who_waits_for_work_does_not_wait_for_those_who_do_not_read(
     with serving(behave) as server:
         seen = silence.hold(target_of(server), "unread", 1, 0.1, None)
     assert seen.busy
+
+
+def test_who_is_answered_late_was_not_stopped() -> None:
+    """The answer comes by the clock, and not when somebody leaves."""
+
+    async def behave(exchange: Exchange) -> None:
+        await asyncio.sleep(0.75)  # more than the first patience, of half a second
+        await answer(exchange)
+
+    with serving(behave) as server:
+        first = silence.held(target_of(server), "silent", PLAN, None)[0]
+    assert first.answered_after == 1
+    assert first.again == (0, 1)
+
+
+@pytest.mark.parametrize("refuse", [True, False])
+def test_who_is_told_that_there_is_no_room_is_not_served(refuse: bool) -> None:
+    async def behave(exchange: Exchange) -> None:
+        if refuse and server.open > 5:
+            exchange.writer.write(response(status="503 Service Unavailable"))
+            exchange.close()
+        else:
+            await answer(exchange)
+
+    with serving(behave) as server:
+        *_, last = silence.held(target_of(server), "silent", PLAN, None)
+    assert last.stopped is refuse
+    assert last.ended == ("told 503" if refuse else "")
+    assert last.limit == (5 if refuse else None)
+
+
+def test_those_that_were_told_something_and_closed_are_not_open() -> None:
+    async def behave(exchange: Exchange) -> None:
+        await answer(exchange)
+        exchange.close()
+
+    with serving(behave) as server, Wire(target_of(server)) as wire:
+        wire.send(wire.target.request())
+        server.wait_until(lambda: server.accepted == 1 and server.open == 0)
+        assert silence._open([wire]) == 0

@@ -718,3 +718,32 @@ def test_a_server_that_died_is_not_said_to_recover_never() -> None:
     seen.died = "1,100 silent connections"
     seen.crowd = replace(shut(1_014), limit=None, recovered=False)
     assert [each.id for each in verdict(seen).findings] == ["died"]
+
+
+def test_a_first_request_that_takes_longer_than_those_that_follow() -> None:
+    seen = healthy()
+    assert seen.split
+    seen.split.first_ms = [30.0 + n for n in range(12)]
+    assert verdict(seen).first.startswith(
+        "The first request on a connection takes about 31 ms"
+    )
+    seen.split.first_ms[:4] = [0.3] * 4  # some are quick: so it was the machine
+    assert verdict(seen).first == FINE
+
+
+def test_a_few_very_slow_requests_into_which_the_time_goes() -> None:
+    seen = healthy()
+    seen.growth = points((570, 0.05), (4_700, 0.1), (25_000, 0.8), cpu=0.3)
+    for point in seen.growth:
+        point.max_ms = 104.0
+    finding = only(verdict(seen))
+    assert finding.id == "rare"
+    assert "up to 104 ms where half of them take 0.05 ms" in finding.sentence
+    seen.others_cpu = 1.2  # which makes such requests as well
+    said = verdict(seen)
+    assert said.first == FINE
+    assert "very slow" in said.undecided[0].what
+    seen.others_cpu = 0.0
+    for point in seen.growth:
+        point.p50_ms = 0.9 * 1e3 * point.connections / point.rate  # the law is kept
+    assert verdict(seen).first == FINE

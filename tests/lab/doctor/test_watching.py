@@ -17,6 +17,7 @@ from lab.doctor.deadlines import Watch
 from lab.doctor.ending import at_work, ending
 from lab.doctor.observations import Dawdler, Held, Slow
 from lab.doctor.raw import Target, Wire
+from lab.doctor.silence import at_rest
 from lab.load.target import LoadError
 from tests.lab.doctor.servers import target_of, two_writes_and_close
 from tests.lab.scripted_server import Exchange, answer, serving
@@ -224,3 +225,36 @@ def test_a_queue_that_is_full_is_this_servers() -> None:
         assert processes.queue_is_full(port)
         assert not processes.queue_is_full(empty.getsockname()[1])
         assert processes.backlog(port) == 1
+
+
+@linux
+def test_files_and_connections_from_clients_are_counted_and_no_others() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        contextlib.ExitStack() as s,
+    ):
+        port = listener.getsockname()[1]
+        ours = processes.Watched([os.getpid()])
+        before = ours.open_files(port)
+        assert before is not None
+        s.enter_context(open(os.devnull))
+        s.enter_context(socket.create_connection(listener.getsockname()))
+        s.enter_context(listener.accept()[0])
+        other = s.enter_context(socket.create_server(("127.0.0.1", 0)))
+        s.enter_context(socket.create_connection(other.getsockname()))
+        assert ours.open_files(port) == before + 2
+
+
+@linux
+def test_a_program_that_spins_wants_a_processor() -> None:
+    spins = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
+    with subprocess.Popen(spins, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            process.stdout.readline()
+            spinning = processes.Watched([process.pid])
+            assert at_rest(spinning) > 0.5
+            assert not spinning.rests_within(0.2)
+        finally:
+            process.kill()
+    assert at_rest(spinning) == 0
