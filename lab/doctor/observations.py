@@ -218,6 +218,8 @@ class Protocol:
     length: str | None = None
     body_unread: str | None = None
     closing: str | None = None
+    #: A reset followed the answer to a long body, which was not read to its end.
+    body_reset: bool = False
     #: Milliseconds until the first byte for `Expect: 100-continue`.
     expect_ms: float | None = None
     #: A POST with a short body. Where it has no answer, the two with a long body and

@@ -12,6 +12,8 @@ from lab.doctor.plan import Plan
 from lab.doctor.raw import Target, Wire
 
 PIPELINED = 5
+#: A page that no server has: its answer differs from that of one that it has.
+ELSEWHERE = "/a-page-that-is-not-there"
 HALF_CLOSES = 6
 BODY_BYTES = 1_000_000
 
@@ -51,10 +53,16 @@ def protocol(target: Target, contact: Contact, plan: Plan) -> Protocol:
 
 def pipelined(target: Target, contact: Contact, patience_s: float, _: Protocol) -> str:
     """Several requests in one packet: as many answers, in order, without a pause."""
+    kinds = _two_kinds(target, contact)
     with Wire(target) as wire:
         wire.exchange()
         began = time.perf_counter()
-        wire.send(target.request() * PIPELINED)
+        wire.send(
+            b"".join(
+                target.request(path=kinds[number % len(kinds)][0] if kinds else None)
+                for number in range(PIPELINED)
+            )
+        )
         for number in range(1, PIPELINED + 1):
             limit_s = patience_s * 2 + contact.first_ms / 1e3 * number
             exchange = wire.receive(began, limit_s)
@@ -72,11 +80,32 @@ def pipelined(target: Target, contact: Contact, patience_s: float, _: Protocol) 
                 return f"it closed after {number - 1} of {PIPELINED} answers"
             if not exchange.ok:
                 return f"answer {number} of {PIPELINED}: {exchange.end}"
+            if kinds:
+                # It is the other one's: what differs in another way proves nothing.
+                if (exchange.status, exchange.answer.total) == kinds[number % 2][1:]:
+                    return f"answer {number} of {PIPELINED} is another request's"
+                continue
             if exchange.status != contact.status:
                 return f"answer {number} of {PIPELINED} was {exchange.status}"
             if exchange.answer.closes and number < PIPELINED:
                 return f"it closed after {number} of {PIPELINED} answers"
     return ""
+
+
+def _two_kinds(target: Target, contact: Contact) -> list[tuple[str, int, int]]:
+    """Two paths, and the status and the length of their answers, if these differ and
+    stay the same: then an answer tells which request it is for."""
+    seen = []
+    with contextlib.suppress(OSError), Wire(target) as wire:
+        limit_s = 1.0 + 2 * contact.first_ms / 1e3
+        for path in (target.path, ELSEWHERE) * 2:
+            exchange = wire.exchange(target.request(path=path), limit_s)
+            if not exchange.ok or exchange.answer.closes:
+                return []
+            seen.append((path, exchange.status, exchange.answer.total))
+    if len(seen) < 4 or seen[:2] != seen[2:] or seen[0][1:] == seen[1][1:]:
+        return []
+    return seen[:2]
 
 
 def half_closed(
@@ -170,7 +199,7 @@ def length(target: Target, contact: Contact, patience_s: float, _: Protocol) -> 
 
 
 def body_unread(
-    target: Target, contact: Contact, patience_s: float, _: Protocol
+    target: Target, contact: Contact, patience_s: float, seen: Protocol
 ) -> str:
     """A long body that the server may not want: its answer arrives nonetheless."""
     fields = (f"Content-Length: {BODY_BYTES}", "Content-Type: application/octet-stream")
@@ -184,6 +213,8 @@ def body_unread(
             refused = True
         exchange = wire.receive(time.perf_counter(), patience_s + 1)
         if exchange.ok:
+            closes = exchange.answer.closes
+            seen.body_reset = closes and (refused or wire.ends(patience_s) == "reset")
             return ""
         if exchange.end == "reset" or (refused and exchange.end == "closed"):
             return "the answer to a POST with a long body was lost to a reset"
@@ -192,7 +223,7 @@ def body_unread(
     return ""
 
 
-def closing(target: Target, contact: Contact, patience_s: float, _: Protocol) -> str:
+def closing(target: Target, contact: Contact, patience_s: float, seen: Protocol) -> str:
     """Asked to close, it has something unread: the answer must arrive all the same.
 
     `close()` with bytes unread is a reset, which may overtake the answer.
@@ -210,6 +241,11 @@ def closing(target: Target, contact: Contact, patience_s: float, _: Protocol) ->
             return _no_answer(exchange.end)
         if wire.ends(patience_s) == "reset":
             return "a reset followed the answer, and can overtake it on a network"
+    if seen.body_reset:
+        return (
+            "a reset followed the answer to a POST whose body it did not read, and can "
+            "overtake it on a network"
+        )
     return ""
 
 

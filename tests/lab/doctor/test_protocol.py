@@ -95,11 +95,35 @@ async def reset_after_the_head(exchange: Exchange) -> None:
     exchange.reset()
 
 
+async def answer_by_path(exchange: Exchange) -> None:
+    there = b"GET / " in exchange.request
+    await exchange.answer(response() if there else response(b"", "404 Not Found"))
+
+
+async def answer_in_another_order(exchange: Exchange) -> None:
+    """Beside each other, the fourth request is answered before the third."""
+    if exchange.number == 4 + 4:  # four are asked alone, to know their answers
+        return
+    await answer_by_path(exchange)
+    if exchange.number == 4 + 5:
+        await exchange.answer(response(b"", "404 Not Found"))
+
+
+async def close_without_reading(exchange: Exchange) -> None:
+    """It answers, and the rest of what it was sent makes of its end a reset."""
+    if b"Content-Length" in exchange.request:
+        await exchange.answer(response(fields="Connection: close\r\n"))
+        exchange.reset()
+    else:
+        await answer(exchange)
+
+
 @pytest.mark.parametrize(
     ("attempt", "right", "wrong", "words"),
     [
         (protocol.pipelined, answer, answer_one_less, "did not come"),
         (protocol.pipelined, answer, answer_late, "only when one more request did"),
+        (protocol.pipelined, answer_by_path, answer_in_another_order, "is another"),
         (protocol.pipelined, answer, close_after_two, "it closed after 2 of 5"),
         (protocol.head, answer_head_with_a_head, answer, "a body came"),
         (protocol.length, answer, say_more, "more came"),
@@ -141,6 +165,14 @@ def test_where_no_post_has_an_answer_none_is_lost_to_a_reset() -> None:
     assert seen.post == "it closed without an answer"
     assert seen.expect is None
     assert seen.body_unread is None
+
+
+def test_an_answer_that_a_reset_follows_may_be_lost_elsewhere() -> None:
+    with serving(close_without_reading) as server:
+        target = target_of(server)
+        seen = protocol.protocol(target, contact(target, PLAN), PLAN)
+    assert seen.body_unread == ""
+    assert "a POST whose body it did not read" in (seen.closing or "")
 
 
 def test_what_goes_well_the_second_time_was_an_accident() -> None:
