@@ -113,6 +113,8 @@ def unfair(seen: Observations, said: Verdict) -> None:
             + (
                 "others waited for more than 5 s"
                 if "timeout" in many.errors
+                else "others waited for longer than that was looked at"
+                if many.max_ms <= 20 * many.p50_ms
                 else f"the longest waited {many.max_ms:,.0f} ms"
             ),
             sure="likely",
@@ -410,7 +412,10 @@ def is_unfair(seen: Observations, point: Point) -> bool:
         return False
     most = point.connections >= 10 and point.starved > point.connections / 2
     late = "timeout" in point.errors or point.max_ms > 20 * point.p50_ms
-    return most and late
+    # Or the look was too short for those who waited, and all others were quick in it.
+    look_ms = point.requests / point.rate * 1e3 if point.rate else 0.0
+    quick = point.requests >= 10 and point.max_ms < look_ms / 10
+    return most and (late or quick)
 
 
 def collapses(some: Point, many: Point) -> bool:

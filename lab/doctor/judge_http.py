@@ -40,8 +40,8 @@ PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
     ),
     "closing": (
         42,
-        "It closes badly when something is still unread: {}",
-        "a bad close with something unread",
+        "It closes badly: {}",
+        "a bad close",
         ("09",),
         "when it closes with something unread, the client still gets its answer",
     ),

@@ -17,6 +17,8 @@ LONG_WATCH_S = 80.0
 SPINS = 0.2
 #: So many more than at rest, beside clients who do nothing.
 SPINS_BESIDE = 0.5
+#: Bytes of a connection that are much: a thread's stack and two buffers are less.
+MUCH_MEMORY = 300_000
 #: Descriptors that nobody has open by chance.
 MANY_FILES = 100
 
@@ -65,7 +67,24 @@ def process(seen: Observations, said: Verdict) -> None:
             )
             if size is not None
         ]
-        said.ok("memory for a connection", ", ".join(parts))
+        most = max(process.kept_bytes_each or 0.0, each or 0.0)
+        if most > MUCH_MEMORY:
+            said.findings.append(
+                Finding(
+                    id="memory",
+                    weight=54,
+                    sentence=f"Each connection takes about {most / 2**20:.1f} MB of "
+                    f"memory: a thousand of them take {most * 1e3 / 2**30:.1f} GB",
+                    short=f"{most / 2**20:.1f} MB of memory for each connection",
+                    figure=", ".join(parts),
+                    sure="certain",
+                    see=f"python -m lab silent {quote(seen.url)} --connections 100 "
+                    f"--seconds 10 & sleep 2; grep VmRSS /proc/{pid(seen)}/status",
+                    chapters=chapters("08"),
+                )
+            )
+        else:
+            said.ok("memory for a connection", ", ".join(parts))
 
 
 def _spinning_beside(seen: Observations, idle_wants: float, said: Verdict) -> None:

@@ -230,6 +230,10 @@ def closing(target: Target, contact: Contact, patience_s: float, seen: Protocol)
     """
     limit_s = patience_s + contact.first_ms / 1e3
     with Wire(target) as wire:
+        asked = wire.exchange(target.request(fields=("Connection: close",)), limit_s)
+        if asked.ok and wire.ends(patience_s) == "open":
+            return "it keeps a connection that the client asks to close"
+    with Wire(target) as wire:
         wire.send(
             target.request(fields=("Connection: close",))
             + target.request(fields=("X-More: " + "y" * 20_000,))
@@ -240,7 +244,10 @@ def closing(target: Target, contact: Contact, patience_s: float, seen: Protocol)
         if not exchange.ok:
             return _no_answer(exchange.end)
         if wire.ends(patience_s) == "reset":
-            return "a reset followed the answer, and can overtake it on a network"
+            return (
+                "where something is still unread a reset followed the answer, and can "
+                "overtake it on a network"
+            )
     if seen.body_reset:
         return (
             "a reset followed the answer to a POST whose body it did not read, and can "

@@ -311,6 +311,8 @@ def crowd(
         _open_crowd(target, wires, CROWD, plan, seen)
         seen.opened = len(wires)
         time.sleep(SETTLE_S)
+        if watched:
+            watched.rests_within(WORKED_OFF_S)  # who is still at work is late, not full
         seen.kept = _open(wires)
         _ask_beside(target, wires, plan, seen)
     finally:

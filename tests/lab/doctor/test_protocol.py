@@ -138,6 +138,7 @@ async def close_without_reading(exchange: Exchange) -> None:
             "it closed without an answer, in 3 of 6 tries",
         ),
         (protocol.post, answer, close_for_a_post, "it closed without an answer"),
+        (protocol.closing, answer, answer_head_with_a_head, "asks to close"),
         (protocol.closing, answer, reset_after_the_head, "lost to a reset"),
     ],
 )

@@ -747,3 +747,24 @@ def test_a_few_very_slow_requests_into_which_the_time_goes() -> None:
     for point in seen.growth:
         point.p50_ms = 0.9 * 1e3 * point.connections / point.rate  # the law is kept
     assert verdict(seen).first == FINE
+
+
+def test_few_who_are_answered_at_once_in_a_look_too_short_for_the_others() -> None:
+    seen = healthy()
+    seen.growth[2] = replace(
+        seen.growth[2], requests=140, rate=560, p50_ms=1.8, max_ms=6.0, starved=99.0
+    )
+    assert only(verdict(seen)).id == "unfair"
+    assert "longer than that was looked at" in only(verdict(seen)).figure
+    # Where they queue, who is answered has waited as well.
+    seen.growth[2].p50_ms, seen.growth[2].max_ms = 190.0, 240.0
+    assert verdict(seen).first == FINE
+
+
+def test_much_memory_for_a_connection() -> None:
+    seen = healthy()
+    assert seen.process
+    seen.process.kept_bytes_each = 1_048_616.0
+    assert verdict(seen).first.startswith("Each connection takes about 1.0 MB of mem")
+    seen.process.kept_bytes_each = 130_000.0
+    assert verdict(seen).first == FINE
