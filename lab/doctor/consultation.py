@@ -258,11 +258,12 @@ class Consultation:
             self._hold(kind)
             if self.seen.held[-1].stopped:
                 break
-        # Where they stop nobody, dawdlers are watched beside the rest; where they do,
-        # those that would hold a worker each have to wait until the end.
-        if not self._stopping("silent"):
+        # Where they stop nobody, dawdlers are watched beside the rest. Where they do,
+        # each that is kept holds a worker, and so may one that says nothing, when the
+        # kernel has handed it on: they have to wait until the end.
+        if not self._stopping("silent", "half"):
             self._watch_for(
-                deadlines.QUIET if self._stopping("half", "body") else deadlines.PATIENT
+                deadlines.QUIET if self._stopping("body") else deadlines.PATIENT
             )
 
     def _readers(self, contact: Contact) -> None:

@@ -12,7 +12,7 @@ from lab.doctor.raw import Target, Wire
 from lab.doctor.silence import half_a_body, half_a_head, read_nothing, say_nothing
 
 KINDS = ("silent", "half", "trickle", "body", "kept", "unread")
-#: Those that hold no worker, where a worker is held by whoever sends half of something.
+#: Those that hold no worker, where a worker is held by whoever sends half a body.
 QUIET = ("silent", "kept")
 #: All but who reads nothing: that one comes when it is known to stop nobody.
 PATIENT = KINDS[:-1]

@@ -41,7 +41,8 @@ def holding(seen: Observations, said: Verdict) -> None:
         if not last.stopped:
             said.ok(
                 f"{last.holders} clients {many} stop nobody",
-                f"another is answered after {last.answered_ms:.1f} ms",
+                f"another is answered after {last.answered_ms:.1f} ms"
+                + ("; the kernel keeps them from it, for a while" * last.deferred),
             )
             continue
         if last.busy:

@@ -120,12 +120,14 @@ class Held:
     again: tuple[int, int] = (0, 0)
     #: Processor seconds a second that the server used while the other waited.
     cpu: float | None = None
-    #: The server was at work on what they had asked for, so nothing can be said.
+    #: The server was at work on what they had asked for: nothing can be said.
     busy: bool = False
     #: How many processors it wanted while they did nothing, and nobody asked.
     rest_cpu: float | None = None
     #: How long the other waited, who was answered when some of them had gone.
     waited_ms: float = 0.0
+    #: The kernel kept them from the server, for they said nothing (TCP_DEFER_ACCEPT).
+    deferred: bool = False
 
     @property
     def stopped(self) -> bool:

@@ -16,6 +16,7 @@ PROC = Path("/proc")
 #: For so long a process is looked at: does it rest?
 REST_S = 0.1
 LISTEN = "0A"
+SYN_RECEIVED = "03"
 #: ESTABLISHED, and CLOSE-WAIT: the client has closed.
 CONNECTED = ("01", "08")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -262,6 +263,18 @@ def accepted(port: int) -> int | None:
         is_ours = int(words[1].rpartition(":")[2], 16) == port
         count += is_ours and words[9] != "0"
     return count if tables[0] else None
+
+
+def deferred(port: int) -> int:
+    """How many connections the kernel keeps from the server until they say something,
+    or for some time (TCP_DEFER_ACCEPT). Linux only."""
+    tables = [_read(PROC / "net" / name) for name in ("tcp", "tcp6")]
+    rows = [line.split() for line in "".join(tables).splitlines()]
+    return sum(
+        int(words[1].rpartition(":")[2], 16) == port
+        for words in rows
+        if len(words) > 3 and words[3] == SYN_RECEIVED
+    )
 
 
 def _holders(inodes: set[str]) -> list[int]:

@@ -17,15 +17,20 @@ from typing import TypeVar
 
 from lab.doctor.observations import Contact, Crowd, Held
 from lab.doctor.plan import CROWD, HOLDERS, PART_OF_CROWD, Plan
-from lab.doctor.process import Watched, accepted
+from lab.doctor.process import Watched, accepted, deferred
 from lab.doctor.raw import TCP_QUICKACK, Exchange, Target, Wire
 from lab.load.child import allow_connections
 from lab.load.target import LoadError
 
 #: After one of them has left, the other may take so long to be answered.
 LEAVE_S = 0.03
+#: Who is not answered for so long, the second time, does not wait for a worker that
+#: is being started: Apache and php-fpm look once a second whether they need more.
+CONFIRM_S = 2.0
 #: Time for the server to take what was opened.
 SETTLE_S = 0.05
+#: And for the kernel to hand on who says nothing: some servers ask for a second.
+HANDED_ON_BY_S = 2.5
 #: A count has settled when it was the same for so long; or by then.
 SAME_FOR_S = 0.4
 SETTLED_BY_S = 4.0
@@ -44,6 +49,8 @@ STUCK_S = 0.25
 #: wants less than so many processors.
 REST_LOOK_S = 0.15
 RESTS = 0.2
+#: A server that wants so many processors while somebody waits is at work.
+WORKS = 0.2
 #: How long one client's latency is looked at.
 LOOK_S = 0.35
 #: Where it gives fewer latencies, it is looked at for so much longer.
@@ -125,7 +132,7 @@ def held(target: Target, kind: str, plan: Plan, watched: Watched | None) -> list
         if first.stopped and not first.busy:
             # As long as it took with them leaving, it is now given without: whoever is
             # answered in that time was late, and stopped by nobody.
-            patience_s = max(plan.patience_s, 1.2 * first.waited_ms / 1e3)
+            patience_s = max(plan.patience_s, CONFIRM_S, 1.2 * first.waited_ms / 1e3)
             second = hold(target, kind, count, patience_s, watched, work_s)
             first.again = (int(second.stopped), 1)
             if second.stopped and first.limit and (second.limit or 0) > first.limit:
@@ -152,11 +159,17 @@ def hold(
     wires: list[Wire] = []
     try:
         for _ in range(count):
-            with contextlib.suppress(OSError):
+            try:
                 wire = Wire(target, patience_s, small=kind == "unread")
-                wires.append(wire)
+            except TimeoutError:
+                break  # there is no room for more, and whoever comes now waits as well
+            except OSError:
+                continue
+            wires.append(wire)
+            with contextlib.suppress(OSError):
                 HOLD[kind](wire)
         time.sleep(SETTLE_S)
+        kept_out = kind == "silent" and count == HOLDERS[-1] and _kept_out(target.port)
         if kind == "unread" and watched and not watched.rests_within(WORKED_OFF_S):
             # Whoever waits now waits for work, and not for a client that does not read.
             return Held(kind, count, count, None, busy=True)
@@ -166,6 +179,7 @@ def hold(
         rest = at_rest(watched) if watched and count == HOLDERS[1] else None
         seen = beside(target, kind, wires, patience_s, watched)
         seen.rest_cpu = rest
+        seen.deferred = kept_out
         return seen
     finally:
         for wire in wires:
@@ -177,6 +191,16 @@ def at_rest(watched: Watched) -> float:
     wants = watched.wants(REST_LOOK_S)
     # Once may be what it still had to do for them.
     return min(wants, watched.wants(2 * REST_LOOK_S)) if wants > RESTS else wants
+
+
+def _kept_out(port: int) -> bool:
+    """Whether the kernel keeps silent connections from the server for long."""
+    until = time.monotonic() + HANDED_ON_BY_S
+    while deferred(port):
+        if time.monotonic() > until:
+            return True
+        time.sleep(SETTLE_S)
+    return False
 
 
 def beside(
@@ -196,8 +220,15 @@ def beside(
                 other.send(target.request())
                 began = time.perf_counter()
                 before = watched.cpu_s() if watched else 0.0
-                if _readable(other, LEAVE_S * 2 if attempt else patience_s):
-                    exchange = other.receive(began, patience_s)
+                if attempt:
+                    is_ready = _readable(other, LEAVE_S * 2)
+                else:
+                    is_ready = _worked_off(seen, other, wires, patience_s, watched)
+                if seen.busy:
+                    return seen
+                if is_ready:
+                    waited_s = time.perf_counter() - began
+                    exchange = other.receive(began, waited_s + patience_s)
                     if exchange.served:
                         if attempt:
                             seen.answered_after = attempt
@@ -209,7 +240,8 @@ def beside(
                 if attempt:
                     continue
                 if watched:
-                    seen.cpu = (watched.cpu_s() - before) / patience_s
+                    waited_s = time.perf_counter() - began
+                    seen.cpu = (watched.cpu_s() - before) / waited_s
                 elif kind == "unread" and _readable(other, UNSEEN_WORK_S):
                     # It waited for work: nobody has left, and it is answered.
                     seen.busy = True
@@ -219,12 +251,15 @@ def beside(
                     _leave(wire, kind)
                     last = gone == len(wires)
                     if _readable(other, patience_s * 2 if last else LEAVE_S):
-                        exchange = other.receive(began, patience_s + 5)
+                        waited_s = time.perf_counter() - began
+                        exchange = other.receive(began, waited_s + 5)
                         if exchange.served:
                             seen.answered_after = gone
                             seen.waited_ms = exchange.body_ms
                         return seen
                 return seen
+        except TimeoutError:
+            seen.ended = ""
         except OSError:
             seen.ended = "refused"
     return seen
@@ -235,6 +270,44 @@ def _how_it_ended(exchange: Exchange) -> str:
     if exchange.ok:
         return f"told {exchange.status}"
     return exchange.end if exchange.end != "late" else ""
+
+
+def _worked_off(
+    seen: Held,
+    other: Wire,
+    wires: list[Wire],
+    patience_s: float,
+    watched: Watched | None,
+) -> bool:
+    """Whether something comes for who asks beside them: soon, or when the server has
+    done what they asked it for. `seen.busy`, if it is at that for too long.
+
+    Who has sent half a body may have an answer to it, which is work, too.
+    """
+    until = time.monotonic() + WORKED_OFF_S
+    while True:
+        answered = _have_something(wires)
+        wanted_s = watched.wanted_s() if watched else 0.0
+        if _readable(other, patience_s):
+            return True
+        if seen.kind == "body":
+            goes_on = _have_something(wires) > answered
+        else:
+            used_s = watched.wanted_s() - wanted_s if watched else 0.0
+            goes_on = seen.kind == "unread" and used_s > WORKS * patience_s
+        if not goes_on:
+            return False
+        if time.monotonic() > until:
+            seen.busy = True
+            return False
+
+
+def _have_something(wires: list[Wire]) -> int:
+    """For how many of them something has come that was not read."""
+    poll = select.poll()
+    for wire in wires:
+        poll.register(wire.sock, select.POLLIN)
+    return len(poll.poll(0))
 
 
 def _leave(wire: Wire, kind: str) -> None:
@@ -421,7 +494,7 @@ def _ask_beside(target: Target, wires: list[Wire], plan: Plan, seen: Crowd) -> N
     had = _settled(lambda: accepted(target.port))
     if had is not None and 0 < had < len(wires):
         seen.limit, seen.counted = had, True
-    elif answer.startswith(("closed", "reset", "told")) and 0 < seen.kept < len(wires):
+    elif answer != "late" and 0 < seen.kept < len(wires):
         seen.limit, seen.counted = seen.kept, True
     elif _thin_out(target, wires, COARSE):
         # That many too few, at most: so fill them up again, and look more closely. If
@@ -469,8 +542,10 @@ def _ask(target: Target, patience_s: float) -> float | str:
     try:
         with Wire(target, patience_s) as wire:
             exchange = wire.exchange(timeout_s=patience_s)
-            return exchange.body_ms if exchange.served else _how_it_ended(exchange)
+            return exchange.body_ms if exchange.served else _how_it_ended(exchange) or "late"
     except TimeoutError:
         return "late"  # the kernel has no room for it, and says nothing
-    except OSError:
+    except ConnectionRefusedError:
         return "refused"
+    except OSError:
+        return "reset"

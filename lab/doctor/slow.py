@@ -45,7 +45,7 @@ def _takes(target: Target, path: str) -> float | None:
     for _ in range(TRIES):
         with contextlib.suppress(OSError), Wire(target) as wire:
             exchange = wire.exchange(target.request(path=path), LONGEST_S)
-            if not exchange.ok or not 200 <= exchange.status < 300:
+            if not exchange.served:
                 return None
             quickest = min(quickest or exchange.body_ms, exchange.body_ms)
     return quickest
@@ -62,7 +62,7 @@ def _beside(target: Target, seen: Slow, count: int) -> Held:
     def ask() -> None:
         with contextlib.suppress(OSError), Wire(target) as wire:
             limit_s = min(30.0, seen.takes_ms / 1e3 * count + 5)
-            if wire.exchange(target.request(path=seen.path), limit_s).ok:
+            if wire.exchange(target.request(path=seen.path), limit_s).served:
                 latest.append(time.perf_counter())
 
     began = time.perf_counter()
@@ -74,7 +74,7 @@ def _beside(target: Target, seen: Slow, count: int) -> Held:
     held = Held("slow", count, count, None)
     with contextlib.suppress(OSError), Wire(target) as wire:
         exchange = wire.exchange(timeout_s=seen.takes_ms / 1e3 * count + 5)
-        if exchange.ok:
+        if exchange.served:
             answered_ms = exchange.body_ms
     for thread in threads:
         thread.join()

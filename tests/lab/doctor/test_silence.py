@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
+import itertools
+import socket
+import sys
 
 import pytest
 
 from lab.doctor import silence
 from lab.doctor.growth import contact
-from lab.doctor.observations import Crowd
+from lab.doctor.observations import Crowd, Held
 from lab.doctor.plan import Plan
+from lab.doctor.process import Watched, deferred
 from lab.doctor.raw import Target, Wire
 from lab.doctor.slow import slow
 from tests.lab.doctor.servers import target_of
@@ -21,6 +25,10 @@ from tests.lab.scripted_server import (
 )
 
 PLAN = Plan(5.0)
+
+
+async def never(_: Exchange) -> None:
+    await asyncio.Event().wait()
 
 
 @contextlib.contextmanager
@@ -55,6 +63,119 @@ def test_none_stop_it(kind: str) -> None:
     assert [each.holders for each in tries] == [1, 8, 64][: len(tries)]
     assert len(tries) == (2 if kind == "unread" else 3)
     assert not any(each.stopped for each in tries)
+
+
+def test_who_is_told_to_go_away_is_not_answered() -> None:
+    found: list[ScriptedServer] = []
+
+    async def behave(exchange: Exchange) -> None:
+        if found[0].open > 5:
+            await exchange.answer(response(status="503 Service Unavailable"))
+        else:
+            await answer(exchange)
+
+    with serving(behave) as server:
+        found.append(server)
+        *_, last = silence.held(target_of(server), "silent", PLAN, None)
+        few = silence.hold(target_of(server), "silent", 4, 0.5, None)
+    assert last.stopped
+    assert last.limit == 5
+    assert not few.stopped
+
+
+def test_work_that_was_asked_for_is_no_stop() -> None:
+    """It needs no body, and works on one request at a time: they queue, and it ends."""
+    one = asyncio.Lock()
+
+    async def behave(exchange: Exchange) -> None:
+        async with one:
+            await asyncio.sleep(0.02)
+        await answer(exchange)
+
+    with serving(behave) as server:
+        tries = silence.held(target_of(server), "body", PLAN, None)
+    assert [each.holders for each in tries] == [1, 8, 64]
+    assert not any(each.stopped for each in tries)
+
+
+def test_a_server_that_is_at_work_is_not_said_to_be_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(silence, "WORKED_OFF_S", 0.05)
+    watched = Watched([])
+    used = itertools.count()
+    monkeypatch.setattr(watched, "wanted_s", lambda: float(next(used)))
+    with serving(never) as server, Wire(target_of(server)) as other:
+        seen = Held("unread", 1, 1, None)
+        assert not silence._worked_off(seen, other, [], 0.01, watched)
+        assert seen.busy
+        seen = Held("unread", 1, 1, None)
+        monkeypatch.setattr(watched, "wanted_s", lambda: 1.0)
+        assert not silence._worked_off(seen, other, [], 0.01, watched)
+        assert not seen.busy
+
+
+def test_a_worker_that_is_added_soon_is_waited_for() -> None:
+    """It makes room when there was none for a while: nobody is stopped for long."""
+    found: list[ScriptedServer] = []
+    room = [4]
+
+    async def behave(exchange: Exchange) -> None:
+        waits = 0
+        while found[0].open > room[0]:
+            await asyncio.sleep(0.01)
+            waits += 1
+            if waits > 80:
+                room[0] = 100
+        await answer(exchange)
+
+    with serving(behave) as server:
+        found.append(server)
+        *_, last = silence.held(target_of(server), "silent", PLAN, None)
+    assert last.stopped
+    assert last.again == (0, 1)
+
+
+def test_no_more_are_opened_where_there_is_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[float] = []
+
+    def wire(target: Target, timeout_s: float, small: bool = False) -> Wire:
+        opened.append(timeout_s)
+        if len(opened) == 3:
+            raise TimeoutError
+        return Wire(target, timeout_s)
+
+    monkeypatch.setattr(silence, "Wire", wire)
+    with serving(answer) as server:
+        seen = silence.hold(target_of(server), "silent", 8, 0.5, None)
+    assert seen.holders == 2
+    assert len(opened) == 4  # and the one who asks beside them
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux can defer, and says so")
+def test_who_is_kept_from_the_server_is_seen() -> None:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
+        port = listener.getsockname()[1]
+        assert deferred(port) == 0
+        client = stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+        assert deferred(port) == 1
+        client.send(b"G")
+        stack.enter_context(listener.accept()[0])
+        assert deferred(port) == 0
+
+
+def test_they_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = [3, 2, 0]
+    monkeypatch.setattr(silence, "deferred", lambda _: kept.pop(0))
+    assert not silence._kept_out(1)
+    assert not kept
+    monkeypatch.setattr(silence, "deferred", lambda _: 1)
+    monkeypatch.setattr(silence, "HANDED_ON_BY_S", 0.0)
+    assert silence._kept_out(1)
 
 
 def test_a_crowd_finds_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
