@@ -8,6 +8,7 @@ import threading
 import time
 
 from lab.doctor.observations import Dawdler
+from lab.doctor.process import has_closed
 from lab.doctor.raw import Target, Wire
 from lab.doctor.silence import half_a_body, half_a_head, read_nothing, say_nothing
 
@@ -29,6 +30,8 @@ class Watch:
     def __init__(self, target: Target, kinds: tuple[str, ...] = KINDS) -> None:
         self._target = target
         self._kinds = kinds
+        #: Its side of a connection can be seen.
+        self._is_near = not target.anywhere
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._seen: dict[str, Dawdler] = {}
@@ -89,6 +92,11 @@ class Watch:
         poll = select.poll()
         poll.register(wire.sock, 0 if seen.kind == "unread" else select.POLLIN)
         events = poll.poll(0)
+        if seen.kind == "unread" and not events and self._is_near:
+            _, peer, *_ = wire.sock.getsockname()
+            if has_closed(self._target.port, peer):
+                seen.ended_s = now
+                return True
         if not events:
             return False
         if seen.kind == "unread" or events[0][1] & select.POLLERR:

@@ -21,12 +21,36 @@ HOLDING = {
     "unread": ("that do not read their answers", "that does not read its answers"),
 }
 REST = HOLDING | {"ended": ("that have ended their side", "that has ended its side")}
-HOW_TO_HOLD = {
-    "silent": "",
-    "half": " --half",
-    "body": " --half",
-    "unread": " --unread",
+SILENT = {"silent": "", "half": " --half", "kept": " --kept"}
+#: What `lab silent` does not do, in a shell: send half a body, or more requests than
+#: the kernels take answers, for `sleep` reads none of them.
+IN_A_SHELL = {
+    "body": "(printf 'POST {path} HTTP/1.1\\r\\nHost: a\\r\\n"
+    "Content-Length: 100\\r\\n\\r\\nhalf'; sleep {seconds}) | nc {host} {port}",
+    "unread": "yes \"$(printf 'GET {path} HTTP/1.1\\r\\nHost: a\\r\\n\\r')\" | "
+    "timeout {seconds} nc -I 4096 {host} {port} | sleep {seconds}",
 }
+
+
+def how_to_hold(seen: Observations, kind: str, count: int, seconds: float) -> str:
+    """A command that holds so many connections for so long."""
+    if kind in SILENT:
+        return (
+            f"python -m lab silent {seen.url} --connections {count}{SILENT[kind]} "
+            f"--seconds {seconds:.0f}"
+        )
+    authority, _, path = seen.url.partition("//")[2].partition("/")
+    host, _, port = authority.rpartition(":")
+    one = IN_A_SHELL[kind].format(
+        path=f"/{path}", host=host, port=port, seconds=f"{seconds:.0f}"
+    )
+    return one if count == 1 else f"for i in $(seq {count}); do {one} & done"
+
+
+def beside_them(holding: str, seen: Observations) -> str:
+    """And one that asks meanwhile."""
+    end = ";" if holding.endswith("done") else " &"
+    return f"{holding}{end} sleep 1; {_probe(seen)}"
 
 
 def holding(seen: Observations, said: Verdict) -> None:
@@ -118,9 +142,7 @@ def _stopped(seen: Observations, last: Held, many: str, one: str) -> Finding:
         "again",
         # Where nobody sees whether it works, it may have been at work all that time.
         sure="likely" if unread and seen.process is None else "certain",
-        see=f"{_silent(seen)} {limit}"
-        f"{HOW_TO_HOLD[last.kind]} --seconds 10 & sleep 1; "
-        f"{_probe(seen)}",
+        see=beside_them(how_to_hold(seen, last.kind, limit, 10), seen),
         chapters=chapters("09", "08")
         if unread
         else chapters("01" if limit == 1 else "02"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shlex import quote
 
 from lab.doctor.finding import Finding, Verdict, chapters, listed
-from lab.doctor.judge_holders import HOLDING, REST, is_confirmed, url
+from lab.doctor.judge_holders import HOLDING, REST, how_to_hold, is_confirmed, url
 from lab.doctor.judge_waits import pid
 from lab.doctor.observations import Dawdler, Observations, Process
 from lab.doctor.plan import ENDING_S
@@ -181,6 +181,15 @@ def watched_long(dawdlers: list[Dawdler]) -> list[Dawdler]:
     return [each for each in dawdlers if each.watched_s >= longest / 2]
 
 
+def _plainest(dawdlers: list[Dawdler]) -> str:
+    """The kind of which a command shows most plainly that it is not ended."""
+    kinds = {each.kind for each in dawdlers}
+    for kind in ("half", "silent", "kept", "body", "unread"):
+        if kind in kinds:
+            return kind
+    return "half"
+
+
 def deadlines(seen: Observations, said: Verdict) -> None:
     if not seen.dawdlers or seen.died:
         return
@@ -202,13 +211,20 @@ def deadlines(seen: Observations, said: Verdict) -> None:
             Finding(
                 id="no-deadline",
                 weight=64,
-                sentence=f"It waits for ever for a client that stops half-way: in "
-                f"{watched:.0f} s it did not close the connection of {named(long)}",
-                short="no deadlines",
+                sentence=(
+                    "It waits for ever for a client that stops half-way"
+                    if not any(map(is_ended, seen.dawdlers))
+                    else "It closes the connections of some clients that stop "
+                    "half-way, and for others it waits for ever"
+                )
+                + f": in {watched:.0f} s it did not close the connection of "
+                f"{named(long)}",
+                short="no deadlines"
+                if not any(map(is_ended, seen.dawdlers))
+                else "no deadline for some clients",
                 figure=f"watched for {watched:.0f} s",
                 sure="likely",
-                see=f"python -m lab silent {quote(seen.url)} --connections 1 --half "
-                f"--seconds {watched:.0f}",
+                see=how_to_hold(seen, _plainest(long), 1, watched),
                 chapters=chapters("11"),
             )
         )

@@ -19,6 +19,8 @@ LISTEN = "0A"
 SYN_RECEIVED = "03"
 #: ESTABLISHED, and CLOSE-WAIT: the client has closed.
 CONNECTED = ("01", "08")
+#: FIN-WAIT-1, FIN-WAIT-2 and CLOSING: it has closed, and the client has not.
+CLOSING = ("04", "05", "0B")
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -275,6 +277,22 @@ def deferred(port: int) -> int:
         for words in rows
         if len(words) > 3 and words[3] == SYN_RECEIVED
     )
+
+
+def has_closed(port: int, peer: int) -> bool:
+    """Whether the server has closed its connection to that port of a client: who reads
+    nothing is told so only behind what it has not read. Linux only; else False."""
+    tables = [_read(PROC / "net" / name) for name in ("tcp", "tcp6")]
+    rows = [line.split() for line in "".join(tables).splitlines()]
+    return any(
+        words[3] in CLOSING and (_port_of(words[1]), _port_of(words[2])) == (port, peer)
+        for words in rows
+        if len(words) > 3
+    )
+
+
+def _port_of(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
 
 
 def _holders(inodes: set[str]) -> list[int]:

@@ -1,6 +1,7 @@
 """What observations mean. All of them are made up: no server, no clock."""
 
 import shlex
+import subprocess
 from copy import deepcopy
 from dataclasses import replace
 
@@ -174,6 +175,32 @@ def test_who_does_not_read_may_have_given_work_that_nobody_could_see() -> None:
     assert only(verdict(seen)).sure == "certain"
     seen.process = None
     assert only(verdict(seen)).sure == "likely"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shows"),
+    [("body", "Content-Length: 100"), ("unread", "nc -I 4096 127.0.0.1 8000 | sleep")],
+)
+def test_a_command_holds_them_as_the_doctor_did(kind: str, shows: str) -> None:
+    seen = healthy()
+    seen.held = [Held(kind, 8, 8, None, "", 5, (1, 1))]
+    see = only(verdict(seen)).see
+    assert "seq 4" in see
+    assert shows in see
+    shell = subprocess.run(["bash", "-n", "-c", see], capture_output=True, check=False)
+    assert not shell.stderr
+
+
+def test_who_ends_some_does_not_wait_for_ever_for_all() -> None:
+    seen = healthy()
+    seen.dawdlers = [Dawdler("half", 90.0, 20.0), Dawdler("unread", 90.0)]
+    said = verdict(seen)
+    assert said.first.startswith("It closes the connections of some clients")
+    assert "nc -I 4096" in only(said).see
+    seen.dawdlers = [Dawdler("half", 90.0), Dawdler("unread", 90.0)]
+    said = verdict(seen)
+    assert said.first.startswith("It waits for ever for a client that stops")
+    assert "--half --seconds 90" in only(said).see
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,32 @@ def test_who_does_not_go_on_is_ended_and_told() -> None:
     }
 
 
+@linux
+def test_who_reads_nothing_is_seen_to_be_ended() -> None:
+    """The end stands behind what was not read, and never arrives."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        target = Target("127.0.0.1", listener.getsockname()[1], answer_bytes=100)
+        watch = Watch(target, ("unread",))
+        watch.start()
+        with listener.accept()[0] as connection:
+            connection.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    connection.send(bytes(65536))
+            connection.setblocking(True)
+            # Whoever has read all that came closes plainly.
+            connection.settimeout(1.0)
+            with contextlib.suppress(TimeoutError):
+                while connection.recv(65536):
+                    pass
+            assert watch.left()
+        deadline = time.monotonic() + LIMIT_S
+        while watch.left() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        [seen] = watch.stop()
+    assert seen.ended_s is not None
+
+
 def test_who_is_not_ended_is_said_to_be_there() -> None:
     with serving(answer) as server:
         watch = Watch(target_of(server), ("silent", "half"))
