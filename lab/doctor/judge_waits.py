@@ -233,6 +233,7 @@ def waiting(seen: Observations, said: Verdict) -> None:
         )
     if stall is None:
         _two_writes(seen, split, said)
+        _posts(seen, split, said)
     if stall is None and timeout is None and split.alone is not None:
         alone = median(split.alone.latency_ms)
         if alone is not None:
@@ -295,6 +296,30 @@ def _two_writes(seen: Observations, split: Split, said: Verdict) -> None:
             f"was seen {split.cut_after_head} times of {split.looked_at}",
             sure="certain" if split.cut_after_head else "likely",
             see=f"strace -f -e trace=network,write,writev -p {pid(seen)}",
+            chapters=chapters("06", "07"),
+        )
+    )
+
+
+def _posts(seen: Observations, split: Split, said: Verdict) -> None:
+    """Answers to a POST that are held back where those to a GET are not."""
+    if split.posted is None or split.posted_quick is None:
+        return
+    gap, quick = median(split.posted.gap_ms), median(split.posted_quick.gap_ms)
+    if gap is None or quick is None or gap < LEAST_STALL_MS or quick > gap / 3:
+        return
+    said.findings.append(
+        Finding(
+            id="stall-post",
+            weight=89,
+            sentence="It writes the answer to a POST in several pieces, and the kernel "
+            f"holds the later ones back for about {gap:.0f} ms, until the client's "
+            "kernel has acknowledged the first; with GET it does not",
+            short=f"answers to POST that are held back for {gap:.0f} ms",
+            figure=f"the last bytes come {gap:.0f} ms after the first; {quick:.1f} ms "
+            "if the client acknowledges at once",
+            sure="certain",
+            see=f"curl -sS -w '%{{time_total}}\\n' -d 1234 {seen.url} {seen.url}",
             chapters=chapters("06", "07"),
         )
     )

@@ -67,6 +67,10 @@ class Split:
     paused: Times | None = None
     #: Alone, and acknowledging at once where that can be, while others come and go.
     beside: Times | None = None
+    #: Answers to a POST, alone; and the same where this side acknowledges at once, if
+    #: they come in pieces that are far apart.
+    posted: Times | None = None
+    posted_quick: Times | None = None
 
 
 @dataclass

@@ -22,6 +22,9 @@ from lab.doctor.raw import TCP_QUICKACK, Exchange, Target, Wire
 PAUSE_S = 0.05
 #: First requests on a connection.
 FIRST = 12
+#: Requests with a body; and pieces that are as far apart are looked at again.
+POSTS = 4
+FAR_APART_MS = 10.0
 #: Others connect, ask once and go, so often.
 BESIDE_PAUSE_S = 0.003
 
@@ -53,6 +56,14 @@ def split(target: Target, contact: Contact, plan: Plan) -> Split:
             with others(target):
                 _several(target, seen.beside, count, look_s, quick=quick)
         _several(target, seen.paused, 4, plan.look_s, pause_s=PAUSE_S)
+        post = target.request("POST", fields=("Content-Length: 4",)) + b"1234"
+        seen.posted = Times()
+        _several(target, seen.posted, POSTS, plan.look_s, request=post)
+        if quick and max(seen.posted.gap_ms, default=0) > FAR_APART_MS:
+            seen.posted_quick = Times()
+            _several(
+                target, seen.posted_quick, POSTS, plan.look_s, quick=True, request=post
+            )
     seen.segments = statistics.median(segments) if segments else None
     return seen
 
@@ -67,19 +78,20 @@ def _several(
     contact: Contact | None = None,
     quick: bool = False,
     pause_s: float = 0.0,
+    request: bytes | None = None,
 ) -> None:
     """So many requests on one connection, or fewer if they take so long; after a first
     that does not count."""
     until = time.monotonic() + look_s
     with contextlib.suppress(OSError), Wire(target) as wire:
-        if not wire.exchange(quick=quick).ok:
+        if not wire.exchange(request, quick=quick).ok:
             return
         for number in range(count):
             if number > 2 and time.monotonic() > until:
                 return
             if pause_s:
                 time.sleep(pause_s)
-            exchange = wire.exchange(quick=quick)
+            exchange = wire.exchange(request, quick=quick)
             if not exchange.ok:
                 return  # closed after several, for example
             times.latency_ms.append(exchange.body_ms)

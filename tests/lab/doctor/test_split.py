@@ -49,6 +49,17 @@ def test_small_writes_are_held_back(behaviour: Behaviour, words: str) -> None:
 
 
 @linux
+def test_small_writes_of_the_answer_to_a_post_are_held_back() -> None:
+    async def behave(exchange: Exchange) -> None:
+        posted = b"POST / " in exchange.request
+        await (servers.two_writes if posted else answer)(exchange)
+
+    seen, parts = look(behave)
+    assert stall_ms(parts) is None
+    assert [each.id for each in verdict(seen).findings] == ["stall-post"]
+
+
+@linux
 def test_without_nagles_algorithm_they_are_two_and_nothing_more() -> None:
     seen, parts = look(servers.two_writes_without_delay)
     assert stall_ms(parts) is None

@@ -795,3 +795,12 @@ def test_much_memory_for_a_connection() -> None:
     assert verdict(seen).first.startswith("Each connection takes about 1.0 MB of mem")
     seen.process.kept_bytes_each = 130_000.0
     assert verdict(seen).first == FINE
+
+
+def test_an_answer_to_a_post_that_is_held_back() -> None:
+    seen = healthy()
+    assert seen.split
+    seen.split.posted, seen.split.posted_quick = times(44, 43), times(0.2)
+    assert only(verdict(seen)).id == "stall-post"
+    seen.split.posted_quick = times(44, 43)  # it is late, however it is acknowledged
+    assert verdict(seen).first == FINE
