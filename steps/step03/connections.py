@@ -25,9 +25,9 @@ class KeptConnection(Connection, Link):
         # close() turns `sock.fileno()` into -1. This copy stays, as the number does in
         # C, and that is how a closed descriptor gets into the set of select().
         self.fd = sock.fileno()
-        # True: a worker has it, and no other must get it. Whoever looks at it, or clears
-        # it, holds the lock of the list: then the next worker sees all that this one
-        # has left in the parser.
+        # True: a worker has it, and no other must get it. Whoever looks at this, or
+        # clears it, holds the lock of the list: then the next worker sees all that this
+        # one has left in the parser.
         self.busy = False
 
     @property

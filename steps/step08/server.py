@@ -45,7 +45,10 @@ class Server:
         self._app = app
         self._stop = StopEvent()
         self._selector = selectors.DefaultSelector()
-        self._lock = threading.Lock()  # whoever reads or sets _serving holds it
+        # Whoever reads or sets _serving holds it. A signal handler runs on top of a
+        # thread, which may have the lock when the handler calls stop(). An RLock may be
+        # taken again by the thread that has it; a Lock would wait for itself.
+        self._lock = threading.RLock()
         self._serving: Connection | None = None
 
     # [loop]

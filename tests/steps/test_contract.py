@@ -6,7 +6,9 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from tests.steps.harness import (
     Held,
     Listener,
     Running,
+    fail,
     request_bytes,
     serving,
     threads_in,
@@ -474,6 +477,40 @@ def test_stop_from_a_handler_and_twice(step: str) -> None:
         with pytest.raises(ConnectionRefusedError):
             running.client()
     running.stop()  # long after
+
+
+@every_step
+def test_stop_from_a_signal_handler_at_any_line(step: str) -> None:
+    """A signal handler runs between two lines of the thread that it finds there, and a
+    trace function likewise. So here it stops the server at each line of the loop, from
+    the one on where a request has come."""
+    begins = {"_serve", "submit", "_welcome", "_ready", "receive", "data_received"}
+    lines: set[tuple[str, int]] = set()
+
+    def handler(frame: FrameType, event: str, _: object) -> Any:
+        where = frame.f_code.co_filename, frame.f_lineno
+        begun = listener.accepted and frame.f_code.co_name in begins
+        if event == "line" and (begun or lines) and where not in lines:
+            lines.add(where)
+            running.stop()
+        return handler if "/steps/" in where[0] else None
+
+    def run() -> None:
+        sys.settrace(handler)
+        try:
+            original()
+        finally:
+            sys.settrace(None)
+
+    listener = Listener()
+    running = serving(step, listener=listener)
+    original, running._server.run = running._server.run, run
+    with running:
+        running.client().send(request_bytes())
+        running.thread.join(20)
+        if running.thread.is_alive():
+            fail("stop() has not returned")
+    assert len(lines) > 3
 
 
 @every_step
