@@ -73,16 +73,19 @@ def crowd(port: int, count: int) -> Iterator[Counter[str]]:
     """So many clients at a time, until the end of the block; how many of each kind."""
     ended = threading.Event()
     seen: Counter[str] = Counter()
+    lock = threading.Lock()  # to add one is to look and to set: two could add one
 
     def run(seed: int) -> None:
         chance = random.Random(seed)
         while not ended.is_set():
             try:
-                seen[act(port, chance)] += 1
+                kind = act(port, chance)
             except TimeoutError:
-                seen["hung"] += 1
+                kind = "hung"
             except OSError:
-                seen["cut off"] += 1
+                kind = "cut off"
+            with lock:
+                seen[kind] += 1
 
     threads = [
         threading.Thread(target=run, args=(seed,), daemon=True) for seed in range(count)

@@ -12,7 +12,7 @@ from lab.tough import command as toughness
 from lab.tough import fuzzing, record, slow, subject
 from lab.tough.drain import CLIENTS, Asking, drain, kill
 from lab.tough.overload import descriptors
-from lab.tough.soak import soak
+from lab.tough.soak import crowd, soak
 from lab.tough.subject import Result
 from steps.http11 import Data, Gatherer
 from tests.steps.harness import wait_until
@@ -289,3 +289,17 @@ def test_what_it_is_asked_in_vain(
     path.write_text('{"proofs": {"good": {}}}')
     assert toughness.main(["good", "--output", str(path)]) == 1
     assert "Field required" in capsys.readouterr().err
+
+
+def test_a_crowd_counts_each_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the GIL two threads could count as one."""
+    acts: list[int] = []
+
+    def act(port: int, chance: object) -> str:
+        acts.append(port)
+        return "good"
+
+    monkeypatch.setattr("lab.tough.soak.act", act)
+    with crowd(8000, 8) as seen:
+        wait_until(lambda: len(acts) > 50_000, "they have acted")
+    assert seen["good"] == len(acts)

@@ -349,12 +349,14 @@ class Held:
 
     def __init__(self) -> None:
         self.entered = 0
+        self._lock = threading.Lock()  # without the GIL, two could count as one
         self._released = threading.Event()
 
     def __call__(self, request: Request) -> Response:
         if request.target != "/held":
             return app(request)
-        self.entered += 1
+        with self._lock:
+            self.entered += 1
         assert self._released.wait(2 * DEADLINE_S)
         return Response(200, b"held, and released")
 
