@@ -67,6 +67,7 @@ Blocks, between markers on lines of their own:
     claims("01", "05"), points(), machine()     for the page with all results
     records()                                   each record, and what it was made with
     start(), imprint()                          for the first page
+    remedies()                                  for the doctor's page: what helps
 
 And in a line, at the end of a sentence that is one: claim("a_fifth"), in another
 chapter claim("03.a_fifth").
@@ -85,6 +86,7 @@ from book.drawn import Sources
 from book.front import Front
 from book.numbers import numbers
 from book.pictures import Pictures
+from book.remedies import Remedies
 from book.results import Results
 from book.verdicts import Verdicts
 from book.work import Working
@@ -124,6 +126,7 @@ def functions_for(
         "claims": verdicts.claims,
         "start": front.start,
         "imprint": front.imprint,
+        "remedies": Remedies(page, sources, root).remedies,
     }
 
     def bound(measurement: Measurement | None) -> Mapping[str, Any]:

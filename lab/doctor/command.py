@@ -80,15 +80,20 @@ def _parser() -> argparse.ArgumentParser:
         "--schema", action="store_true", help="print the schema of what --json writes"
     )
     parser.add_argument(
-        "--pid", type=int, help="the server's process (Linux: it is found by its port)"
+        "--pid", type=int, help="the server's process; on Linux it is found by its port"
     )
     parser.add_argument(
-        "--seconds", type=_seconds, default=30.0, help="default: %(default)g"
+        "--seconds",
+        type=_seconds,
+        default=30.0,
+        help="how long to look; default: %(default)g",
     )
     parser.add_argument(
         "--slow-path", metavar="PATH", help="a page that takes long by itself"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="the same as data")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the report as data as well"
+    )
     parser.add_argument(
         "--end-it",
         action="store_true",

@@ -337,8 +337,8 @@ def _at_once(slow: Slow, at_once: float) -> str:
     if slow.several and not slow.several.stopped:
         return f"{slow.at_once} at once: others are answered meanwhile"
     return (
-        f"of {slow.at_once} at once, it works on about {max(at_once, 1):.0f} at a time; "
-        "beside all of them others wait as well"
+        f"of {slow.at_once} at once, it works on about {max(at_once, 1):.0f} at a "
+        "time; meanwhile others wait as well"
     )
 
 

@@ -46,7 +46,7 @@ REMEDIES = (
     Remedy(
         ("closes",),
         "each response ends the connection",
-        "`1 1`: two requests, and a connection for each; `1 0` were one that is kept",
+        "`1 1` is a connection for each of two requests; `1 0` would be one for both",
         "speak HTTP/1.1, say in each answer where it ends (Content-Length, or "
         "chunked), and go on reading",
     ),
@@ -100,21 +100,21 @@ REMEDIES = (
     Remedy(
         ("stopped-by-unread",),
         "clients that do not read stop it",
-        "the same",
+        "the answer comes only when those clients have gone, after 10 s",
         "write what the socket takes, keep the rest until it takes more, and set a "
         "deadline for that",
     ),
     Remedy(
         ("select",),
         "1,024 descriptors",
-        "`silent`: fewer than 1,100 are open; `probe`: no answer",
+        "`silent`: some are closed by the server; `probe`: a reset, or no answer",
         "use epoll, kqueue or poll in place of select() (selectors.DefaultSelector in "
         "Python)",
     ),
     Remedy(
         ("connection-limit",),
         "a limit of connections",
-        "the same",
+        "`silent`: some are closed by the server; `probe`: a reset, or no answer",
         "close connections that are silent for long, and raise the limit if clients "
         "need more (ulimit -n, or the server's own)",
     ),
