@@ -11,7 +11,7 @@ from lab.doctor.judge_waits import (
     least_ms,
     median,
     stall_ms,
-    timeout_ms,
+    timeout_of,
 )
 from lab.doctor.observations import Observations, Point
 
@@ -131,7 +131,7 @@ def growing(seen: Observations, said: Verdict) -> None:
         if seen.growth:
             said.open("how it grows with clients", "a load brought no answers")
         return
-    waits = seen.split and (stall_ms(seen.split) or timeout_ms(seen.split))
+    waits = seen.split and (stall_ms(seen.split) or timeout_of(seen))
     growth = (
         f"{one.rate:,.0f}, {some.rate:,.0f}, {many.rate:,.0f} requests a second with "
         f"1, 10, 100 clients; {one.p50_ms:.2f}, {some.p50_ms:.2f}, "

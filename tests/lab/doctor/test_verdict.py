@@ -657,6 +657,7 @@ def test_the_longer_of_two_waits_comes_first() -> None:
     seen.split = Split(
         20, 20, 2.0, [0.2] * 8, times(54, 44), times(10), QUICK, times(0.5)
     )
+    seen.growth = STALLS
     assert [each.id for each in verdict(seen).findings] == ["stall", "timeout"]
 
 
@@ -803,4 +804,13 @@ def test_an_answer_to_a_post_that_is_held_back() -> None:
     seen.split.posted, seen.split.posted_quick = times(44, 43), times(0.2)
     assert only(verdict(seen)).id == "stall-post"
     seen.split.posted_quick = times(44, 43)  # it is late, however it is acknowledged
+    assert verdict(seen).first == FINE
+
+
+def test_a_wait_that_one_client_under_load_does_not_see_is_no_timeout() -> None:
+    seen = healthy()
+    seen.split = Split(0, 20, 1.0, [0.2] * 8, times(1.4), times(59), QUICK, times(1.5))
+    seen.growth = points((20, 59.0), (500, 1.5), (5_000, 3.0))
+    assert only(verdict(seen)).id == "timeout"
+    seen.growth[0].p50_ms = 1.4
     assert verdict(seen).first == FINE
