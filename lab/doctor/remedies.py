@@ -24,7 +24,7 @@ REMEDIES = (
     Remedy(
         ("stall", "hidden-stall"),
         "the body is held back",
-        "`probe`: from the second request on, the body comes 40 ms after the head; "
+        "`probe`: from the second request on, the body comes long after the head; "
         "`strace`: two writes for one answer",
         "write head and body with one call, or set TCP_NODELAY on each connection; "
         "best do both",
