@@ -542,7 +542,11 @@ def _ask(target: Target, patience_s: float) -> float | str:
     try:
         with Wire(target, patience_s) as wire:
             exchange = wire.exchange(timeout_s=patience_s)
-            return exchange.body_ms if exchange.served else _how_it_ended(exchange) or "late"
+            return (
+                exchange.body_ms
+                if exchange.served
+                else _how_it_ended(exchange) or "late"
+            )
     except TimeoutError:
         return "late"  # the kernel has no room for it, and says nothing
     except ConnectionRefusedError:

@@ -339,6 +339,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--warmup", type=float, default=0.5, metavar="SECONDS")
     parser.add_argument("--close", action="store_true", help="one request a connection")
     parser.add_argument(
+        "--same-page",
+        action="store_true",
+        help="count the requests in a field of their head, and not in a query",
+    )
+    parser.add_argument(
         "--stagger",
         type=float,
         default=0.0,
