@@ -21,7 +21,7 @@ from lab.doctor.plan import LONGEST_S, SHORTEST_S, Plan
 from lab.doctor.raw import Target
 from lab.doctor.schema import schema
 from lab.doctor.verdict import verdict
-from lab.load.target import LoadError, parse_url
+from lab.load.target import LoadError, is_path, parse_url
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
         "--schema", action="store_true", help="print the schema of what --json writes"
     )
     parser.add_argument(
-        "--pid", type=int, help="the server's process; on Linux it is found by its port"
+        "--pid",
+        type=_pid,
+        help="the server's process; on Linux it is found by its port",
     )
     parser.add_argument(
         "--seconds",
@@ -89,7 +91,10 @@ def _parser() -> argparse.ArgumentParser:
         help="how long to look; default: %(default)g",
     )
     parser.add_argument(
-        "--slow-path", metavar="PATH", help="a page that takes long by itself"
+        "--slow-path",
+        type=_path,
+        metavar="PATH",
+        help="a page that takes long by itself",
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the report as data as well"
@@ -125,13 +130,33 @@ def _target(url: str, anywhere: bool) -> Target:
             f"{url}: the doctor speaks plain HTTP; give it the port behind whatever "
             "ends the TLS"
         )
+    if url.startswith(("unix:", "/", ".")):
+        raise LoadError(
+            f"{url}: the doctor speaks TCP; let the server listen on a port"
+        )
     try:
-        host, port, path = parse_url(url, anywhere)
+        host, port, path = parse_url(url, anywhere or "[" in url)
     except LoadError as error:
         if "is refused" not in str(error):
             raise
         raise LoadError(f"{error} If it is yours: --yes-this-is-mine") from None
+    if ":" in host:
+        raise LoadError(
+            f"{url}: the doctor speaks IPv4; let the server listen on 127.0.0.1 as well"
+        )
     return Target(host, port, path, anywhere)
+
+
+def _path(text: str) -> str:
+    if not is_path(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a path like /report")
+    return text
+
+
+def _pid(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a process")
+    return int(text)
 
 
 def _try_to_write(path: Path) -> None:

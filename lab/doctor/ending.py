@@ -70,10 +70,9 @@ def at_work(slow: Slow | None) -> int:
     if slow.one and slow.one.stopped:
         return 1
     beside_all = slow.several and not slow.several.stopped
-    if beside_all or not slow.at_once or not slow.together_ms:
+    if beside_all or not slow.works_on:
         return IN_FLIGHT
-    at_once = slow.at_once * slow.takes_ms / slow.together_ms
-    return max(1, min(IN_FLIGHT, round(at_once)))
+    return min(IN_FLIGHT, slow.works_on)
 
 
 def _idle(target: Target, wires: list[Wire], within_s: float) -> list[Wire]:

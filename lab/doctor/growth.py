@@ -7,6 +7,7 @@ the latency grows, requests wait for each other.
 
 from __future__ import annotations
 
+import socket
 import statistics
 import time
 from typing import Literal
@@ -40,7 +41,7 @@ def contact(target: Target, plan: Plan) -> Contact:
         try:
             wire = Wire(target, FIRST_ANSWER_S)
         except ConnectionRefusedError:
-            raise LoadError(f"nothing listens on {target.authority}") from None
+            raise LoadError(_nothing_listens(target)) from None
         except OSError as error:
             raise LoadError(f"cannot connect to {target.authority}: {error}") from None
         with wire:
@@ -78,6 +79,21 @@ def contact(target: Target, plan: Plan) -> Contact:
         failed=failed,
         connect_ms=statistics.median(connects),
         first_ms=statistics.median(firsts),
+    )
+
+
+def _nothing_listens(target: Target) -> str:
+    """Some listen on `localhost` by its address of IPv6 alone."""
+    nothing = f"nothing listens on {target.authority}"
+    if not target.host.startswith("127."):
+        return nothing
+    try:
+        socket.create_connection(("::1", target.port), 1.0).close()
+    except OSError:
+        return nothing
+    return (
+        f"{nothing}, but something does on [::1]:{target.port}: the doctor speaks "
+        "IPv4; let it listen on 127.0.0.1 as well"
     )
 
 

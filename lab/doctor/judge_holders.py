@@ -62,6 +62,9 @@ def holding(seen: Observations, said: Verdict) -> None:
             continue
         last = tries[-1]
         many, one = HOLDING[kind]
+        if not last.stopped and last.open == 0:
+            said.open(f"what clients {many} do", "the server had ended all of them")
+            continue
         if not last.stopped:
             said.ok(
                 f"{last.holders} clients {many} stop nobody",
@@ -324,21 +327,20 @@ def slow(seen: Observations, said: Verdict) -> None:
         return
     if not slow.at_once:
         return
-    at_once = slow.at_once * slow.takes_ms / slow.together_ms if slow.together_ms else 0
-    if at_once > 1.5 * slow.at_once:
+    if slow.together_ms and slow.takes_ms > 1.5 * slow.together_ms:
         said.open("whether a slow request stops others", f"{slow.path} is not slow")
         return
-    said.ok("a slow request does not stop others", _at_once(slow, at_once))
+    said.ok("a slow request does not stop others", _at_once(slow))
 
 
-def _at_once(slow: Slow, at_once: float) -> str:
+def _at_once(slow: Slow) -> str:
     """Where others are answered beside all of them, nobody knows how many it could be:
     they may have taken long for want of room to connect."""
     if slow.several and not slow.several.stopped:
         return f"{slow.at_once} at once: others are answered meanwhile"
     return (
-        f"of {slow.at_once} at once, it works on about {max(at_once, 1):.0f} at a "
-        "time; meanwhile others wait as well"
+        f"of {slow.at_once} at once, it works on about {slow.works_on} at a time; "
+        "meanwhile others wait as well"
     )
 
 

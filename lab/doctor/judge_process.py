@@ -212,10 +212,10 @@ def deadlines(seen: Observations, said: Verdict) -> None:
                 id="no-deadline",
                 weight=64,
                 sentence=(
-                    "It waits for ever for a client that stops half-way"
+                    "It waits for ever, or very long, for a client that stops half-way"
                     if not any(map(is_ended, seen.dawdlers))
                     else "It closes the connections of some clients that stop "
-                    "half-way, and for others it waits for ever"
+                    "half-way, and for others it waits for ever, or very long"
                 )
                 + f": in {watched:.0f} s it did not close the connection of "
                 f"{named(long)}",

@@ -190,6 +190,16 @@ class Slow:
     #: What became of others beside one of them, and beside several.
     one: Held | None = None
     several: Held | None = None
+    #: How many of those at once were answered about when one by itself would have been.
+    in_time: int = 0
+
+    @property
+    def works_on(self) -> int:
+        """So many of them at a time. Where they share a processor none is in time, and
+        together they take as long as one after another."""
+        if self.in_time or not self.together_ms:
+            return self.in_time
+        return max(1, round(self.at_once * self.takes_ms / self.together_ms))
 
 
 @dataclass

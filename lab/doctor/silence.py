@@ -127,6 +127,10 @@ def held(target: Target, kind: str, plan: Plan, watched: Watched | None) -> list
     seen = []
     counts = {"unread": HOLDERS[:2], "ended": HOLDERS[1:2]}.get(kind, HOLDERS)
     for count in counts:
+        try:
+            allow_connections(count)
+        except LoadError:
+            break  # those that fail here would seem to be refused there
         work_s = WORK_FACTOR * count * plan.page_s
         first = hold(target, kind, count, plan.patience_s, watched, work_s)
         if first.stopped and not first.busy:
@@ -170,8 +174,9 @@ def hold(
                 HOLD[kind](wire)
         time.sleep(SETTLE_S)
         kept_out = kind == "silent" and count == HOLDERS[-1] and _kept_out(target.port)
-        if kind == "unread" and watched and not watched.rests_within(WORKED_OFF_S):
-            # Whoever waits now waits for work, and not for a client that does not read.
+        gave_work = _gave_work(kind, wires)
+        if gave_work and watched and not watched.rests_within(WORKED_OFF_S):
+            # Whoever waits now waits for work, and not for a client that holds on.
             return Held(kind, count, count, None, busy=True)
         if kind != "silent" and watched and work_s > SETTLE_S:
             # Some answer without reading the body: that is work, and an end to it.
@@ -201,6 +206,13 @@ def _kept_out(port: int) -> bool:
             return True
         time.sleep(SETTLE_S)
     return False
+
+
+def _gave_work(kind: str, wires: list[Wire]) -> bool:
+    """Whether they are answered all the same, and do not read it."""
+    if kind == "body":  # some answer when they have the head
+        return any(_readable(wire, 0) for wire in wires)
+    return kind == "unread"
 
 
 def beside(
@@ -526,12 +538,16 @@ def _settled(count: Callable[[], Number]) -> Number:
 
 
 def _thin_out(target: Target, wires: list[Wire], step: int) -> bool:
-    """Close so many after each other, until somebody is answered beside the rest."""
+    """Close so many after each other, until somebody is answered beside the rest.
+
+    The last first: the next one gets the lowest descriptor that is free in the server,
+    and `select()` can watch it if an early one was closed, however many there are.
+    """
     while wires:
         wires[:] = [wire for wire in wires if _open([wire])]
-        for wire in wires[:step]:
+        for wire in wires[-step:]:
             wire.close()
-        del wires[:step]
+        del wires[-step:]
         if isinstance(_ask(target, LEAVE_S * 2), float):
             return True
     return False

@@ -21,6 +21,8 @@ LONGER_MS = 100.0
 LONGEST_S = 5.0
 TRIES = 3
 SEVERAL = 12
+#: Who is answered within so many times what one takes was not behind another.
+IN_TIME = 1.5
 
 
 def slow(target: Target, path: str | None, usual_ms: float, plan: Plan) -> Slow | None:
@@ -86,4 +88,6 @@ def _beside(target: Target, seen: Slow, count: int) -> Held:
     if count > 1 and latest:
         seen.at_once = count
         seen.together_ms = (max(latest) - began) * 1e3
+        in_time_s = IN_TIME * seen.takes_ms / 1e3
+        seen.in_time = sum(moment - began < in_time_s for moment in latest)
     return held

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -38,12 +39,39 @@ def says(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("http://127.0.0.1:0/", "not a URL"),
         ("http://me:secret@127.0.0.1/", "password"),
         ("http://192.0.2.1/", "--yes-this-is-mine"),
+        ("http://[::1]:8000/", "IPv4"),
+        ("unix:/run/app.sock", "TCP"),
+        ("/run/app.sock", "TCP"),
     ],
 )
 def test_a_url_that_will_not_do(
     url: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert words in says(capsys, url)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--pid", "0"), ("--pid", "-1"), ("--slow-path", "report")]
+)
+def test_an_option_that_will_not_do(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["http://127.0.0.1:1/", f"{option}={value}"])
+    assert f"argument {option}: '{value}' is not" in capsys.readouterr().err
+
+
+def test_what_listens_by_another_address_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("there is no IPv6 here")
+    with listener:
+        port = listener.getsockname()[1]
+        said = says(capsys, f"http://localhost:{port}/")
+    assert f"something does on [::1]:{port}" in said
 
 
 async def not_found(exchange: Exchange) -> None:

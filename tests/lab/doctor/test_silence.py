@@ -15,6 +15,7 @@ from lab.doctor.plan import Plan
 from lab.doctor.process import Watched, deferred
 from lab.doctor.raw import Target, Wire
 from lab.doctor.slow import slow
+from lab.load.target import LoadError
 from tests.lab.doctor.servers import target_of
 from tests.lab.scripted_server import (
     Exchange,
@@ -201,7 +202,7 @@ def test_a_crowd_that_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen.answered_ms is not None
 
 
-@pytest.mark.parametrize("at_once", [1, 4, 100])
+@pytest.mark.parametrize("at_once", [1, 4, 9, 100])
 def test_a_slow_request(at_once: int) -> None:
     """Asked for it, so many may be at work; whoever comes then has to wait."""
     room = asyncio.Semaphore(at_once)
@@ -219,7 +220,8 @@ def test_a_slow_request(at_once: int) -> None:
     assert seen.one.stopped is (at_once == 1)
     if at_once > 1:
         assert seen.several
-        assert seen.several.stopped is (at_once == 4)
+        assert seen.several.stopped is (at_once < 12)
+        assert 0 < seen.works_on <= at_once
 
 
 def test_a_page_that_is_not_slow_is_none() -> None:
@@ -241,6 +243,45 @@ def test_a_limit_is_none_beside_as_many_of_whom_another_is_answered_later(
         silence._ask_beside(target, wires, PLAN, seen)
     assert seen.limit is None
     assert seen.recovered
+
+
+def test_those_leave_first_whose_descriptors_are_the_highest() -> None:
+    """`select()` can watch the next one again when as few are left as it can watch."""
+    with serving(answer) as server, contextlib.ExitStack() as stack:
+        target = target_of(server)
+        wires = [stack.enter_context(Wire(target)) for _ in range(20)]
+        first = wires[0]
+        assert silence._thin_out(target, wires, 5)
+        assert wires[0] is first
+        assert len(wires) == 15
+
+
+def test_no_more_hold_on_than_this_side_has_descriptors_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def allow(count: int) -> None:
+        if count > 8:
+            raise LoadError("no more")
+
+    monkeypatch.setattr(silence, "allow_connections", allow)
+    with serving(answer) as server:
+        tries = silence.held(target_of(server), "silent", PLAN, None)
+    assert [each.holders for each in tries] == [1, 8]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_who_is_answered_before_the_body_may_have_given_work(
+    answers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def behave(exchange: Exchange) -> None:
+        if answers or not exchange.request.startswith(b"POST"):
+            await answer(exchange)
+
+    busy = Watched([])
+    monkeypatch.setattr(busy, "rests_within", lambda _: False)
+    with serving(behave) as server:
+        seen = silence.hold(target_of(server), "body", 1, 0.2, busy)
+    assert seen.busy is answers
 
 
 def test_who_cannot_connect_in_time_was_not_refused(

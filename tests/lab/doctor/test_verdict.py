@@ -169,6 +169,14 @@ def test_clients_that_stop_it_are_counted_by_who_had_to_leave() -> None:
     assert "--connections 4 --half" in only(said).see
 
 
+def test_where_nobody_holds_on_nobody_is_praised() -> None:
+    seen = healthy()
+    seen.held = [Held("unread", 0, 0, 0.4), Held("silent", 8, 0, 0.4)]
+    said = verdict(seen)
+    assert not [each for each in said.tried if "stop nobody" in each.what]
+    assert len(said.undecided) == 2
+
+
 def test_who_does_not_read_may_have_given_work_that_nobody_could_see() -> None:
     seen = healthy()
     seen.held = [replace(STOPPED, kind="unread")]
@@ -354,9 +362,12 @@ def test_a_slow_request_that_stops_others() -> None:
 def test_how_many_slow_ones_it_works_on_is_said_where_others_have_to_wait() -> None:
     seen = healthy()
     one, late = Held("slow", 1, 1, 0.4), Held("slow", 12, 12, None, "", 1)
-    seen.slow = Slow("/slow", 500.0, 12, 1_500.0, one, late)
+    seen.slow = Slow("/slow", 500.0, 12, 1_000.0, one, late, in_time=10)
     [said] = [each for each in verdict(seen).tried if "slow" in each.what]
-    assert "about 4 of them at a time" in said.found
+    assert "about 10 of them at a time" in said.found
+    seen.slow.in_time, seen.slow.together_ms = 0, 6_000.0  # they share a processor
+    [said] = [each for each in verdict(seen).tried if "slow" in each.what]
+    assert "about 1 of them at a time" in said.found
     seen.slow.several = Held("slow", 12, 12, 0.4)  # so some were late to connect
     [said] = [each for each in verdict(seen).tried if "slow" in each.what]
     assert said.found == "12 at once: others are answered meanwhile"
@@ -403,6 +414,8 @@ def test_it_spins() -> None:
     seen.process = Process([1], 1, "epoll", idle_cpu=0.98)
     assert verdict(seen).first.startswith("It spins: while nobody asks for anything")
     seen.process.idle_cpu = 0.0
+    seen.held = [replace(STOPPED, cpu=0.9, again=(0, 1))]  # it was at work, once
+    assert verdict(seen).first == FINE
     seen.held = [replace(STOPPED, cpu=0.9)]
     assert [each.id for each in verdict(seen).findings] == [
         "spins-while-held",
