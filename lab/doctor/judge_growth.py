@@ -17,6 +17,9 @@ from lab.doctor.observations import Observations, Point
 
 #: A rate that is so many times another is more, and no chance.
 MORE = 1.5
+#: Clients who had so many answers each were answered again and again. In a queue whose
+#: end the look does not last to see, those that were answered had less than two.
+SAME = 3
 #: Processors that a server with one busy thread uses, or wants.
 SATURATED = 0.75
 #: A shorter wait than LEAST_WAIT_MS is told from work where the processor says so, too.
@@ -61,13 +64,19 @@ def failing(seen: Observations, said: Verdict) -> None:
                 errors = {kind: n for kind, n in errors.items() if kind not in late}
         if is_unfair(seen, point):
             errors = {kind: n for kind, n in errors.items() if kind != "timeout"}
+        wrong = sum(errors.values())
         # A busy machine makes answers late, and a status it does not make.
         said_so = sum(n for kind, n in errors.items() if kind.startswith("status"))
-        if said_so > 3 or sum(errors.values()) > max(
-            3, 0.01 * (point.requests + sum(errors.values()))
-        ):
-            said.findings.append(_failures(seen, point, errors))
-            return
+        if said_so <= 3 and wrong <= max(3, 0.01 * (point.requests + wrong)):
+            continue
+        if set(errors) == {"timeout"} and is_disturbed(seen):
+            said.open(
+                f"whether requests take long with {point.connections} clients",
+                _disturbed(seen, f"{wrong:,} of them took more than 5 s"),
+            )
+            continue
+        said.findings.append(_failures(seen, point, errors))
+        return
     many = seen.point(100)
     if many and many.overflows and seen.process and seen.process.backlog is not None:
         # Whoever was swept away came again a second later, and lost no more than that.
@@ -80,12 +89,13 @@ def _failures(seen: Observations, point: Point, errors: dict[str, int]) -> Findi
     clients = f"{point.connections} client{'s' * (point.connections > 1)}"
     most = max(errors, key=lambda kind: errors[kind])
     fail = f"fail with {most}" if most.startswith("status") else "fail"
+    # Who is late was under way when the time was over, as were all others.
+    asked = point.requests + (max(wrong, point.connections) if only_late else wrong)
     return Finding(
         id="errors",
         weight=90,
         sentence=f"With {clients}, requests "
-        f"{'take more than 5 s' if only_late else fail}: {wrong:,} of "
-        f"{point.requests + wrong:,}",
+        f"{'take more than 5 s' if only_late else fail}: {wrong:,} of {asked:,}",
         short=f"requests that fail with {clients}",
         figure=", ".join(f"{kind} {n:,}" for kind, n in errors.items()),
         sure="likely" if only_late else "certain",
@@ -132,11 +142,12 @@ def growing(seen: Observations, said: Verdict) -> None:
             said.open("how it grows with clients", "a load brought no answers")
         return
     waits = seen.split and (stall_ms(seen.split) or timeout_of(seen))
+    latencies = ", ".join(map(_latency, (one, some, many)))
     growth = (
         f"{one.rate:,.0f}, {some.rate:,.0f}, {many.rate:,.0f} requests a second with "
-        f"1, 10, 100 clients; {one.p50_ms:.2f}, {some.p50_ms:.2f}, "
-        f"{many.p50_ms:.2f} ms"
+        f"1, 10, 100 clients; {latencies} ms"
     )
+    longer = many.p50_ms > some.p50_ms * 4 or is_cut_short(many)
     if waits:
         if fixed_wait(one, some, many):
             used = f"; {many.cpu:.0%} of a core is used" if many.cpu is not None else ""
@@ -200,7 +211,7 @@ def growing(seen: Observations, said: Verdict) -> None:
         )
     elif _short_wait(seen, one, some, growth, said):
         pass
-    elif many.rate < some.rate * 2 and many.p50_ms > some.p50_ms * 4:
+    elif many.rate < some.rate * 2 and longer and not is_unfair(seen, many):
         _saturated(seen, many, growth, said)
     elif many.rate > MORE * one.rate:
         said.ok("more clients get more answers", growth)
@@ -405,10 +416,14 @@ def _saturated(seen: Observations, many: Point, growth: str, said: Verdict) -> N
 def is_unfair(seen: Observations, point: Point) -> bool:
     """Most clients wait for very long, in each look, while few are answered quickly.
 
-    Where each answer ends a connection it is not the same few.
+    Where each answer ends a connection it is not the same few; nor do we know it of
+    those who had an answer or two each, before the time was over for the others.
     """
     contact = seen.contact
     if contact and contact.closed == contact.connections:
+        return False
+    few = max(1.0, point.connections - point.starved)
+    if point.requests < SAME * few:
         return False
     most = point.connections >= 10 and point.starved > point.connections / 2
     late = "timeout" in point.errors or point.max_ms > 20 * point.p50_ms
@@ -416,6 +431,17 @@ def is_unfair(seen: Observations, point: Point) -> bool:
     look_ms = point.requests / point.rate * 1e3 if point.rate else 0.0
     quick = point.requests >= 10 and point.max_ms < look_ms / 10
     return most and (late or quick)
+
+
+def is_cut_short(point: Point) -> bool:
+    """Whether so few were answered that the others may have waited for their first
+    answer until the time was over: the latencies are those of the quick ones."""
+    return point.requests < 2 * point.connections
+
+
+def _latency(point: Point) -> str:
+    over = "over " if is_cut_short(point) else ""
+    return f"{over}{point.p50_ms:.2f}"
 
 
 def collapses(some: Point, many: Point) -> bool:

@@ -568,6 +568,37 @@ def test_few_who_are_answered_and_many_who_wait() -> None:
     assert "take more than 5 s" in finding.sentence
 
 
+def cut_short() -> Observations:
+    """A lock that each request holds for 10 ms, looked at for a quarter of a second: of
+    a hundred who queue, some two dozen were answered."""
+    seen = healthy()
+    seen.growth = points((96, 10.6), (97, 86.8), (96, 180.9), cpu=0.05)
+    for point in seen.growth:
+        point.requests //= 4
+    seen.growth[2].starved, seen.growth[2].max_ms = 82.0, 310.0
+    return seen
+
+
+def test_a_queue_is_one_though_its_end_is_not_seen() -> None:
+    finding = only(verdict(cut_short()))
+    assert finding.id == "queue"
+    assert finding.sentence.startswith("It works on about 1 request at a time")
+    assert "10.60, 86.80, over 180.90 ms" in finding.figure
+
+
+def test_who_waits_in_a_queue_whose_end_is_not_seen_is_not_treated_unfairly() -> None:
+    seen = cut_short()
+    seen.growth[2].errors = {"timeout": 5}
+    found = {each.id: each for each in verdict(seen).findings}
+    assert set(found) == {"errors", "queue"}
+    # All hundred were under way at the end, not those five alone.
+    assert "take more than 5 s: 5 of 124" in found["errors"].sentence
+    seen.others_cpu = 1.5  # and perhaps nobody would have been late
+    said = verdict(seen)
+    assert only(said).id == "queue"
+    assert "other programs used 1.5 processors" in said.undecided[0].why
+
+
 def test_few_who_are_answered_while_the_others_are_never() -> None:
     seen = healthy()
     seen.growth = points((22, 44), (22, 44), (23, 44), cpu=0.02)
@@ -580,7 +611,8 @@ def test_few_who_are_answered_while_the_others_are_never() -> None:
     assert [each.found for each in said.tried if "does not break down" in each.what]
     assert not [each for each in said.tried if "more answers" in each.what]
     seen.contact = CLOSES  # it answers others each time
-    assert [each.id for each in verdict(seen).findings] == ["errors", "closes"]
+    found = [each.id for each in verdict(seen).findings]
+    assert found == ["errors", "closes", "queue"]
 
 
 def test_many_small_pieces_are_not_two_writes() -> None:
