@@ -188,7 +188,13 @@ def crowding(seen: Observations, said: Verdict) -> None:
         descriptors = process.descriptors if process else None
         few = descriptors is not None and limit > 0.9 * descriptors
         epoll = process is not None and process.waits_with == "epoll"
-        is_select = close and not few and not epoll
+        # A limit of 1,000 is a choice; what select() limits is a descriptor's number.
+        chosen = (
+            crowd.highest < FD_SETSIZE - 8
+            if crowd.highest is not None
+            else limit % 100 == 0
+        )
+        is_select = close and not few and not epoll and not chosen
         if few:
             why = f"its limit of descriptors, {descriptors} (ulimit -n)"
         elif is_select:

@@ -163,9 +163,10 @@ def timeout_ms(split: Split) -> float | None:
     alone, beside = median(quiet.head_ms), median(split.beside.head_ms)
     if alone is None or beside is None or alone < LEAST_WAIT_MS:
         return None
-    # Nearly all wait; noise makes some slow, and most not.
+    # Nearly all wait, and as long as each other; what noise makes slow, it makes slow
+    # by one time and another, and now and then not at all.
     ordered = sorted(quiet.head_ms)
-    if ordered[len(ordered) // 4] < alone / 2:
+    if ordered[len(ordered) // 8] < alone * 0.7:
         return None
     return alone if beside < alone * 0.6 and beside < alone - 3 else None
 
@@ -230,7 +231,10 @@ def waiting(seen: Observations, said: Verdict) -> None:
                 f"holds the later ones back for about {stall:.0f} ms, until the "
                 "client's kernel has acknowledged the first",
                 short=f"two writes for one response, of which the second is held back "
-                f"for {stall:.0f} ms",
+                f"for {stall:.0f} ms"
+                if head_and_body
+                else "several writes for one response, of which the later are held "
+                f"back for {stall:.0f} ms",
                 figure=f"the last bytes come {stall:.0f} ms after the first, from a "
                 f"connection's second request on{quick}{paused}"
                 f"{'' if timeout else growth}",

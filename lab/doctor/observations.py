@@ -170,6 +170,8 @@ class Crowd:
     limit: int | None = None
     #: The first of these is known.
     counted: bool = False
+    #: The highest number of a descriptor that the server had beside all of them.
+    highest: int | None = None
     #: Somebody was answered when all had gone.
     recovered: bool | None = None
     #: The server's memory for a connection that says nothing, in bytes.

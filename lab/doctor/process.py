@@ -113,6 +113,13 @@ class Watched:
                 limits.append(int(match[1]))
         return min(limits, default=None)
 
+    def highest_descriptor(self) -> int | None:
+        """The highest number of a file that one of them has open; None: not known."""
+        names = [
+            each.name for pid in self.pids for each in _list(PROC / str(pid) / "fd")
+        ]
+        return max(map(int, names), default=None)
+
     def alive(self) -> bool:
         return any(map(_alive, self.pids))
 

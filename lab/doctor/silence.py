@@ -399,6 +399,7 @@ def crowd(
         if watched:
             watched.rests_within(WORKED_OFF_S)  # who is still at work is late, not full
         seen.kept = _open(wires)
+        seen.highest = watched.highest_descriptor() if watched else None
         _ask_beside(target, wires, plan, seen)
     finally:
         for wire in wires:

@@ -22,9 +22,16 @@ from lab.doctor.raw import TCP_QUICKACK, Exchange, Target, Wire
 PAUSE_S = 0.05
 #: First requests on a connection.
 FIRST = 12
+<<<<<<< HEAD
 #: Requests with a body; and pieces that are as far apart are looked at again.
 POSTS = 4
 FAR_APART_MS = 10.0
+||||||| parent of de76c30 (A timeout, a queue and select() are said where nothing else explains the figures)
+=======
+#: Requests longer than this that wait for others, it seems, are looked at so often.
+LONG_MS = 5.0
+SURE_ROUNDS = 4
+>>>>>>> de76c30 (A timeout, a queue and select() are said where nothing else explains the figures)
 #: Others connect, ask once and go, so often.
 BESIDE_PAUSE_S = 0.003
 
@@ -47,7 +54,9 @@ def split(target: Target, contact: Contact, plan: Plan) -> Split:
         seen.alone, seen.paused, seen.beside = Times(), Times(), Times()
         quick = TCP_QUICKACK is not None
         seen.quick = Times() if quick else None
-        for _ in range(plan.rounds):
+        rounds = 0
+        while rounds < plan.rounds or (rounds < SURE_ROUNDS and _seems_to_wait(seen)):
+            rounds += 1
             count = plan.exchanges
             look_s = plan.look_s
             _several(target, seen.alone, count, look_s, seen, segments, contact)
@@ -66,6 +75,17 @@ def split(target: Target, contact: Contact, plan: Plan) -> Split:
             )
     seen.segments = statistics.median(segments) if segments else None
     return seen
+
+
+def _seems_to_wait(seen: Split) -> bool:
+    """Whether requests take long, and less beside others: so far, it may be noise."""
+    quiet = seen.quick or seen.alone
+    assert quiet is not None
+    assert seen.beside is not None
+    if not quiet.head_ms or not seen.beside.head_ms:
+        return False
+    alone = statistics.median(quiet.head_ms)
+    return alone > LONG_MS and statistics.median(seen.beside.head_ms) < alone * 0.8
 
 
 def _several(

@@ -13,7 +13,7 @@ from lab.doctor.judge_waits import stall_ms, timeout_ms, two_writes
 from lab.doctor.observations import Observations, Point, Split
 from lab.doctor.plan import Plan
 from lab.doctor.raw import Target
-from lab.doctor.split import split
+from lab.doctor.split import SURE_ROUNDS, split
 from lab.doctor.verdict import verdict
 from tests.lab.doctor import servers
 from tests.lab.scripted_server import Behaviour, Exchange, answer, response, serving
@@ -100,6 +100,9 @@ def test_a_timeout_that_whoever_comes_ends() -> None:
     waits = timeout_ms(parts)
     assert waits is not None
     assert waits >= 190
+    assert parts.beside
+    # It was looked at again and again, for once may be noise.
+    assert len(parts.beside.head_ms) == SURE_ROUNDS * PLAN.exchanges
 
 
 def test_a_wait_that_is_the_servers_own() -> None:
