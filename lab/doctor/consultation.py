@@ -30,6 +30,8 @@ FEW_FILES = 50
 CLOSED_BY_S = 3.0
 #: Nobody is watched who would be watched for less.
 WORTH_WATCHING_S = 1.0
+#: For so long someone is waited for whom it does not answer when all others have gone.
+MUTE_S = (3.0, 8.0)
 #: So long after the time that was given, no more is begun: a server may be slow.
 OVERTIME_S = 10.0
 #: And so long after it, what is under way is given up.
@@ -157,6 +159,9 @@ class Consultation:
                 seen.notes.pop(name, None)  # that is why
                 return
             self._settle()
+            if self._is_mute():
+                seen.mute = name
+                return
         if (left := self._left_s()) >= WORTH_WATCHING_S:
             self._watch_for(deadlines.KINDS)
         elif self._later:
@@ -216,6 +221,16 @@ class Consultation:
             return False
         return True
 
+    def _is_mute(self) -> bool:
+        """Whether it rests and answers nobody, though all who were there have gone."""
+        if self.seen.crowd and self.seen.crowd.recovered is False:
+            return False  # that has been asked for already
+        for limit_s in (self._plan.patience_s, *MUTE_S):
+            with contextlib.suppress(OSError), Wire(self._target, limit_s) as wire:
+                if wire.exchange(timeout_s=limit_s).end != "late":
+                    return False
+        return self._watched is None or self._watched.rests_within(SETTLED_BY_S)
+
     def _left_s(self) -> float:
         return self._began + self._plan.seconds - time.monotonic()
 
@@ -237,7 +252,8 @@ class Consultation:
         waited = watched.waited_s() or 0.0
         time.sleep(IDLE_S)
         took_s = time.monotonic() - began
-        seen.idle_cpu = (watched.cpu_s() - before) / took_s
+        # One that has gone used nothing.
+        seen.idle_cpu = max(0.0, watched.cpu_s() - before) / took_s
         # A thread that has ended takes what it has waited with it.
         seen.idle_waited = max(0.0, (watched.waited_s() or 0.0) - waited) / took_s
         seen.open_before = watched.open_files(self._target.port)
@@ -295,7 +311,7 @@ class Consultation:
 
     def _crowd(self, contact: Contact) -> None:
         seen, watched = self.seen, self._watched
-        if self._stopping("silent"):
+        if any(held.kind == "silent" and held.again[0] for held in seen.held):
             seen.notes["what a crowd of silent clients does"] = "a few stop it already"
             return
         seen.crowd = silence.crowd(self._target, contact, self._plan, watched)

@@ -119,7 +119,7 @@ def unfair(seen: Observations, said: Verdict) -> None:
             weight=63,
             sentence=f"With 100 clients it is unfair: about {many.starved:.0f} of "
             f"them wait outside while it answers the same {same} again and again",
-            short="clients that wait while others are answered again and again",
+            short="clients that wait while the same few are answered",
             figure=f"{many.rate:,.0f} requests a second of "
             f"{(many.connections - many.starved) / many.rate * 1e3:.2f} ms each on "
             f"average keep {served} busy, by Little's law; "
@@ -384,7 +384,7 @@ def _backlog(seen: Observations, point: Point, said: Verdict) -> bool:
             short="a short backlog, so that some connections take seconds",
             figure=f"with {point.connections} clients listen queues overflowed "
             f"{point.overflows:,} times on this machine"
-            + (f", and {late:,} requests took more than 5 s" if late else "")
+            + (f", and {late:,} request{'s' * (late != 1)} took more than 5 s" if late else "")
             + "; ss calls the backlog Send-Q",
             # The kernel counts for all of its listeners together.
             sure="certain" if backlog is not None and point.queue_full else "likely",

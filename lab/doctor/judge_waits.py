@@ -32,6 +32,21 @@ def gone(seen: Observations, said: Verdict) -> None:
                 chapters=chapters("12"),
             )
         )
+    if seen.mute:
+        said.findings.append(
+            Finding(
+                id="mute",
+                weight=118,
+                sentence="It listens and answers nobody any more: it was looked at for "
+                f"“{seen.mute}”",
+                short="that it answers nobody any more",
+                figure="asked three times, for more than 11 s together, when all other "
+                "clients had gone",
+                sure="certain",
+                see=f"curl -m 10 {quote(seen.url)}",
+                chapters=chapters("03", "04"),
+            )
+        )
     contact = seen.contact
     if contact and contact.failed:
         said.findings.append(

@@ -309,6 +309,8 @@ class Observations:
     ending: Ending | None = None
     #: During which stage it went away: nothing listened any more. "" : it did not.
     died: str = ""
+    #: After which stage it answered nobody any more, though it listens. "": it did.
+    mute: str = ""
     #: What could not be looked at, and why.
     notes: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False

@@ -20,18 +20,16 @@ from lab.doctor.raw import TCP_QUICKACK, Exchange, Target, Wire
 
 #: Longer than a delayed acknowledgement, which then has gone before the next request.
 PAUSE_S = 0.05
+#: A page that takes longer is not asked for to see what a pause changes.
+SLOW_MS = 300.0
 #: First requests on a connection.
 FIRST = 12
-<<<<<<< HEAD
 #: Requests with a body; and pieces that are as far apart are looked at again.
 POSTS = 4
 FAR_APART_MS = 10.0
-||||||| parent of de76c30 (A timeout, a queue and select() are said where nothing else explains the figures)
-=======
 #: Requests longer than this that wait for others, it seems, are looked at so often.
 LONG_MS = 5.0
 SURE_ROUNDS = 4
->>>>>>> de76c30 (A timeout, a queue and select() are said where nothing else explains the figures)
 #: Others connect, ask once and go, so often.
 BESIDE_PAUSE_S = 0.003
 
@@ -64,7 +62,8 @@ def split(target: Target, contact: Contact, plan: Plan) -> Split:
                 _several(target, seen.quick, count, look_s, quick=True)
             with others(target):
                 _several(target, seen.beside, count, look_s, quick=quick)
-        _several(target, seen.paused, 4, plan.look_s, pause_s=PAUSE_S)
+        if contact.first_ms < SLOW_MS:  # there is more to be seen in that time
+            _several(target, seen.paused, 4, plan.look_s, pause_s=PAUSE_S)
         post = target.request("POST", fields=("Content-Length: 4",)) + b"1234"
         seen.posted = Times()
         _several(target, seen.posted, POSTS, plan.look_s, request=post)

@@ -490,6 +490,24 @@ def test_it_has_gone() -> None:
     assert verdict(seen).first.startswith("It died")
 
 
+def test_it_answers_nobody_any_more() -> None:
+    seen = healthy()
+    seen.mute = "1, 10 and 100 clients"
+    assert verdict(seen).first.startswith("It listens and answers nobody any more")
+
+
+def test_a_trifle_is_not_all_there_is_where_the_load_was_not_seen() -> None:
+    seen = healthy()
+    assert seen.contact
+    assert seen.protocol
+    seen.contact.first_ms = 1_500.0
+    seen.protocol.http10 = "it was wrong"
+    seen.growth = []
+    said = verdict(seen)
+    assert said.first.endswith("what holds the server back: one request takes 1.5 s.")
+    assert only(said).id == "http10"
+
+
 def test_what_was_not_seen_is_not_praised() -> None:
     seen = Observations("http://127.0.0.1:8000/", 30.0, contact=KEEPS)
     seen.notes["what would have come after that"] = "it was interrupted"
@@ -586,6 +604,14 @@ def test_a_queue_is_one_though_its_end_is_not_seen() -> None:
     assert "10.60, 86.80, over 180.90 ms" in finding.figure
 
 
+def test_who_waits_for_a_processor_that_others_have_is_not_asleep() -> None:
+    seen = cut_short()
+    seen.growth[2].cpu, seen.growth[2].waited = 0.36, 1.2
+    said = verdict(seen)
+    assert said.first == FINE
+    assert any("requests queue for a processor" in each.what for each in said.tried)
+
+
 def test_who_waits_in_a_queue_whose_end_is_not_seen_is_not_treated_unfairly() -> None:
     seen = cut_short()
     seen.growth[2].errors = {"timeout": 5}
@@ -607,24 +633,12 @@ def test_few_who_are_answered_while_the_others_are_never() -> None:
     said = verdict(seen)
     assert only(said).id == "unfair"
     assert "others waited for more than 5 s" in only(said).figure
-<<<<<<< HEAD
-    assert "are one client's (Little's law)" in only(said).figure
-||||||| parent of de76c30 (A timeout, a queue and select() are said where nothing else explains the figures)
-=======
-    # A reader who multiplies has the number of clients that is said.
-    assert "23 requests a second, 43.48 ms each on average, are 1 clie" in (
+    assert "ms each on average keep one client busy, by Little's law" in (
         only(said).figure
     )
->>>>>>> de76c30 (A timeout, a queue and select() are said where nothing else explains the figures)
     assert [each.found for each in said.tried if "does not break down" in each.what]
     assert not [each for each in said.tried if "more answers" in each.what]
     seen.contact = CLOSES  # it answers others each time
-<<<<<<< HEAD
-    found = [each.id for each in verdict(seen).findings]
-    assert found == ["errors", "closes", "queue"]
-||||||| parent of de76c30 (A timeout, a queue and select() are said where nothing else explains the figures)
-    assert [each.id for each in verdict(seen).findings] == ["errors", "closes"]
-=======
     found = [each.id for each in verdict(seen).findings]
     assert found == ["errors", "closes", "queue"]
 
@@ -679,13 +693,6 @@ def test_a_limit_that_somebody_chose_is_not_selects(
     assert only(verdict(seen)).id == found
 
 
-def test_those_that_were_done_first_were_worked_on_together() -> None:
-    seen = healthy()
-    none = Held("slow", 12, 12, 0.4)
-    seen.slow = Slow("/slow", 400.0, 12, 1_200.0, none, none, first_wave=5)
-    assert any("about 5 of them" in each.found for each in verdict(seen).tried)
-
-
 def test_noise_in_all_of_few_requests_is_no_timeout() -> None:
     """As a server has it that works, beside others who want the processor."""
     seen = healthy()
@@ -693,7 +700,6 @@ def test_noise_in_all_of_few_requests_is_no_timeout() -> None:
     noisy = Times(heads, [0.0] * 10, heads)
     seen.split = Split(0, 20, 1.0, [4.0] * 8, noisy, noisy, noisy, times(4.6))
     assert verdict(seen).first == FINE
->>>>>>> de76c30 (A timeout, a queue and select() are said where nothing else explains the figures)
 
 
 def test_many_small_pieces_are_not_two_writes() -> None:

@@ -12,15 +12,17 @@ import time
 
 import pytest
 
+from lab.doctor import consultation
 from lab.doctor import process as processes
 from lab.doctor.deadlines import Watch
 from lab.doctor.ending import at_work, ending
 from lab.doctor.observations import Dawdler, Held, Slow
+from lab.doctor.plan import Plan
 from lab.doctor.raw import Target, Wire
 from lab.doctor.silence import at_rest
 from lab.load.target import LoadError
 from tests.lab.doctor.servers import target_of, two_writes_and_close
-from tests.lab.scripted_server import Exchange, answer, serving
+from tests.lab.scripted_server import Behaviour, Exchange, answer, serving
 from tests.steps.harness import Process
 
 LIMIT_S = 20.0
@@ -188,6 +190,26 @@ def test_what_sigterm_costs(step: str, answered: int) -> None:
     assert seen.answered == answered
     assert seen.gone_s is not None
     assert seen.idle_closed == seen.idle > 0
+
+
+async def never(_: Exchange) -> None:
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "rests", "mute"),
+    [(never, True, True), (never, False, False), (answer, True, False)],
+)
+def test_it_is_mute_when_it_rests_and_answers_nobody(
+    behaviour: Behaviour, rests: bool, mute: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consultation, "MUTE_S", (0.05, 0.05))
+    seen = processes.Watched([])
+    monkeypatch.setattr(seen, "rests_within", lambda _: rests)
+    with serving(behaviour) as server:
+        looks = consultation.Consultation(target_of(server), Plan(5.0))
+        monkeypatch.setattr(looks, "_watched", seen)
+        assert looks._is_mute() is mute
 
 
 @pytest.mark.parametrize(
