@@ -291,6 +291,15 @@ class Consultation:
             return
         if not self._stopping("silent"):
             self._hold("ended")
+        point = self.seen.point(SOME)
+        a_request_s = (point.cpu or 0.0) / point.rate if point else 0.0
+        work_s = silence.unread_requests(self._target) * a_request_s
+        if work_s > 2 * silence.WORKED_OFF_S:
+            self.seen.notes["whether a client that does not read stops others"] = (
+                "its answers are so small that as many as fill the kernel's buffers "
+                f"are {work_s:.0f} s of its work"
+            )
+            return
         self._hold("unread")
         if not self._stopping("silent", "half", "body", "unread"):
             self._watch_for(deadlines.KINDS)
@@ -314,7 +323,11 @@ class Consultation:
         if any(held.kind == "silent" and held.again[0] for held in seen.held):
             seen.notes["what a crowd of silent clients does"] = "a few stop it already"
             return
+        for watch in self._watches:
+            watch.is_crowded = True
         seen.crowd = silence.crowd(self._target, contact, self._plan, watched)
+        for watch in self._watches:
+            watch.is_crowded = False
         keeps = contact.closed < contact.connections
         if watched and seen.process and keeps and seen.crowd.opened:
             kept = silence.memory_of_kept(self._target, watched)

@@ -30,6 +30,8 @@ class Watch:
     def __init__(self, target: Target, kinds: tuple[str, ...] = KINDS) -> None:
         self._target = target
         self._kinds = kinds
+        #: There is a crowd beside them, for which a server may make room.
+        self.is_crowded = False
         #: Its side of a connection can be seen.
         self._is_near = not target.anywhere
         self._stop = threading.Event()
@@ -95,12 +97,12 @@ class Watch:
         if seen.kind == "unread" and not events and self._is_near:
             _, peer, *_ = wire.sock.getsockname()
             if has_closed(self._target.port, peer):
-                seen.ended_s = now
+                seen.ended_s, seen.crowded_out = now, self.is_crowded
                 return True
         if not events:
             return False
         if seen.kind == "unread" or events[0][1] & select.POLLERR:
-            seen.ended_s = now
+            seen.ended_s, seen.crowded_out = now, self.is_crowded
             return True
         try:
             data = wire.sock.recv(65536)
@@ -113,5 +115,5 @@ class Watch:
                 seen.status = int(data[9:12])
                 seen.answered = now < AT_ONCE_S
             return False
-        seen.ended_s = now
+        seen.ended_s, seen.crowded_out = now, self.is_crowded
         return True

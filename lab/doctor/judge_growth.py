@@ -62,7 +62,9 @@ def failing(seen: Observations, said: Verdict) -> None:
         if point.overflows:
             # They are late, and not lost: the kernel has no room for them.
             late = ("timeout", "connect timeout")
-            if any(kind in errors for kind in late) and _backlog(seen, point, said):
+            if any(kind in errors for kind in late) and _backlog(
+                seen, point, errors, said
+            ):
                 errors = {kind: n for kind, n in errors.items() if kind not in late}
         if is_unfair(seen, point):
             errors = {kind: n for kind, n in errors.items() if kind != "timeout"}
@@ -362,7 +364,9 @@ def _short_wait(
     return True
 
 
-def _backlog(seen: Observations, point: Point, said: Verdict) -> bool:
+def _backlog(
+    seen: Observations, point: Point, errors: dict[str, int], said: Verdict
+) -> bool:
     """Whether it is a short backlog that makes them late."""
     if any(each.id == "backlog" for each in said.findings):
         return True
@@ -374,7 +378,7 @@ def _backlog(seen: Observations, point: Point, said: Verdict) -> bool:
         if backlog is not None
         else "The kernel has little room for connections"
     )
-    late = point.errors.get("timeout", 0) + point.errors.get("connect timeout", 0)
+    late = errors.get("timeout", 0) + errors.get("connect timeout", 0)
     said.findings.append(
         Finding(
             id="backlog",

@@ -50,7 +50,7 @@ def how_to_hold(seen: Observations, kind: str, count: int, seconds: float) -> st
 def beside_them(holding: str, seen: Observations) -> str:
     """And one that asks meanwhile."""
     end = ";" if holding.endswith("done") else " &"
-    return f"{holding}{end} sleep 1; {_probe(seen)}"
+    return f"{holding}{end} sleep 2; {_probe(seen)}"
 
 
 def holding(seen: Observations, said: Verdict) -> None:
@@ -75,7 +75,7 @@ def holding(seen: Observations, said: Verdict) -> None:
         if last.busy:
             said.open(
                 f"whether {_clients(last, many, one)} can stop it",
-                "it was still at work on what they had asked for",
+                "it was still at work on what they had asked for, or starting workers",
             )
             continue
         if not is_confirmed(last):
@@ -325,8 +325,9 @@ def slow(seen: Observations, said: Verdict) -> None:
                 figure=f"{slow.path} takes {slow.takes_ms:.0f} ms, and whoever asks "
                 "for another page meanwhile waits until it is over",
                 sure="certain",
+                # Another Python would take a while to start, and miss it.
                 see=f"curl -so /dev/null {url(seen, slow.path)} & sleep 0.1; "
-                f"{_probe(seen)}",
+                f"curl -so /dev/null -w '%{{time_total}}\\n' {quote(seen.url)}",
                 chapters=chapters("08", "10"),
             )
         )

@@ -196,6 +196,8 @@ def deadlines(seen: Observations, said: Verdict) -> None:
     for each in seen.dawdlers:
         if is_ended(each) and each.ended_s is not None:
             told = f", told {each.status}" if each.status else ""
+            if each.crowded_out:
+                told += ", beside the crowd: perhaps to make room for that"
             said.ok(
                 f"it closes the connection of {DAWDLING[each.kind]}",
                 f"after {each.ended_s:.1f} s{told}",

@@ -218,6 +218,8 @@ class Dawdler:
     status: int = 0
     #: It was answered at once, as if nothing were missing.
     answered: bool = False
+    #: It was ended while there was a crowd of others.
+    crowded_out: bool = False
 
 
 @dataclass

@@ -93,6 +93,11 @@ class Watched:
     def rss_bytes(self) -> int:
         return sum(map(_rss_bytes, self.pids))
 
+    def workers(self) -> int:
+        """How many processes and threads there are now."""
+        self.look_again()
+        return len(self.pids) + self.threads()
+
     def threads(self) -> int:
         return sum(len(_list(PROC / str(pid) / "task")) for pid in self.pids)
 

@@ -32,8 +32,8 @@ SETTLE_S = 0.05
 #: And for the kernel to hand on who says nothing: some servers ask for a second.
 HANDED_ON_BY_S = 2.5
 #: A count has settled when it was the same for so long; or by then.
-SAME_FOR_S = 0.4
-SETTLED_BY_S = 4.0
+SAME_FOR_S = 1.2
+SETTLED_BY_S = 6.0
 #: Requests that a client sends who reads no answer, and how long they may be stuck.
 UNREAD_REQUESTS = 4_000
 #: Answers of so many bytes are more than what the kernels take of them.
@@ -85,12 +85,17 @@ def half_a_body(wire: Wire) -> None:
     wire.send(wire.target.request("POST", fields=fields) + b"half")
 
 
+def unread_requests(target: Target) -> int:
+    """How many a client sends, at most, who reads no answer."""
+    enough = UNREAD_BYTES // max(1, target.answer_bytes) + 50
+    return min(UNREAD_REQUESTS, enough)
+
+
 def read_nothing(wire: Wire) -> None:
     """Send requests until the server takes no more of them. Read no answer."""
     request = wire.target.request()
     block = request * 50
-    enough = UNREAD_BYTES // max(1, wire.target.answer_bytes) + 50
-    sent, most = 0, len(request) * min(UNREAD_REQUESTS, enough)
+    sent, most = 0, len(request) * unread_requests(wire.target)
     wire.sock.setblocking(False)
     offset = 0
     since = time.monotonic()
@@ -139,8 +144,9 @@ def held(target: Target, kind: str, plan: Plan, watched: Watched | None) -> list
             patience_s = max(plan.patience_s, CONFIRM_S, 1.2 * first.waited_ms / 1e3)
             second = hold(target, kind, count, patience_s, watched, work_s)
             first.again = (int(second.stopped), 1)
-            if second.stopped and first.limit and (second.limit or 0) > first.limit:
-                # On a busy machine an answer can be late, and never too early.
+            if first.limit and (second.limit or 0) > first.limit and not second.ended:
+                # On a busy machine an answer can be late, and never too early, unless
+                # they have been turned away meanwhile, all that were waiting.
                 first.answered_after = second.answered_after
         seen.append(first)
         if first.stopped:
@@ -294,11 +300,13 @@ def _worked_off(
     """Whether something comes for who asks beside them: soon, or when the server has
     done what they asked it for. `seen.busy`, if it is at that for too long.
 
-    Who has sent half a body may have an answer to it, which is work, too.
+    Who has sent half a body may have an answer to it, which is work, too. And some
+    servers start workers, one after another, when they have none left.
     """
     until = time.monotonic() + WORKED_OFF_S
     while True:
         answered = _have_something(wires)
+        workers = watched.workers() if watched else 0
         wanted_s = watched.wanted_s() if watched else 0.0
         if _readable(other, patience_s):
             return True
@@ -307,6 +315,8 @@ def _worked_off(
         else:
             used_s = watched.wanted_s() - wanted_s if watched else 0.0
             goes_on = seen.kind == "unread" and used_s > WORKS * patience_s
+        if watched and watched.workers() > workers:
+            goes_on = True  # and more may follow
         if not goes_on:
             return False
         if time.monotonic() > until:

@@ -137,6 +137,38 @@ def test_a_worker_that_is_added_soon_is_waited_for() -> None:
     assert last.again == (0, 1)
 
 
+@pytest.mark.parametrize(("ended", "limit"), [("", 6), ("whole", 2)])
+def test_who_was_turned_away_did_not_hold_it(
+    ended: str, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue that is given up after some seconds leaves room for others."""
+    found = [
+        Held("silent", 8, 8, None, "", 7),
+        Held("silent", 8, 8, None, ended, 3),
+    ]
+    monkeypatch.setattr(silence, "HOLDERS", (8,))
+    monkeypatch.setattr(silence, "hold", lambda *_: found.pop(0))
+    [seen] = silence.held(Target("127.0.0.1", 1), "silent", PLAN, None)
+    assert seen.again == (1, 1)
+    assert seen.limit == limit
+
+
+def test_who_starts_workers_may_start_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched([])
+    workers = itertools.chain([1, 2, 2, 4], itertools.repeat(4))
+    monkeypatch.setattr(watched, "workers", lambda: next(workers))
+    with serving(never) as server, Wire(target_of(server)) as other:
+        seen = Held("half", 1, 1, None)
+        assert not silence._worked_off(seen, other, [], 0.01, watched)
+    assert not seen.busy
+    assert next(workers) == 4
+    monkeypatch.setattr(silence, "WORKED_OFF_S", 0.05)
+    monkeypatch.setattr(watched, "workers", itertools.count().__next__)
+    with serving(never) as server, Wire(target_of(server)) as other:
+        assert not silence._worked_off(seen, other, [], 0.01, watched)
+    assert seen.busy
+
+
 def test_no_more_are_opened_where_there_is_no_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

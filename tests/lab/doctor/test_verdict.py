@@ -508,6 +508,23 @@ def test_a_trifle_is_not_all_there_is_where_the_load_was_not_seen() -> None:
     assert only(said).id == "http10"
 
 
+def test_who_is_ended_beside_a_crowd_may_have_made_room() -> None:
+    seen = healthy()
+    seen.dawdlers = [Dawdler("silent", 10.0, 1.0, crowded_out=True)]
+    [tried] = [each for each in verdict(seen).tried if "it closes the" in each.what]
+    assert "perhaps to make room" in tried.found
+
+
+def test_a_command_waits_until_they_are_there() -> None:
+    seen = healthy()
+    seen.crowd = shut(700)
+    assert "& sleep 2; python -m lab probe" in only(verdict(seen)).see
+    seen = healthy()
+    stopped = Held("slow", 1, 1, None, "", 1, (1, 1))
+    seen.slow = Slow("/slow", 400.0, one=stopped)
+    assert "/slow & sleep 0.1; curl" in only(verdict(seen)).see
+
+
 def test_what_was_not_seen_is_not_praised() -> None:
     seen = Observations("http://127.0.0.1:8000/", 30.0, contact=KEEPS)
     seen.notes["what would have come after that"] = "it was interrupted"
@@ -650,6 +667,10 @@ def test_who_waits_outside_does_not_wait_for_a_backlog() -> None:
     seen.growth[2].overflows, seen.growth[2].queue_full = 2_800, True
     seen.process = Process([1], 1, "epoll", backlog=20, idle_cpu=0.0)
     assert only(verdict(seen)).id == "unfair"
+    seen.growth[2].errors["connect timeout"] = 20
+    finding, other = verdict(seen).findings
+    assert (finding.id, other.id) == ("backlog", "unfair")
+    assert "20 requests took more" in finding.figure  # and not 100
 
 
 def test_a_queue_in_which_most_are_not_answered_while_one_looks() -> None:
