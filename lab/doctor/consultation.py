@@ -229,6 +229,8 @@ class Consultation:
             with contextlib.suppress(OSError), Wire(self._target, limit_s) as wire:
                 if wire.exchange(timeout_s=limit_s).end != "late":
                     return False
+            if limit_s == MUTE_S[0]:
+                self._stop_watching()  # nor those: they may hold what there is
         return self._watched is None or self._watched.rests_within(SETTLED_BY_S)
 
     def _left_s(self) -> float:

@@ -44,7 +44,7 @@ def gone(seen: Observations, said: Verdict) -> None:
                 "clients had gone",
                 sure="certain",
                 see=f"curl -m 10 {quote(seen.url)}",
-                chapters=chapters("03", "04"),
+                chapters=chapters("03", "12"),
             )
         )
     contact = seen.contact

@@ -203,13 +203,16 @@ async def never(_: Exchange) -> None:
 def test_it_is_mute_when_it_rests_and_answers_nobody(
     behaviour: Behaviour, rests: bool, mute: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consultation, "MUTE_S", (0.05, 0.05))
+    monkeypatch.setattr(consultation, "MUTE_S", (0.05, 0.06))
     seen = processes.Watched([])
+    left: list[int] = []
     monkeypatch.setattr(seen, "rests_within", lambda _: rests)
     with serving(behaviour) as server:
         looks = consultation.Consultation(target_of(server), Plan(5.0))
         monkeypatch.setattr(looks, "_watched", seen)
+        monkeypatch.setattr(looks, "_stop_watching", lambda: left.append(1))
         assert looks._is_mute() is mute
+    assert bool(left) is (behaviour is never)  # nobody else is there at the last
 
 
 @pytest.mark.parametrize(
