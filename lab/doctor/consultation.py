@@ -25,6 +25,8 @@ IDLE_S = 0.5
 #: Until it has done its work: where that cannot be seen, and where it can, at most.
 SETTLE_S = 0.1
 SETTLED_BY_S = 3.0
+#: It wants so many processors while nobody asks for anything: it will not rest.
+RESTLESS = 0.5
 #: So many files more than before are no leak; and until it has closed others, at most.
 FEW_FILES = 50
 CLOSED_BY_S = 3.0
@@ -258,6 +260,7 @@ class Consultation:
         seen.idle_cpu = max(0.0, watched.cpu_s() - before) / took_s
         # A thread that has ended takes what it has waited with it.
         seen.idle_waited = max(0.0, (watched.waited_s() or 0.0) - waited) / took_s
+        watched.restless = seen.idle_cpu + seen.idle_waited > RESTLESS
         seen.open_before = watched.open_files(self._target.port)
 
     def _split(self, contact: Contact) -> None:

@@ -89,15 +89,24 @@ def process(seen: Observations, said: Verdict) -> None:
 
 def _spinning_beside(seen: Observations, idle_wants: float, said: Verdict) -> None:
     """It rests, but not beside clients of some kind, though they do nothing."""
+    costs_s = [
+        point.cpu / point.rate for point in seen.growth if point.cpu and point.rate
+    ]
     for held in seen.held:
-        if held.rest_cpu is None or held.rest_cpu < idle_wants + SPINS_BESIDE:
+        spins = held.rest_cpu or 0.0
+        # Far more than what they have asked for can be: nothing comes of it.
+        if costs_s and held.worked_s > 1 + 5 * held.asked * max(costs_s):
+            spins = 1.0
+        if spins < idle_wants + SPINS_BESIDE:
             continue
-        many, _ = REST[held.kind]
+        many, one = REST[held.kind]
         said.findings.append(
             _spinning(
                 seen,
-                held.rest_cpu,
-                f"{held.holders} clients {many} do nothing",
+                spins,
+                f"one client {one} does nothing"
+                if held.holders == 1
+                else f"{held.holders} clients {many} do nothing",
                 82,
                 "spins-beside",
             )

@@ -128,6 +128,10 @@ class Held:
     busy: bool = False
     #: How many processors it wanted while they did nothing, and nobody asked.
     rest_cpu: float | None = None
+    #: How many requests they had sent, and how much processor time the server has had
+    #: or wanted since, if it was at work on them.
+    asked: int = 0
+    worked_s: float = 0.0
     #: How long the other waited, who was answered when some of them had gone.
     waited_ms: float = 0.0
     #: The kernel kept them from the server, for they said nothing (TCP_DEFER_ACCEPT).

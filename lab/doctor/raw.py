@@ -109,6 +109,7 @@ class Wire:
     ) -> None:
         self.target = target
         self.left = b""  # bytes that came after an answer
+        self.asked = 0  # requests that were sent without reading their answers
         began = time.perf_counter()
         if small:
             self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -108,6 +108,7 @@ def read_nothing(wire: Wire) -> None:
         except OSError:
             return  # it was closed: the count of open ones tells
         sent += count
+        wire.asked = sent // len(request)
         offset = (offset + count) % len(block)
         since = time.monotonic()
 
@@ -181,9 +182,13 @@ def hold(
         time.sleep(SETTLE_S)
         kept_out = kind == "silent" and count == HOLDERS[-1] and _kept_out(target.port)
         gave_work = _gave_work(kind, wires)
+        before = watched.wanted_s() if watched else 0.0
         if gave_work and watched and not watched.rests_within(WORKED_OFF_S):
             # Whoever waits now waits for work, and not for a client that holds on.
-            return Held(kind, count, count, None, busy=True)
+            busy = Held(kind, count, count, None, busy=True)
+            busy.asked = sum(wire.asked for wire in wires)
+            busy.worked_s = watched.wanted_s() - before
+            return busy
         if kind != "silent" and watched and work_s > SETTLE_S:
             # Some answer without reading the body: that is work, and an end to it.
             watched.rests_within(min(work_s, WORKED_OFF_S))

@@ -967,3 +967,13 @@ def test_a_wait_that_one_client_under_load_does_not_see_is_no_timeout() -> None:
     assert only(verdict(seen)).id == "timeout"
     seen.growth[0].p50_ms = 1.4
     assert verdict(seen).first == FINE
+
+
+def test_who_works_far_longer_than_was_asked_for_spins() -> None:
+    seen = healthy()  # where a request costs 0.1 ms of processor time at most
+    seen.held = [Held("unread", 1, 1, None, busy=True, asked=3_000, worked_s=4.0)]
+    assert verdict(seen).first.startswith(
+        "It spins: while one client that does not read its answers does nothing"
+    )
+    seen.held[0].asked = 30_000  # which is three seconds of work
+    assert verdict(seen).first == FINE

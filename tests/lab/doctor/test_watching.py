@@ -306,6 +306,8 @@ def test_a_program_that_spins_wants_a_processor() -> None:
             spinning = processes.Watched([process.pid])
             assert at_rest(spinning) > 0.5
             assert not spinning.rests_within(0.2)
+            spinning.restless = True  # that is known: nobody waits for it any more
+            assert spinning.rests_within(60.0)
         finally:
             process.kill()
     assert at_rest(spinning) == 0
