@@ -29,6 +29,9 @@ LEAVE_S = 0.03
 CONFIRM_S = 2.0
 #: Time for the server to take what was opened.
 SETTLE_S = 0.05
+#: And to fill the kernels' buffers with what is not read: the server waits, now and
+#: then, until some of that has been acknowledged, and uses no processor meanwhile.
+UNREAD_SETTLE_S = 0.5
 #: And for the kernel to hand on who says nothing: some servers ask for a second.
 HANDED_ON_BY_S = 2.5
 #: A count has settled when it was the same for so long; or by then.
@@ -179,7 +182,7 @@ def hold(
             wires.append(wire)
             with contextlib.suppress(OSError):
                 HOLD[kind](wire)
-        time.sleep(SETTLE_S)
+        time.sleep(UNREAD_SETTLE_S if kind == "unread" else SETTLE_S)
         kept_out = kind == "silent" and count == HOLDERS[-1] and _kept_out(target.port)
         gave_work = _gave_work(kind, wires)
         before = watched.wanted_s() if watched else 0.0

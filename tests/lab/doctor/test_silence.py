@@ -169,6 +169,25 @@ def test_who_starts_workers_may_start_more(monkeypatch: pytest.MonkeyPatch) -> N
     assert seen.busy
 
 
+def test_a_client_that_does_not_read_may_take_a_while_to_stop_it() -> None:
+    """Its answers go into the kernels' buffers first."""
+    found: list[ScriptedServer] = []
+    full = asyncio.Event()
+
+    async def behave(exchange: Exchange) -> None:
+        if found[0].accepted == 1:
+            asyncio.get_running_loop().call_later(0.3, full.set)
+        while full.is_set() and found[0].open > 1:
+            await asyncio.sleep(0.01)
+        await answer(exchange)
+
+    with serving(behave) as server:
+        found.append(server)
+        seen = silence.hold(target_of(server), "unread", 1, 0.5, None)
+    assert seen.stopped
+    assert seen.limit == 1
+
+
 def test_no_more_are_opened_where_there_is_no_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
