@@ -51,6 +51,7 @@ STUCK_S = 0.25
 #: How long it is looked at whether it rests while holders do nothing: it does if it
 #: wants less than so many processors.
 REST_LOOK_S = 0.15
+REST_LOOKS = 5
 RESTS = 0.2
 #: A server that wants so many processors while somebody waits is at work.
 WORKS = 0.2
@@ -207,9 +208,13 @@ def hold(
 
 def at_rest(watched: Watched) -> float:
     """How many processors it wants, while those who are there do nothing."""
-    wants = watched.wants(REST_LOOK_S)
-    # Once may be what it still had to do for them.
-    return min(wants, watched.wants(2 * REST_LOOK_S)) if wants > RESTS else wants
+    least = watched.wants(REST_LOOK_S)
+    for _ in range(REST_LOOKS):
+        if least <= RESTS:
+            break
+        # It may have had something to do for them, or does something now and then.
+        least = min(least, watched.wants(REST_LOOK_S))
+    return least
 
 
 def _kept_out(port: int) -> bool:

@@ -418,3 +418,11 @@ def test_those_that_were_told_something_and_closed_are_not_open() -> None:
         wire.send(wire.target.request())
         server.wait_until(lambda: server.accepted == 1 and server.open == 0)
         assert silence._open([wire]) == 0
+
+
+def test_what_works_now_and_then_does_not_spin(monkeypatch: pytest.MonkeyPatch) -> None:
+    wants = [1.7, 1.0, 0.9, 0.1, 1.0]
+    watched = Watched([])
+    monkeypatch.setattr(watched, "wants", lambda _: wants.pop(0))
+    assert silence.at_rest(watched) == 0.1
+    assert wants == [1.0]  # and then it is decided
