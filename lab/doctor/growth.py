@@ -7,6 +7,7 @@ the latency grows, requests wait for each other.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import statistics
 import time
@@ -23,6 +24,9 @@ from lab.load.target import LoadError
 CONTACTS = 5
 #: An answer under load that takes longer is counted as a timeout.
 LATE_S = 5.0
+#: How a record of TLS begins: an alert, or a handshake; and how long it is waited for.
+TLS = (b"\x15\x03", b"\x16\x03")
+TLS_S = 2.0
 #: If so many in a row go wrong, that is all there is.
 PATIENCE = 3
 FIRST_ANSWER_S = 10.0
@@ -101,12 +105,11 @@ def _what_is_wrong(target: Target, seen: Exchange, wire: Wire) -> str:
     """Why this is no answer that can be looked at, in one line; or nothing."""
     answer = seen.answer
     if seen.end == "malformed":
-        if answer.head.startswith((b"\x15\x03", b"\x16\x03")):
-            return (
-                f"{target.authority} answers in TLS: the doctor speaks plain HTTP; "
-                "give it the port behind whatever ends the TLS"
-            )
+        if answer.head.startswith(TLS):
+            return _answers_in_tls(target)
         return f"{target.authority} does not answer in HTTP/1: {_first_line(answer)}"
+    if not seen.ok and not answer.received and _speaks_tls(target):
+        return _answers_in_tls(target)
     if not seen.ok:
         came = _what_came(answer)
         if seen.end == "late" and not answer.received:
@@ -125,6 +128,32 @@ def _what_is_wrong(target: Target, seen: Exchange, wire: Wire) -> str:
             "what a server does with an error says little about its pages"
         )
     return ""
+
+
+def _answers_in_tls(target: Target) -> str:
+    return (
+        f"{target.authority} answers in TLS: the doctor speaks plain HTTP; give it the "
+        "port behind whatever ends the TLS"
+    )
+
+
+def _speaks_tls(target: Target) -> bool:
+    """Whether it answers the first words of TLS; many close when they hear others."""
+    try:
+        import ssl  # a Python may be built without it
+    except ImportError:
+        return False
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    said = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), said).do_handshake()
+    try:
+        with Wire(target, TLS_S) as wire:
+            wire.send(said.read())
+            return wire.sock.recv(2) in TLS
+    except OSError:
+        return False
 
 
 def _what_came(answer: Answer) -> str:

@@ -1,10 +1,12 @@
 """`python -m lab doctor`: one clear line where it cannot look, and the same as data."""
 
+import contextlib
 import json
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,26 @@ def test_an_option_that_will_not_do(
     with pytest.raises(SystemExit):
         command.main(["http://127.0.0.1:1/", f"{option}={value}"])
     assert f"argument {option}: '{value}' is not" in capsys.readouterr().err
+
+
+def test_who_closes_on_plain_words_and_answers_those_of_tls(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                with client:
+                    if client.recv(65536).startswith(b"\x16\x03"):
+                        client.sendall(b"\x16\x03\x03\x00\x7a")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        said = says(capsys, f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert "answers in TLS" in said
 
 
 def test_what_listens_by_another_address_is_named(
