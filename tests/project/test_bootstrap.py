@@ -26,7 +26,19 @@ ROOT = Path(__file__).parents[2]
 CERTIFICATE = ROOT / "tests/project/stranger.pem"
 REAL_PYTHON = getattr(sys, "_base_executable", sys.executable)
 # What the scripts need from the system; a Python is not among it.
-PROGRAMS = ["awk", "cat", "cp", "cmp", "dirname", "env", "grep", "ls", "make", "mkdir"]
+PROGRAMS = [
+    "awk",
+    "cat",
+    "cp",
+    "cmp",
+    "dd",
+    "dirname",
+    "env",
+    "grep",
+    "ls",
+    "make",
+    "mkdir",
+]
 PROGRAMS += ["mv", "rm", "sed", "sh", "tail", "test"]
 
 STAND_IN = """\
@@ -45,8 +57,13 @@ if arguments[0] == "-c":
 with open(here.with_name("calls"), "a") as calls:
     print(*arguments, file=calls)
 if arguments[:2] == ["-m", "venv"]:
-    if venv_works == "no":
-        sys.exit("The virtual environment was not created: ensurepip is not available.")
+    if venv_works == "no":  # as Debian breaks the line, and ends it
+        sys.exit(
+            "The virtual environment was not created successfully because ensurepip is "
+            "not\\navailable.  On Debian/Ubuntu systems, ...\\n\\nFailing command: x\\n"
+        )
+    if venv_works == "silent":
+        sys.exit(1)
     if venv_works != "yes":
         sys.exit(f"Error: {venv_works.replace('_', ' ')}")
     shutil.rmtree(".venv", ignore_errors=True)
@@ -59,6 +76,10 @@ elif arguments[:2] == ["-m", "pip"] and pip == "killed":
 elif arguments[:2] == ["-m", "pip"] and pip == "slow":
     here.with_name("started").touch()
     time.sleep(60)
+elif arguments[:3] == ["-m", "pip", "download"]:
+    name = arguments[-1].partition("==")[0].replace("-", "_")
+    print(f"Skipping link: none of the tags: https://index/{name}-1-cp311-none.whl")
+    sys.exit(1)
 elif arguments[:2] == ["-m", "pip"] and pip.startswith("lacks_"):
     # In wheels/ and, while there is no network, elsewhere.
     if not arguments[-1].endswith("exercises.txt"):
@@ -196,7 +217,7 @@ def test_no_venv_module(machine: Machine) -> None:
     assert "apt install python3.11-venv" in line
     log = machine.project / ".venv.log"
     assert str(log.name) in line
-    assert "ensurepip is not available" in log.read_text()
+    assert "because ensurepip is not\navailable" in log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -217,6 +238,10 @@ def test_no_venv_for_another_reason(machine: Machine, said: str, told: str) -> N
     ("said", "told"),
     [
         ("IncompleteRead(9_bytes_read)", "a download has broken off"),
+        ("Connection_interrupted:_incomplete-download", "a download has broken off"),
+        ("ProxyError(Tunnel_connection_failed:_407_Who'", 'refuses: "407 Who"'),
+        ("ProxyError('Cannot_connect_to_proxy.')", "the proxy does not answer"),
+        ("Exceeded_30_redirects.", "a page of your network"),
         ("THESE_PACKAGES_DO_NOT_MATCH_THE_HASHES", "not the one that was pinned"),
         ("OSError:_[Errno_28]_No_space_left_on_device", "the disk is full"),
         ("No_matching_distribution_found_for_rich==1", "no ready-made rich==1"),
@@ -227,6 +252,16 @@ def test_no_venv_for_another_reason(machine: Machine, said: str, told: str) -> N
 def test_why_pip_has_failed(machine: Machine, said: str, told: str) -> None:
     machine.add_python("python3", "3.11", pip=said)
     assert told in refused(machine.run())
+
+
+def test_a_full_disk_has_no_room_for_what_is_said_of_it(machine: Machine) -> None:
+    """The log is empty then; and half a .venv would keep the disk full."""
+    machine.add_python("python3", "3.11", venv="silent")
+    (machine.bin / "dd").unlink()
+    (machine.bin / "dd").symlink_to(shutil.which("false") or "/bin/false")
+    (machine.project / ".venv/bin").mkdir(parents=True)
+    assert refused(machine.run()).startswith("Cannot make .venv: the disk is full; ")
+    assert not (machine.project / ".venv").exists()
 
 
 @pytest.mark.parametrize("offline", [False, True], ids=["from the index", "wheels/"])
@@ -309,6 +344,54 @@ def test_no_network(machine: Machine, closed_port: int) -> None:
     line = refused(result)
     assert line.startswith("Cannot install the packages: no network")
     assert "Retrying" in (machine.project / ".venv.log").read_text()
+
+
+class InPlaceOfAnIndex(http.server.BaseHTTPRequestHandler):
+    """/portal/ is a page to log in; /filter/ refuses."""
+
+    def do_GET(self) -> None:
+        page = b'<!DOCTYPE html><html><body><a href="/in">Log in</a></body></html>'
+        self.send_response(403 if self.path.startswith("/filter/") else 200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def in_between() -> Iterator[int]:
+    """The port of what stands in the place of an index."""
+    with http.server.HTTPServer(("127.0.0.1", 0), InPlaceOfAnIndex) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_what_stands_in_the_place_of_the_index(
+    machine: Machine, in_between: int
+) -> None:
+    """The real venv and the real pip, which says of both what it says of a package
+    that there is no build of."""
+    for path, told in (
+        ("portal", "a page of your network, it seems"),
+        ("filter", 'the package index answers "403 Forbidden"'),
+    ):
+        line = refused(
+            machine.run(
+                "tools/bootstrap",
+                "exercises",
+                PYTHON=REAL_PYTHON,
+                PIP_INDEX_URL=f"http://127.0.0.1:{in_between}/{path}/",
+                PIP_CONFIG_FILE=os.devnull,
+            )
+        )
+        assert told in line
+        assert "ready-made" not in line
 
 
 @pytest.fixture
