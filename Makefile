@@ -4,6 +4,8 @@
 # ARGS=…    passed on to the command, as in: make test ARGS="-k http11 -x"
 
 export PYTHON
+# What is set for another project would be found before what is in .venv.
+unexport PYTHONPATH PYTHONHOME
 ARGS =
 run = .venv/bin/python -m
 # Two processes share the tests, which wait more than they work. A file's tests stay in

@@ -540,6 +540,15 @@ def test_each_test_is_run_by_one_of_two_commands_and_ci_calls_both(
             assert re.search(rf"^ *make {command}$", text, re.MULTILINE), name
 
 
+def test_make_does_not_look_into_another_projects_modules(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.add_python("python3", "3.11")
+    (tmp_path / "shutil.py").write_text("raise SystemExit('of another project')")
+    result = machine.run("make", PYTHONPATH=str(tmp_path), PYTHONHOME=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+
+
 def test_make_stops_where_the_bootstrap_refuses(machine: Machine) -> None:
     machine.add_python("python3", "3.9")
     result = machine.run("make")
