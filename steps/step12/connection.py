@@ -9,26 +9,25 @@ from steps.step12.access_log import AccessLog
 
 
 class Connection(connection.Connection):
-    __slots__ = ("_log", "_peer", "request", "taken")
+    __slots__ = ("_log", "peer", "request", "taken")
 
     def __init__(
         self, sock: socket.socket, reader: Reader, log: AccessLog | None
     ) -> None:
         super().__init__(sock, reader)
         self._log = log
-        self._peer = ""
+        self.peer = ""  # the client's address, once it has been asked for
         self.taken = 0  # how many requests
         self.request: Request | None = None  # the one that is being answered
 
-    @property
-    def peer(self) -> str:
+    def ask_for_peer(self) -> str:
         """The client's address. To ask the kernel costs a call, and few need it."""
-        if not self._peer:
+        if not self.peer:
             try:
-                self._peer = str(self.sock.getpeername()[0])
+                self.peer = str(self.sock.getpeername()[0])
             except OSError:
-                self._peer = "-"  # the client has gone
-        return self._peer
+                self.peer = "-"  # the client has gone
+        return self.peer
 
     def close_after(self, request: Request) -> None:
         """Let this request be the last, whatever its client has wished."""
@@ -61,7 +60,7 @@ class Connection(connection.Connection):
     def over(self, status: int | None, size: int) -> None:
         """No more is done for the request that is being answered."""
         if self._log is not None:
-            self._log.add(self.peer, self.request, status, size)
+            self._log.add(self.ask_for_peer(), self.request, status, size)
         self.request = None
 
     # [/over]

@@ -44,6 +44,7 @@ class Server(server.Reactor[Connection]):
         """ValueError for settings that make no sense."""
         handle: Callable[[Connection, Request], Answer]
         reader = Reader(settings.limits)
+        self._makes_environs = bool(settings.wsgi)
         if settings.wsgi:
             host, port = listener.getsockname()[:2]
             send = self._send_in_worker if workers else self._send_in_loop
@@ -55,6 +56,14 @@ class Server(server.Reactor[Connection]):
         self._workers = WorkerPool(workers, QUEUE_CAPACITY, handle)
         self._max_buffered = settings.max_buffered_bytes
         super().__init__(listener, self._workers, Connection, reader, settings, clock)
+
+    def _handle(self, connection: Connection, request: Request) -> None:
+        # A worker makes the environ, which has the client's address. But no worker asks
+        # a socket for it: the loop may close it at any time, and another client's may
+        # have its number by the time that the kernel is asked who is there.
+        if self._makes_environs and not connection.peer:
+            connection.ask_for_peer()
+        server.Reactor._handle(self, connection, request)
 
     # [pieces]
     def _ready_while_busy(self, connection: Connection) -> None:

@@ -1709,6 +1709,34 @@ def test_an_application_that_blocks_harms_nobody(
             assert answers(server)
 
 
+def test_a_client_that_is_given_up_before_its_turn_had_an_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker makes the environ when the loop has closed the client's socket."""
+    released = threading.Event()
+    seen: list[tuple[str, str]] = []
+
+    def application(environ: Environ, start_response: Any) -> Any:
+        seen.append((environ["PATH_INFO"], environ["REMOTE_ADDR"]))
+        assert released.wait(DEADLINE_S)
+        start_response("200 OK", TEXT)
+        return []
+
+    monkeypatch.setattr("steps.step13.server.load", lambda name: application)
+    settings = Settings(wsgi="a:b", handler_timeout=0.1)
+    with serving("step13", workers=1, settings=settings) as server:
+        first, second = server.client(), server.client()
+        first.send(request_bytes("/first"))
+        wait_until(lambda: seen, "the worker has the first one's request")
+        second.send(request_bytes("/second"))
+        assert second.receive().status == 503
+        second.close()
+        wait_until(lambda: server.stats.closed > 0, "its socket is closed")
+        released.set()
+        wait_until(lambda: len(seen) == 2, "its turn has come")
+    assert seen == [("/first", "127.0.0.1"), ("/second", "127.0.0.1")]
+
+
 # --- The drain -----------------------------------------------------------------------
 
 
