@@ -424,6 +424,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--python",
         nargs="+",
+        action="extend",
         metavar="PATH",
         help="measure the steps on two Pythons in turn, one with the global "
         "interpreter lock and one without (where only one is named, the other is the "

@@ -123,8 +123,11 @@ def test_a_record_of_two_is_shown_as_such() -> None:
     assert all("with the GIL and without" in str(table.title) for table in found)
 
 
+@pytest.mark.parametrize(
+    "named", ["--python free usual", "--python free --python usual"]
+)
 def test_both_run_what_is_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     """The command line, but for the timed runs themselves."""
     kinds = {"free": about(gil=False), "usual": about(gil=True)}
@@ -146,7 +149,7 @@ def test_both_run_what_is_measured(
 
     monkeypatch.setattr(run, "measure_once", measured)
     output = tmp_path / "two.json"
-    arguments = ["--python", "free", "usual", "--only", "step06, 1 ", "--repeats", "2"]
+    arguments = [*named.split(), "--only", "step06, 1 ", "--repeats", "2"]
     assert run.main([*arguments, "--output", str(output)]) == 0
     assert set(asked) == {(True, "usual"), (False, "free")}
     record = load_record(output)
