@@ -57,8 +57,6 @@ def failing(seen: Observations, said: Verdict) -> None:
             # That is the cause, and has a finding of its own.
             told = ("malformed", "timeout", "short answer")
             errors = {kind: n for kind, n in errors.items() if kind not in told}
-        if is_unfair(seen, point):
-            errors = {kind: n for kind, n in errors.items() if kind != "timeout"}
         if point.overflows:
             # They are late, and not lost: the kernel has no room for them.
             late = ("timeout", "connect timeout")
@@ -84,7 +82,7 @@ def failing(seen: Observations, said: Verdict) -> None:
     many = seen.point(100)
     if many and many.overflows and seen.process and seen.process.backlog is not None:
         # Whoever was swept away came again a second later, and lost no more than that.
-        _backlog(seen, many, said)
+        _backlog(seen, many, unexplained(seen, many), said)
 
 
 def _failures(seen: Observations, point: Point, errors: dict[str, int]) -> Finding:
@@ -388,7 +386,11 @@ def _backlog(
             short="a short backlog, so that some connections take seconds",
             figure=f"with {point.connections} clients listen queues overflowed "
             f"{point.overflows:,} times on this machine"
-            + (f", and {late:,} request{'s' * (late != 1)} took more than 5 s" if late else "")
+            + (
+                f", and {late:,} request{'s' * (late != 1)} took more than 5 s"
+                if late
+                else ""
+            )
             + "; ss calls the backlog Send-Q",
             # The kernel counts for all of its listeners together.
             sure="certain" if backlog is not None and point.queue_full else "likely",
