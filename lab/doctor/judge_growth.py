@@ -57,6 +57,9 @@ def failing(seen: Observations, said: Verdict) -> None:
             # That is the cause, and has a finding of its own.
             told = ("malformed", "timeout", "short answer")
             errors = {kind: n for kind, n in errors.items() if kind not in told}
+        if is_unfair(seen, point):
+            # They wait outside, and for no room in the kernel.
+            errors = {kind: n for kind, n in errors.items() if kind != "timeout"}
         if point.overflows:
             # They are late, and not lost: the kernel has no room for them.
             late = ("timeout", "connect timeout")
@@ -64,8 +67,6 @@ def failing(seen: Observations, said: Verdict) -> None:
                 seen, point, errors, said
             ):
                 errors = {kind: n for kind, n in errors.items() if kind not in late}
-        if is_unfair(seen, point):
-            errors = {kind: n for kind, n in errors.items() if kind != "timeout"}
         wrong = sum(errors.values())
         # A busy machine makes answers late, and a status it does not make.
         said_so = sum(n for kind, n in errors.items() if kind.startswith("status"))
@@ -80,7 +81,9 @@ def failing(seen: Observations, said: Verdict) -> None:
         said.findings.append(_failures(seen, point, errors))
         return
     many = seen.point(100)
-    if many and many.overflows and seen.process and seen.process.backlog is not None:
+    if many is None or not many.overflows or is_unfair(seen, many):
+        return
+    if seen.process and seen.process.backlog is not None:
         # Whoever was swept away came again a second later, and lost no more than that.
         _backlog(seen, many, unexplained(seen, many), said)
 
@@ -309,6 +312,8 @@ def _works_ms(point: Point) -> float | None:
 
 def _sleeps_ms(seen: Observations, one: Point) -> float | None:
     """How long one client alone waits, where that is no work; None: it is not told."""
+    if one.waited is None and (seen.others_cpu is None or is_disturbed(seen)):
+        return None  # others may have had the processor that it wanted
     works_ms = _works_ms(one)
     if works_ms is None or works_ms > one.p50_ms / 3 or one.p50_ms < SHORT_WAIT_MS:
         return None
@@ -326,7 +331,7 @@ def _queues_for_a_wait(
     """
     if many.rate >= some.rate * 2 or is_unfair(seen, many) or many.cpu is None:
         return False
-    if _sleeps_ms(seen, one) is None:
+    if one.p50_ms < LEAST_WAIT_MS and _sleeps_ms(seen, one) is None:
         return False
     return all((p.cpu or 0.0) + (p.waited or 0.0) < 0.5 for p in (some, many))
 
