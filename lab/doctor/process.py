@@ -71,7 +71,8 @@ class Watched:
             time.sleep(min(limit_s, REST_S))
             return True
         while time.monotonic() < until:
-            if self.wants(REST_S) <= 0.2:
+            # A wait is counted when it has ended, so it may not have been until now.
+            if self.wants(REST_S) <= 0.2 and not self.wants_to_run():
                 return True
         return False
 
@@ -83,6 +84,15 @@ class Watched:
         names = [name for pid in self.pids for name in _files(pid)]
         files = sum(not name.startswith("socket:") for name in names)
         return files + (accepted(port) or 0) if names else None
+
+    def wants_to_run(self) -> bool:
+        """Whether one of the threads runs or waits for a processor just now."""
+        stats = (
+            _read(task / "stat")
+            for pid in self.pids
+            for task in _list(PROC / str(pid) / "task")
+        )
+        return any(stat.rpartition(")")[2][1:2] == "R" for stat in stats)
 
     def waited_s(self) -> float | None:
         """How long the threads that live have waited for a processor, together."""

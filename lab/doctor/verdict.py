@@ -58,7 +58,8 @@ def verdict(seen: Observations) -> Verdict:
 
 def first_sentence(seen: Observations, said: Verdict) -> str:
     leads = said.findings and said.findings[0].weight >= LEADING
-    if not leads and seen.contact and not (seen.split and seen.growth):
+    answers = any(point.requests for point in seen.growth)
+    if not leads and seen.contact and not (seen.split and answers and seen.held):
         return (
             "Too little could be seen to say what holds the server back: one request "
             f"takes {seen.contact.first_ms / 1e3:.1f} s."

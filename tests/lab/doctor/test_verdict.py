@@ -175,6 +175,17 @@ def test_clients_that_stop_it_are_counted_by_who_had_to_leave() -> None:
     assert "--connections 4 --half" in only(said).see
 
 
+def test_who_stops_nobody_does_not_stop_it_among_others() -> None:
+    seen = healthy()
+    alone, among = Held("unread", 1, 1, 0.4), replace(STOPPED, kind="unread")
+    seen.held = [alone, replace(among, answered_after=8)]
+    said = verdict(seen)
+    assert said.first == FINE
+    assert "beside 1 of them at once" in said.undecided[0].why
+    seen.held = [alone, among]
+    assert "4 clients" in only(verdict(seen)).sentence
+
+
 def test_where_nobody_holds_on_nobody_is_praised() -> None:
     seen = healthy()
     seen.held = [Held("unread", 0, 0, 0.4), Held("silent", 8, 0, 0.4)]
@@ -500,6 +511,13 @@ def test_it_answers_nobody_any_more() -> None:
     seen = healthy()
     seen.mute = "1, 10 and 100 clients"
     assert verdict(seen).first.startswith("It listens and answers nobody any more")
+
+
+def test_where_nobody_held_a_connection_too_little_was_seen() -> None:
+    seen = healthy()
+    seen.held = []  # there was no time for it
+    said = verdict(seen)
+    assert said.first == "Too little was seen to say what holds the server back."
 
 
 def test_a_trifle_is_not_all_there_is_where_the_load_was_not_seen() -> None:

@@ -129,6 +129,18 @@ def test_who_waits_for_a_processor_does_not_rest(
     assert not seen.rests_within(0.05)
     monkeypatch.setattr(seen, "waited_s", lambda: None)
     assert seen.rests_within(0.05)
+    # The kernel counts a wait when it has ended: until then, the state tells.
+    monkeypatch.setattr(seen, "wants_to_run", lambda: True)
+    assert not seen.rests_within(0.05)
+
+
+@linux
+def test_who_runs_wants_to_run_and_who_sleeps_does_not() -> None:
+    assert processes.Watched([os.getpid()]).wants_to_run()
+    with subprocess.Popen(["sleep", "60"]) as other:
+        asleep = processes.Watched([other.pid])
+        assert asleep.rests_within(LIMIT_S)
+        other.kill()
 
 
 #: It listens; who works closes the listener, as where a parent hands connections out.
