@@ -64,6 +64,8 @@ LONGER_LOOK_S = 0.6
 LONG_PAUSES_S = (2.0, 4.0, 6.0)
 #: Connections that are kept, to see what memory one takes; and as many before them.
 WARM, KEPT = 50, 200
+#: That is not worth more: Puma has a new one wait for 0.2 s while others are kept.
+MEMORY_BY_S = 2.0
 #: A connection that takes longer to open is tried again.
 AGAIN_S = 0.2
 #: Where a limit is looked for, so many leave at a time.
@@ -433,8 +435,11 @@ def crowd(
 def memory_of_kept(target: Target, watched: Watched) -> float | None:
     """What a connection costs the server that is kept after its answer, in bytes."""
     wires: list[Wire] = []
+    until = time.monotonic() + MEMORY_BY_S
     try:
         for number in range(WARM + KEPT):
+            if time.monotonic() > until:
+                return None
             if number == WARM:  # threads, caches and arenas are there by now
                 before = watched.rss_bytes()
             wires.append(Wire(target, 1.0))

@@ -188,6 +188,16 @@ def test_a_client_that_does_not_read_may_take_a_while_to_stop_it() -> None:
     assert seen.limit == 1
 
 
+def test_memory_is_not_worth_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(answer) as server:
+        target = target_of(server)
+        assert silence.memory_of_kept(target, Watched([])) is not None
+        had = server.accepted
+        monkeypatch.setattr(silence, "MEMORY_BY_S", -1.0)
+        assert silence.memory_of_kept(target, Watched([])) is None
+        assert server.accepted == had
+
+
 def test_no_more_are_opened_where_there_is_no_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
