@@ -198,7 +198,9 @@ def hold(
         if kind != "silent" and watched and work_s > SETTLE_S:
             # Some answer without reading the body: that is work, and an end to it.
             watched.rests_within(min(work_s, WORKED_OFF_S))
-        rest = at_rest(watched) if watched and count == HOLDERS[1] else None
+        # Those that do not read have asked for much, and have been waited for already.
+        looks = count == HOLDERS[1] and kind != "unread"
+        rest = at_rest(watched) if watched and looks else None
         seen = beside(target, kind, wires, patience_s, watched)
         seen.rest_cpu = rest
         seen.deferred = kept_out
