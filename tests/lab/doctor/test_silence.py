@@ -436,3 +436,23 @@ def test_what_works_now_and_then_does_not_spin(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(watched, "wants", lambda _: wants.pop(0))
     assert silence.at_rest(watched) == 0.1
     assert wants == [1.0]  # and then it is decided
+
+
+def test_a_crowd_that_seems_to_cost_something_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(silence, "CROWD", 30)
+    monkeypatch.setattr(silence, "PART_OF_CROWD", 20)
+    found = [1.0, 9.0, 1.0, 1.1]  # without them and beside them; and once more
+
+    def look(*arguments: object) -> None:
+        times = arguments[2]
+        assert isinstance(times, list)
+        times.append(found.pop(0))
+
+    monkeypatch.setattr(silence, "_look", look)
+    with serving(answer) as server:
+        target = target_of(server)
+        seen = silence.crowd(target, contact(target, PLAN), PLAN, None)
+    assert (seen.without_ms, seen.beside_ms) == ([1.0, 1.0], [9.0, 1.1])
+    assert seen.opened == 30
