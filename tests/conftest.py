@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if sys.version_info < (3, 11):
@@ -21,12 +22,16 @@ if sys.version_info < (3, 11):
 import pytest
 
 from tools import checkout, optional
+from workshop.slips import misnamed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+# pytest is here, too, where a path that was named is not.
+if said := misnamed(sys.argv[1:], Path.cwd()):
+    raise SystemExit(said)
 if importlib.util.find_spec("hypothesis") is None:
-    # Somebody has typed `pytest` alone, or the name of a chapter that there is not.
+    # Somebody has typed `pytest` alone.
     raise SystemExit(
         "These are the project's own tests, which need more than pytest: make test\n"
         "For an exercise name its folder: pytest chapters/01-close-after-response"

@@ -13,6 +13,7 @@ process, see apart.py: an answer may end the one that it runs in.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import itertools
@@ -26,7 +27,7 @@ from typing import Any
 
 import pytest
 
-from workshop import beside, hints, seals, watchdog
+from workshop import beside, hints, seals, slips, watchdog
 from workshop.answer import Answer, explained, source_of
 from workshop.apart import Apart
 from workshop.checking import COLUMN, WIDTH, WrongAnswer, prints_too_much, table
@@ -110,6 +111,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     workshop = config.stash[_STATE] = Workshop(config)
+    if said := slips.misnamed(config.args, config.invocation_params.dir):
+        print(said)
+        return int(pytest.ExitCode.USAGE_ERROR)
     for option, show in (("--hint", hints.show), ("--compare", beside.show)):
         if config.getoption(option):
             folders = asked_for(config)
@@ -395,10 +399,15 @@ def _checks(chapter: Chapter) -> str:
 
 
 def _where_to_go_on(answer: Path) -> str:
-    """The file; and the line, while a TODO is left in it."""
+    """The file; and the line that Python cannot read, or while a TODO is left in it."""
     try:
-        lines = source_of(answer).splitlines()
-    except (OSError, SyntaxError, UnicodeDecodeError):
+        source = source_of(answer)
+        lines = source.splitlines()
+        ast.parse(source)
+    except SyntaxError as error:
+        at = f", line {error.lineno}" if error.lineno else ""
+        return f"{shown_path(answer)}{at}"
+    except (OSError, ValueError):
         lines = []
     for number, line in enumerate(lines, 1):
         if "# TODO" in line:

@@ -22,7 +22,7 @@ from tests.workshop.running import (
     run_pytest,
     said,
 )
-from workshop import apart, watchdog
+from workshop import apart, slips, watchdog
 from workshop.places import place
 
 #: Characters on a screen, or rather on a large one.
@@ -156,6 +156,12 @@ def test_a_syntax_error_says_where(desk: Desk) -> None:
     assert f"chapters/{CHAPTER}/exercise.py, line 4" in text
     assert "def read_head(sock, limit=8192:" in text
     assert "Traceback" not in text
+
+
+def test_one_goes_on_where_python_cannot_read_the_file(desk: Desk) -> None:
+    """And not at a TODO that is left elsewhere in it."""
+    text = desk.write("# TODO: this first\n\ndef f(:\n")
+    assert f"Go on in chapters/{CHAPTER}/exercise.py, line 3, then" in text
 
 
 def test_an_answer_may_have_a_dataclass(desk: Desk) -> None:
@@ -706,6 +712,32 @@ def test_a_file_of_the_chapter_stands_for_its_folder(desk: Desk, name: str) -> N
     text = desk.run(f"chapters/{CHAPTER}/{name}")
     assert f"chapters/{CHAPTER}/exercise.py: 1 of " in text
     assert "fails" in text
+
+
+@pytest.mark.parametrize(
+    ("folder", "typed", "shown"),
+    [
+        ("", "chapters/1-close", f"chapters/{CHAPTER}"),
+        ("", "chapter/01", f"chapters/{CHAPTER}"),
+        ("", "chapters/close-after-respons", f"chapters/{CHAPTER}"),
+        ("", "chapters/03-timeout/exercise.py", "chapters/03-timeout-and-rebuild"),
+        ("chapters", "3", "03-timeout-and-rebuild"),
+        ("chapters/01-close-after-response", f"chapters/{CHAPTER}", "."),
+    ],
+)
+def test_a_chapter_that_is_misnamed_is_guessed(
+    desk: Desk, folder: str, typed: str, shown: str
+) -> None:
+    shutil.copytree(ROOT / "tests", desk.root / "tests", dirs_exist_ok=True)
+    shutil.copytree(ROOT / "tools", desk.root / "tools", dirs_exist_ok=True)
+    done = run_pytest(typed, "-q", root=desk.root / folder)
+    assert done.returncode != 0
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert line == f"There is no {typed} here. Its exercise: pytest {shown}"
+
+
+def test_the_value_of_an_option_is_no_misnamed_chapter() -> None:
+    assert slips.misnamed(["-k", "3", "tests/nowhere_else.py"], ROOT) == ""
 
 
 def test_collecting_alone_says_nothing_of_the_answer(desk: Desk) -> None:
