@@ -6,6 +6,7 @@ was asked for is imported, so `probe`, `load` and `silent` run on a bare Python.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import importlib
 import io
@@ -40,9 +41,9 @@ def run(package: str, commands: Commands, argv: Sequence[str]) -> int:
         return 0
     command, *rest = argv
     for stream in (sys.stdout, sys.stderr):
-        # Where a terminal has ASCII only, "×" is printed as "?", and nothing fails.
+        # Where a terminal has ASCII only, "×" is printed as "x", and nothing fails.
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="plainer")
     if command not in commands:
         print(
             f"there is no command {command!r}: python -m {package} --help",
@@ -80,6 +81,27 @@ def run(package: str, commands: Commands, argv: Sequence[str]) -> int:
         return 1
     assert isinstance(code, int)
     return code
+
+
+#: What is printed in the place of a character that a terminal does not have. It is as
+#: wide, for tables, and tells a bound from a figure, which "?" would not.
+PLAINER = str.maketrans(
+    {"≥": ">", "≤": "<", "×": "x", "·": "*", "…": "."}
+    | dict.fromkeys("\u2009\u202f\u00a0", " ")
+    | dict.fromkeys("–—−", "-")
+    | dict.fromkeys("“”", '"')
+    | {"±": "~", "’": "'"}
+)
+
+
+def plainer(error: UnicodeError) -> tuple[str, int]:
+    """A handler of errors for codecs.register_error()."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end].translate(PLAINER)
+    return text.encode("ascii", "replace").decode(), error.end
+
+
+codecs.register_error("plainer", plainer)
 
 
 def in_words(error: OSError) -> str:

@@ -66,7 +66,7 @@ def load(path: Path = TOUGHNESS) -> Toughness:
     if not path.exists():
         return Toughness()
     try:
-        return Toughness.model_validate_json(path.read_text())
+        return Toughness.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
         first = error.errors()[0]
         raise RecordError(
@@ -79,5 +79,5 @@ def save(name: str, seen: Seen, path: Path) -> None:
     record = Toughness(proofs=dict(sorted((load(path).proofs | {name: seen}).items())))
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished.json")
-    unfinished.write_text(record.model_dump_json(indent=1) + "\n")
+    unfinished.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
     unfinished.replace(path)

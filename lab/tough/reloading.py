@@ -109,7 +109,7 @@ def free_ports(count: int) -> list[int]:
 @contextmanager
 def haproxy(ports: list[int]) -> Iterator[None]:
     """As the book configures it, but for the ports, of which the first is its own."""
-    text = CONFIGURATION.read_text()
+    text = CONFIGURATION.read_text(encoding="utf-8")
     for number, port in enumerate(ports):
         text = re.sub(rf"(?<=127\.0\.0\.1:){8000 + number}\b", str(port), text)
 

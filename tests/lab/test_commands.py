@@ -152,6 +152,21 @@ def test_output_to_a_full_disk_is_one_line() -> None:
     assert (done.returncode, done.stderr) == (1, "No space left on device\n")
 
 
+def test_where_there_is_ascii_only_a_bound_stays_a_bound(tmp_path: Path) -> None:
+    save_record(sample_record(), tmp_path / "mine.json")
+    command = ["-m", "lab", "show", "--record", str(tmp_path / "mine.json")]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        encoding="ascii",
+        timeout=30,
+    )
+    assert "> <: the generator was the limit" in done.stdout
+    assert "?" not in done.stdout
+
+
 def test_the_schema_is_json_and_has_the_records_words(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

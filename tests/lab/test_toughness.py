@@ -1,5 +1,7 @@
 """`python -m lab tough`: each proof holds, briefly, and breaks where it should."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from lab.tough.subject import Result
 from steps.http11 import Data, Gatherer
 from tests.steps.harness import wait_until
 
+ROOT = Path(__file__).parents[2]
 #: A machine that is busy with other tests makes an honest client wait.
 BUSY_S = 10.0
 SILENCE = {"silence": slow.MODES["silence"]}
@@ -276,6 +279,21 @@ def test_what_a_proof_saw_is_kept_before_it_is_shown(
     with pytest.raises(BrokenPipeError):
         toughness.main(["good", "--output", str(path)])
     assert list(record.load(path).proofs) == ["good"]
+
+
+def test_the_record_is_read_where_the_locale_has_ascii_only() -> None:
+    """The book's has a character beyond it."""
+    command = "from lab.paths import TOUGHNESS; from lab.tough import record; "
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", command + "record.load(TOUGHNESS)"],
+        cwd=ROOT,
+        env={**os.environ, **ascii_only},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.usefixtures("made_up")
