@@ -13,6 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+if not hasattr(os, "fork"):
+    sys.exit(
+        "the tests need Linux or macOS. On Windows, WSL is a Linux: clone the project "
+        "there, or open it in a development container."
+    )
 if sys.version_info < (3, 11):
     sys.exit(
         "the tests need Python 3.11 or later, and this pytest is of Python %d.%d: "

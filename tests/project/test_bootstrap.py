@@ -39,7 +39,7 @@ PROGRAMS = [
     "make",
     "mkdir",
 ]
-PROGRAMS += ["mv", "rm", "sed", "sh", "tail", "test"]
+PROGRAMS += ["mv", "rm", "sed", "sh", "tail", "test", "uname"]
 
 STAND_IN = """\
 import os, pathlib, shutil, signal, sys, time
@@ -174,6 +174,16 @@ def test_an_old_python_is_named(machine: Machine) -> None:
     machine.add_python("python3", "3.9")
     line = refused(machine.run())
     assert line.startswith("This needs Python 3.11 or newer (here python3 is 3.9)")
+    assert machine.calls == []
+
+
+def test_a_shell_on_windows_is_told_where_a_linux_is(machine: Machine) -> None:
+    machine.add_python("python3", "3.13")
+    (machine.bin / "uname").unlink()
+    (machine.bin / "uname").write_text("#!/bin/sh\necho MINGW64_NT-10.0-22631\n")
+    (machine.bin / "uname").chmod(0o755)
+    line = refused(machine.run())
+    assert line.startswith("This needs Linux or macOS. On Windows, WSL is a Linux")
     assert machine.calls == []
 
 

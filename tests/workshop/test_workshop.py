@@ -818,3 +818,19 @@ def test_an_older_python_is_told_in_one_line(conftest: str, said: str) -> None:
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{said}, and this pytest is of Python 3.9: type `make ")
+
+
+@pytest.mark.parametrize("who", ["chapters", "tests"])
+def test_windows_is_told_in_one_line(who: str) -> None:
+    """It has no fork(), and none of what a check or a test would import then."""
+    text = (ROOT / who / "conftest.py").read_text(encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", "import os, sys; del os.fork; exec(sys.argv[1])", text],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "Linux or macOS. On Windows, WSL is a Linux" in line
