@@ -47,9 +47,11 @@ class AccessLog:
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
             try:
-                sys.stdout.write(line)
+                # An application may print at the same time. `sys.stdout` is not made
+                # for several threads; the binary stream below it is.
+                sys.stdout.buffer.write(line.encode())
                 if self._lines.empty():
-                    sys.stdout.flush()
+                    sys.stdout.buffer.flush()
             except BaseException:
                 # A full disk, or what an application has put in the place of standard
                 # output: the lines are lost, and the log goes on.

@@ -1,7 +1,9 @@
 """Step 12's access log, in step 13: a line for every request and for every refusal."""
 
+import io
 import re
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from steps.step12.access_log import AccessLog
 from tests.steps.harness import Client, Process, request_bytes
 
 LINE = re.compile(
@@ -152,3 +155,21 @@ def test_a_line_for_each_request_and_each_refusal(workers: str) -> None:
     assert 0 < endless[0][2] < 100_000_000
     assert sorted(set(found) - set(endless)) == sorted(set(expected))
     assert len(found) == len(expected) + 1
+
+
+def test_the_log_leaves_the_text_stream_to_the_application(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`sys.stdout` is not made for several threads (io, "Multi-threading"), and an
+    application may print at any time. The binary stream below it is made for them."""
+
+    class Text(io.TextIOWrapper):
+        def write(self, text: str) -> int:
+            raise AssertionError("another thread may be in here")
+
+    binary = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", Text(binary))
+    log = AccessLog()
+    log.add("127.0.0.1", None, 400, 3)
+    log.close()
+    assert LINE.fullmatch(binary.getvalue().decode().rstrip())

@@ -377,10 +377,14 @@ def test_a_request_that_was_changed_and_is_logged(step: str) -> None:
 
 
 class BrokenStream(io.TextIOBase):
-    """In place of standard error."""
+    """In place of standard error, and of standard output."""
 
     def __init__(self, error: Error) -> None:
         self._raised = error
+
+    @property
+    def buffer(self) -> Any:
+        raise self._raised("hostile")
 
     def write(self, text: str) -> int:
         raise self._raised("hostile")
