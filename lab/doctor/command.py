@@ -50,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     print(
-        f"{target.url} is looked at for about {options.seconds:.0f} s. "
-        "Ctrl-C ends it sooner.",
+        f"{target.url} is looked at for about {options.seconds:.0f} s, and longer where "
+        "it is slow. Ctrl-C ends it sooner.",
         file=sys.stderr,
         flush=True,
     )

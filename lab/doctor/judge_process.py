@@ -15,6 +15,8 @@ from lab.doctor.plan import ENDING_S
 LONG_WATCH_S = 80.0
 #: A server that is stopped sleeps; one that uses so many processors does not.
 SPINS = 0.2
+#: Who sleeps uses less, with a timer of its own and a look of half a second.
+RESTLESS = 0.1
 #: So many more than at rest, beside clients who do nothing.
 SPINS_BESIDE = 0.5
 #: Bytes of a connection that are much: a thread's stack and two buffers are less.
@@ -31,6 +33,11 @@ def process(seen: Observations, said: Verdict) -> None:
     if process.idle_cpu is not None and idle_wants > 0.5 and process.idle_cpu > 0.05:
         said.findings.append(
             _spinning(seen, idle_wants, "nobody asks for anything", 87, "spins")
+        )
+    elif process.idle_cpu is not None and process.idle_cpu > RESTLESS:
+        said.open(
+            "whether it sleeps while nothing happens",
+            f"it used {process.idle_cpu:.0%} of a core, with nobody there",
         )
     elif process.idle_cpu is not None:
         said.ok("it sleeps while nothing happens", f"{process.idle_cpu:.1%} of a core")
@@ -197,6 +204,14 @@ def _plainest(dawdlers: list[Dawdler]) -> str:
         if kind in kinds:
             return kind
     return "half"
+
+
+def none_ended_within(seen: Observations) -> float:
+    """For how many seconds clients were watched of whom it ended none; 0: it did."""
+    left = never_ended(seen)
+    if not left or any(is_ended(each) for each in seen.dawdlers):
+        return 0.0
+    return min(each.watched_s for each in watched_long(left))
 
 
 def deadlines(seen: Observations, said: Verdict) -> None:

@@ -23,6 +23,8 @@ from lab.doctor.observations import Observations
 WEIGHTY = 60
 #: And of less than this, they are no more than noted.
 LEADING = 50
+#: Clients were watched long enough to say in the first sentence that none was ended.
+WORTH_SAYING_S = 12.0
 
 JUDGES = (
     judge_waits.gone,
@@ -67,10 +69,8 @@ def first_sentence(seen: Observations, said: Verdict) -> str:
             else "Too little was seen to say what holds the server back."
         )
     if not said.findings:
-        dawdlers = judge_process.never_ended(seen)
-        if dawdlers and not any(judge_process.is_ended(each) for each in seen.dawdlers):
-            dawdlers = judge_process.watched_long(dawdlers)
-            watched = min(each.watched_s for each in dawdlers)
+        watched = judge_process.none_ended_within(seen)
+        if watched >= WORTH_SAYING_S:
             return (
                 "Nothing was found that holds the server back; what stays open is "
                 f"whether it has deadlines: within {watched:.0f} s it did not close "

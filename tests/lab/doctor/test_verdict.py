@@ -478,7 +478,7 @@ def test_who_was_watched_for_a_moment_does_not_shorten_what_is_said() -> None:
         == "whether it ever closes the connection of one that read no answer"
     )
     seen.dawdlers = [Dawdler("half", 0.0)]  # it has only just come
-    assert "within 0 s" in verdict(seen).first
+    assert verdict(seen).first == FINE  # a moment is not worth a first sentence
 
 
 def test_what_nobody_had_asked_for_at_its_end_is_undecided() -> None:
@@ -1010,3 +1010,13 @@ def test_who_works_far_longer_than_was_asked_for_spins() -> None:
     )
     seen.held[0].asked = 30_000  # which is three seconds of work
     assert verdict(seen).first == FINE
+
+
+def test_who_is_at_work_when_nobody_asks_is_not_praised_for_its_sleep() -> None:
+    seen = healthy()
+    assert seen.process
+    seen.process.idle_cpu = 0.3
+    said = verdict(seen)
+    assert said.first == FINE
+    assert not [each for each in said.tried if "sleeps" in each.what]
+    assert "30% of a core" in said.undecided[0].why
