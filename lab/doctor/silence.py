@@ -544,10 +544,12 @@ def _ask_beside(target: Target, wires: list[Wire], plan: Plan, seen: Crowd) -> N
     # What the server closes it goes on closing for a while.
     seen.kept = _settled(lambda: _open(wires))
     had = _settled(lambda: accepted(target.port))
+    if (not had or had >= len(wires)) and answer != "late":
+        had = seen.kept
     if had is not None and 0 < had < len(wires):
-        seen.limit, seen.counted = had, True
-    elif answer != "late" and 0 < seen.kept < len(wires):
-        seen.limit, seen.counted = seen.kept, True
+        # Whoever ends the silent after a while has that many left by now, and room.
+        if not isinstance(_ask(target, plan.patience_s), float):
+            seen.limit, seen.counted = had, True
     elif _thin_out(target, wires, COARSE):
         # That many too few, at most: so fill them up again, and look more closely. If
         # somebody is answered even then, it was slow before, and they are no limit.

@@ -306,6 +306,22 @@ def test_a_limit_is_none_beside_as_many_of_whom_another_is_answered_later(
     assert seen.recovered
 
 
+@pytest.mark.parametrize(("now", "limit"), [("late", 20), (3.0, None)])
+def test_what_is_left_when_silent_ones_have_been_ended_is_no_limit(
+    now: float | str, limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty of sixty are left: somebody else is shut out by them, or is not."""
+    answers: list[float | str] = ["late", "late", now, 3.0]
+    monkeypatch.setattr(silence, "_ask", lambda *_: answers.pop(0))
+    monkeypatch.setattr(silence, "accepted", lambda _: 20)
+    seen = Crowd(60, 60, 60, 1, [], [])
+    with serving(answer) as server, contextlib.ExitStack() as stack:
+        target = target_of(server)
+        wires = [stack.enter_context(Wire(target)) for _ in range(60)]
+        silence._ask_beside(target, wires, PLAN, seen)
+    assert seen.limit == limit
+
+
 def test_those_leave_first_whose_descriptors_are_the_highest() -> None:
     """`select()` can watch the next one again when as few are left as it can watch."""
     with serving(answer) as server, contextlib.ExitStack() as stack:
