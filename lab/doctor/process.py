@@ -364,7 +364,8 @@ def _descendants(pid: int) -> list[int]:
 def _cpu_s(pid: int) -> float:
     words = _read(PROC / str(pid) / "stat").rpartition(")")[2].split()
     if words:
-        return (int(words[11]) + int(words[12])) / TICKS
+        # Its own, and that of those whom it has started, and who have ended: a CGI's.
+        return sum(map(int, words[11:15])) / TICKS
     total = 0.0
     for part in re.split(r"[-:]", _ps("-o", "cputime=", "-p", str(pid)).strip()):
         with contextlib.suppress(ValueError):

@@ -183,6 +183,22 @@ def test_workers_are_watched_that_their_parent_has_started() -> None:
 
 
 @linux
+def test_the_work_of_those_who_have_ended_is_counted() -> None:
+    """A CGI's process is gone before anybody looks at it."""
+    burn = "import time\nwhile time.process_time() < 0.2: pass"
+    with subprocess.Popen(
+        ["sh", "-c", f"'{sys.executable}' -c '{burn}'; echo done; read _"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as shell:
+        assert shell.stdout
+        shell.stdout.readline()
+        assert processes.Watched([shell.pid]).cpu_s() > 0.15
+        shell.kill()
+
+
+@linux
 def test_a_process_with_epoll() -> None:
     with Process("step08") as server:
         found = processes.find("127.0.0.1", server.listening_port(), None)
