@@ -119,6 +119,9 @@ def slow_first(seen: Observations, said: Verdict) -> None:
     split = seen.split
     if split is None or split.alone is None or len(split.first_ms) < 5:
         return
+    process = seen.process
+    if process and (process.idle_cpu or 0.0) + process.idle_waited > 0.5:
+        return  # it spins, and so has used up its share when somebody comes
     later = median((split.quick or split.alone).latency_ms)
     # Nearly every one of them: what is busy makes some slow.
     ordered = sorted(split.first_ms)
