@@ -187,6 +187,14 @@ def test_a_shell_on_windows_is_told_where_a_linux_is(machine: Machine) -> None:
     assert machine.calls == []
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_venv_of_another_user(machine: Machine) -> None:
+    machine.add_python("python3", "3.13")
+    (machine.project / ".venv").mkdir(mode=0o555)
+    assert "`sudo rm -rf .venv .venv.*`" in refused(machine.run())
+    assert machine.calls == []
+
+
 def test_no_python_at_all(machine: Machine) -> None:
     assert "(here there is none)" in refused(machine.run())
 
