@@ -10,3 +10,11 @@ pages.py      the functions that may be called there; each group is a module:
               verdicts (claims)
 site_hooks.py what MkDocs is told of all that
 """
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit(
+        "the book needs Python 3.11 or later, and this is Python %d.%d: "
+        "try python3.11 -m ..." % sys.version_info[:2]
+    )

@@ -11,3 +11,11 @@ doctor    what is wrong with anybody's server; it uses the load alone
 
 The steps are measured and know nothing of it. Pages are made of all this in `book/`.
 """
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit(
+        "the lab needs Python 3.11 or later, and this is Python %d.%d: "
+        "try python3.11 -m ..." % sys.version_info[:2]
+    )

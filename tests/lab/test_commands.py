@@ -1,5 +1,6 @@
 """`python -m lab`: each command needs no more than it must."""
 
+import ast
 import json
 import os
 import resource
@@ -40,6 +41,20 @@ def test_clients_run_on_a_bare_python(command: str) -> None:
     done = bare(command, "--help")
     assert done.returncode == 0, done.stderr
     assert f"python -m lab {command}" in done.stdout
+
+
+@pytest.mark.parametrize("package", ["book", "lab", "steps"])
+def test_an_older_python_is_told_in_one_line(package: str) -> None:
+    """Such as the one that macOS comes with. It reads this file first."""
+    text = (ROOT / package / "__init__.py").read_text(encoding="utf-8")
+    ast.parse(text, feature_version=(3, 4))
+    as_old = "import sys; sys.version_info = (3, 9, 18, 'final', 0); exec(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", as_old, text], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "Python 3.11 or later, and this is Python 3.9" in line
 
 
 def test_a_missing_library_is_one_clear_line() -> None:
