@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     print(
-        f"{target.url} is looked at for about {options.seconds:.0f} s, and longer where "
+        f"{target.url} is looked at for about {options.seconds:.0f} s, and longer if "
         "it is slow. Ctrl-C ends it sooner.",
         file=sys.stderr,
         flush=True,

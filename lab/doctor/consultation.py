@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from lab.doctor import deadlines, ending, silence, slow, split
+from lab.doctor import crowd, deadlines, ending, holders, holding, slow, split
 from lab.doctor import growth as growing
 from lab.doctor import process as processes
 from lab.doctor import protocol as protocols
@@ -298,8 +298,8 @@ class Consultation:
             self._hold("ended")
         point = self.seen.point(SOME)
         a_request_s = (point.cpu or 0.0) / point.rate if point else 0.0
-        work_s = silence.unread_requests(self._target) * a_request_s
-        if work_s > 2 * silence.WORKED_OFF_S:
+        work_s = holders.unread_requests(self._target) * a_request_s
+        if work_s > 2 * holding.WORKED_OFF_S:
             self.seen.notes["whether a client that does not read stops others"] = (
                 "its answers are so small that as many as fill the kernel's buffers "
                 f"are {work_s:.0f} s of its work"
@@ -330,18 +330,18 @@ class Consultation:
             return
         for watch in self._watches:
             watch.is_crowded = True
-        seen.crowd = silence.crowd(self._target, contact, self._plan, watched)
+        seen.crowd = crowd.crowd(self._target, contact, self._plan, watched)
         for watch in self._watches:
             watch.is_crowded = False
         keeps = contact.closed < contact.connections
         if watched and seen.process and keeps and seen.crowd.opened:
-            kept = silence.memory_of_kept(self._target, watched)
+            kept = crowd.memory_of_kept(self._target, watched)
             seen.process.kept_bytes_each = kept
 
     # What they share
 
     def _hold(self, kind: str) -> None:
-        self.seen.held += silence.held(self._target, kind, self._plan, self._watched)
+        self.seen.held += holding.held(self._target, kind, self._plan, self._watched)
 
     def _stopping(self, *kinds: str) -> bool:
         """Whether holders of one of these kinds have stopped it."""

@@ -7,10 +7,10 @@ import select
 import threading
 import time
 
+from lab.doctor.holders import half_a_body, half_a_head, read_nothing, say_nothing
 from lab.doctor.observations import Dawdler
 from lab.doctor.process import has_closed
 from lab.doctor.raw import Target, Wire
-from lab.doctor.silence import half_a_body, half_a_head, read_nothing, say_nothing
 
 KINDS = ("silent", "half", "trickle", "body", "kept", "unread")
 #: Those that hold no worker, where a worker is held by whoever sends half a body.

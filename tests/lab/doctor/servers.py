@@ -1,10 +1,19 @@
 """Servers for the doctor's tests: each of them does one thing wrong."""
 
 import asyncio
+import contextlib
 import socket
+from collections.abc import Iterator
 
 from lab.doctor.raw import Target
-from tests.lab.scripted_server import BODY, Exchange, ScriptedServer, response
+from tests.lab.scripted_server import (
+    BODY,
+    Exchange,
+    ScriptedServer,
+    answer,
+    response,
+    serving,
+)
 
 HEAD = response()[: -len(BODY)]
 
@@ -56,3 +65,18 @@ async def sleeps(exchange: Exchange) -> None:
     """It waits, and nobody can help that."""
     await asyncio.sleep(0.03)
     await exchange.answer()
+
+
+@contextlib.contextmanager
+def room_for(connections: int) -> Iterator[ScriptedServer]:
+    """A server that answers nobody while more connections than that are open."""
+    found: list[ScriptedServer] = []
+
+    async def behave(exchange: Exchange) -> None:
+        while found[0].open > connections:
+            await asyncio.sleep(0.002)
+        await answer(exchange)
+
+    with serving(behave) as server:
+        found.append(server)
+        yield server

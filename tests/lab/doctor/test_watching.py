@@ -16,10 +16,10 @@ from lab.doctor import consultation
 from lab.doctor import process as processes
 from lab.doctor.deadlines import Watch
 from lab.doctor.ending import at_work, ending
+from lab.doctor.holding import at_rest
 from lab.doctor.observations import Dawdler, Held, Slow
 from lab.doctor.plan import Plan
 from lab.doctor.raw import Target, Wire
-from lab.doctor.silence import at_rest
 from lab.load.target import LoadError
 from tests.lab.doctor.servers import target_of, two_writes_and_close
 from tests.lab.scripted_server import Behaviour, Exchange, answer, serving

@@ -8,15 +8,14 @@ import sys
 
 import pytest
 
-from lab.doctor import silence
-from lab.doctor.growth import contact
-from lab.doctor.observations import Crowd, Held
+from lab.doctor import holders, holding
+from lab.doctor.observations import Held
 from lab.doctor.plan import Plan
 from lab.doctor.process import Watched, deferred
 from lab.doctor.raw import Target, Wire
 from lab.doctor.slow import slow
 from lab.load.target import LoadError
-from tests.lab.doctor.servers import target_of
+from tests.lab.doctor.servers import room_for, target_of
 from tests.lab.scripted_server import (
     Exchange,
     ScriptedServer,
@@ -32,26 +31,11 @@ async def never(_: Exchange) -> None:
     await asyncio.Event().wait()
 
 
-@contextlib.contextmanager
-def room_for(connections: int):  # type: ignore[no-untyped-def]
-    """A server that answers nobody while more connections than that are open."""
-    found: list[ScriptedServer] = []
-
-    async def behave(exchange: Exchange) -> None:
-        while found[0].open > connections:
-            await asyncio.sleep(0.002)
-        await answer(exchange)
-
-    with serving(behave) as server:
-        found.append(server)
-        yield server
-
-
 @pytest.mark.parametrize("connections", [1, 5])
 @pytest.mark.parametrize("kind", ["silent", "half"])
 def test_so_many_stop_it(kind: str, connections: int) -> None:
     with room_for(connections) as server:
-        *_, last = silence.held(target_of(server), kind, PLAN, None)
+        *_, last = holding.held(target_of(server), kind, PLAN, None)
     assert last.stopped
     assert last.again == (1, 1)
     assert last.limit == connections
@@ -60,7 +44,7 @@ def test_so_many_stop_it(kind: str, connections: int) -> None:
 @pytest.mark.parametrize("kind", ["silent", "half", "body", "unread"])
 def test_none_stop_it(kind: str) -> None:
     with serving(answer) as server:
-        tries = silence.held(target_of(server), kind, PLAN, None)
+        tries = holding.held(target_of(server), kind, PLAN, None)
     assert [each.holders for each in tries] == [1, 8, 64][: len(tries)]
     assert len(tries) == (2 if kind == "unread" else 3)
     assert not any(each.stopped for each in tries)
@@ -77,8 +61,8 @@ def test_who_is_told_to_go_away_is_not_answered() -> None:
 
     with serving(behave) as server:
         found.append(server)
-        *_, last = silence.held(target_of(server), "silent", PLAN, None)
-        few = silence.hold(target_of(server), "silent", 4, 0.5, None)
+        *_, last = holding.held(target_of(server), "silent", PLAN, None)
+        few = holding.hold(target_of(server), "silent", 4, 0.5, None)
     assert last.stopped
     assert last.limit == 5
     assert not few.stopped
@@ -94,7 +78,7 @@ def test_work_that_was_asked_for_is_no_stop() -> None:
         await answer(exchange)
 
     with serving(behave) as server:
-        tries = silence.held(target_of(server), "body", PLAN, None)
+        tries = holding.held(target_of(server), "body", PLAN, None)
     assert [each.holders for each in tries] == [1, 8, 64]
     assert not any(each.stopped for each in tries)
 
@@ -102,17 +86,17 @@ def test_work_that_was_asked_for_is_no_stop() -> None:
 def test_a_server_that_is_at_work_is_not_said_to_be_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(silence, "WORKED_OFF_S", 0.05)
+    monkeypatch.setattr(holding, "WORKED_OFF_S", 0.05)
     watched = Watched([])
     used = itertools.count()
     monkeypatch.setattr(watched, "wanted_s", lambda: float(next(used)))
     with serving(never) as server, Wire(target_of(server)) as other:
         seen = Held("unread", 1, 1, None)
-        assert not silence._worked_off(seen, other, [], 0.01, watched)
+        assert not holding._worked_off(seen, other, [], 0.01, watched)
         assert seen.busy
         seen = Held("unread", 1, 1, None)
         monkeypatch.setattr(watched, "wanted_s", lambda: 1.0)
-        assert not silence._worked_off(seen, other, [], 0.01, watched)
+        assert not holding._worked_off(seen, other, [], 0.01, watched)
         assert not seen.busy
 
 
@@ -132,7 +116,7 @@ def test_a_worker_that_is_added_soon_is_waited_for() -> None:
 
     with serving(behave) as server:
         found.append(server)
-        *_, last = silence.held(target_of(server), "silent", PLAN, None)
+        *_, last = holding.held(target_of(server), "silent", PLAN, None)
     assert last.stopped
     assert last.again == (0, 1)
 
@@ -146,9 +130,9 @@ def test_who_was_turned_away_did_not_hold_it(
         Held("silent", 8, 8, None, "", 7),
         Held("silent", 8, 8, None, ended, 3),
     ]
-    monkeypatch.setattr(silence, "HOLDERS", (8,))
-    monkeypatch.setattr(silence, "hold", lambda *_: found.pop(0))
-    [seen] = silence.held(Target("127.0.0.1", 1), "silent", PLAN, None)
+    monkeypatch.setattr(holding, "HOLDERS", (8,))
+    monkeypatch.setattr(holding, "hold", lambda *_: found.pop(0))
+    [seen] = holding.held(Target("127.0.0.1", 1), "silent", PLAN, None)
     assert seen.again == (1, 1)
     assert seen.limit == limit
 
@@ -159,13 +143,13 @@ def test_who_starts_workers_may_start_more(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(watched, "workers", lambda: next(workers))
     with serving(never) as server, Wire(target_of(server)) as other:
         seen = Held("half", 1, 1, None)
-        assert not silence._worked_off(seen, other, [], 0.01, watched)
+        assert not holding._worked_off(seen, other, [], 0.01, watched)
     assert not seen.busy
     assert next(workers) == 4
-    monkeypatch.setattr(silence, "WORKED_OFF_S", 0.05)
+    monkeypatch.setattr(holding, "WORKED_OFF_S", 0.05)
     monkeypatch.setattr(watched, "workers", itertools.count().__next__)
     with serving(never) as server, Wire(target_of(server)) as other:
-        assert not silence._worked_off(seen, other, [], 0.01, watched)
+        assert not holding._worked_off(seen, other, [], 0.01, watched)
     assert seen.busy
 
 
@@ -183,19 +167,9 @@ def test_a_client_that_does_not_read_may_take_a_while_to_stop_it() -> None:
 
     with serving(behave) as server:
         found.append(server)
-        seen = silence.hold(target_of(server), "unread", 1, 0.5, None)
+        seen = holding.hold(target_of(server), "unread", 1, 0.5, None)
     assert seen.stopped
     assert seen.limit == 1
-
-
-def test_memory_is_not_worth_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(answer) as server:
-        target = target_of(server)
-        assert silence.memory_of_kept(target, Watched([])) is not None
-        had = server.accepted
-        monkeypatch.setattr(silence, "MEMORY_BY_S", -1.0)
-        assert silence.memory_of_kept(target, Watched([])) is None
-        assert server.accepted == had
 
 
 def test_no_more_are_opened_where_there_is_no_room(
@@ -209,9 +183,9 @@ def test_no_more_are_opened_where_there_is_no_room(
             raise TimeoutError
         return Wire(target, timeout_s)
 
-    monkeypatch.setattr(silence, "Wire", wire)
+    monkeypatch.setattr(holding, "Wire", wire)
     with serving(answer) as server:
-        seen = silence.hold(target_of(server), "silent", 8, 0.5, None)
+        seen = holding.hold(target_of(server), "silent", 8, 0.5, None)
     assert seen.holders == 2
     assert len(opened) == 4  # and the one who asks beside them
 
@@ -232,35 +206,12 @@ def test_who_is_kept_from_the_server_is_seen() -> None:
 
 def test_they_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = [3, 2, 0]
-    monkeypatch.setattr(silence, "deferred", lambda _: kept.pop(0))
-    assert not silence._kept_out(1)
+    monkeypatch.setattr(holding, "deferred", lambda _: kept.pop(0))
+    assert not holding._kept_out(1)
     assert not kept
-    monkeypatch.setattr(silence, "deferred", lambda _: 1)
-    monkeypatch.setattr(silence, "HANDED_ON_BY_S", 0.0)
-    assert silence._kept_out(1)
-
-
-def test_a_crowd_finds_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(silence, "CROWD", 150)
-    monkeypatch.setattr(silence, "PART_OF_CROWD", 60)
-    with room_for(100) as server:
-        target = target_of(server)
-        seen = silence.crowd(target, contact(target, PLAN), PLAN, None)
-    assert seen.opened == 150
-    assert seen.answered_ms is None
-    assert seen.limit is not None
-    assert 100 - silence.FINE <= seen.limit <= 100
-    assert len(seen.without_ms) == len(seen.beside_ms) == 1
-
-
-def test_a_crowd_that_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(silence, "CROWD", 150)
-    monkeypatch.setattr(silence, "PART_OF_CROWD", 60)
-    with serving(answer) as server:
-        target = target_of(server)
-        seen = silence.crowd(target, contact(target, PLAN), PLAN, None)
-    assert (seen.opened, seen.kept, seen.limit) == (150, 150, None)
-    assert seen.answered_ms is not None
+    monkeypatch.setattr(holding, "deferred", lambda _: 1)
+    monkeypatch.setattr(holding, "HANDED_ON_BY_S", 0.0)
+    assert holding._kept_out(1)
 
 
 @pytest.mark.parametrize("at_once", [1, 4, 9, 100])
@@ -290,49 +241,6 @@ def test_a_page_that_is_not_slow_is_none() -> None:
         assert slow(target_of(server), "/slow", 1.0, PLAN) is None
 
 
-def test_a_limit_is_none_beside_as_many_of_whom_another_is_answered_later(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """It was slow for a while: fifty have left, as many have come, and all is well."""
-    answers: list[float | str] = ["late", "late", 3.0, 3.0, 3.0]
-    monkeypatch.setattr(silence, "_ask", lambda *_: answers.pop(0))
-    monkeypatch.setattr(silence, "accepted", lambda _: None)
-    seen = Crowd(60, 60, 60, 1, [], [])
-    with serving(answer) as server, contextlib.ExitStack() as stack:
-        target = target_of(server)
-        wires = [stack.enter_context(Wire(target)) for _ in range(60)]
-        silence._ask_beside(target, wires, PLAN, seen)
-    assert seen.limit is None
-    assert seen.recovered
-
-
-@pytest.mark.parametrize(("now", "limit"), [("late", 20), (3.0, None)])
-def test_what_is_left_when_silent_ones_have_been_ended_is_no_limit(
-    now: float | str, limit: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Twenty of sixty are left: somebody else is shut out by them, or is not."""
-    answers: list[float | str] = ["late", "late", now, 3.0]
-    monkeypatch.setattr(silence, "_ask", lambda *_: answers.pop(0))
-    monkeypatch.setattr(silence, "accepted", lambda _: 20)
-    seen = Crowd(60, 60, 60, 1, [], [])
-    with serving(answer) as server, contextlib.ExitStack() as stack:
-        target = target_of(server)
-        wires = [stack.enter_context(Wire(target)) for _ in range(60)]
-        silence._ask_beside(target, wires, PLAN, seen)
-    assert seen.limit == limit
-
-
-def test_those_leave_first_whose_descriptors_are_the_highest() -> None:
-    """`select()` can watch the next one again when as few are left as it can watch."""
-    with serving(answer) as server, contextlib.ExitStack() as stack:
-        target = target_of(server)
-        wires = [stack.enter_context(Wire(target)) for _ in range(20)]
-        first = wires[0]
-        assert silence._thin_out(target, wires, 5)
-        assert wires[0] is first
-        assert len(wires) == 15
-
-
 def test_no_more_hold_on_than_this_side_has_descriptors_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -340,9 +248,9 @@ def test_no_more_hold_on_than_this_side_has_descriptors_for(
         if count > 8:
             raise LoadError("no more")
 
-    monkeypatch.setattr(silence, "allow_connections", allow)
+    monkeypatch.setattr(holding, "allow_connections", allow)
     with serving(answer) as server:
-        tries = silence.held(target_of(server), "silent", PLAN, None)
+        tries = holding.held(target_of(server), "silent", PLAN, None)
     assert [each.holders for each in tries] == [1, 8]
 
 
@@ -357,40 +265,15 @@ def test_who_is_answered_before_the_body_may_have_given_work(
     busy = Watched([])
     monkeypatch.setattr(busy, "rests_within", lambda _: False)
     with serving(behave) as server:
-        seen = silence.hold(target_of(server), "body", 1, 0.2, busy)
+        seen = holding.hold(target_of(server), "body", 1, 0.2, busy)
     assert seen.busy is answers
-
-
-def test_who_cannot_connect_in_time_was_not_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def connect(*_: object) -> None:
-        raise TimeoutError
-
-    monkeypatch.setattr(silence, "Wire", connect)
-    assert silence._ask(Target("127.0.0.1", 1), 0.1) == "late"
-
-
-def test_a_server_may_take_its_time_after_a_crowd(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    answers = ["late", "late", "late", "late", "late", 3.0]  # twice beside them
-    paused: list[float] = []
-    monkeypatch.setattr(silence, "_ask", lambda *_: answers.pop(0))
-    monkeypatch.setattr(silence, "accepted", lambda _: None)
-    monkeypatch.setattr(silence, "_settled", lambda _: None)
-    monkeypatch.setattr("time.sleep", paused.append)
-    seen = Crowd(2, 2, 2, 1, [], [])
-    silence._ask_beside(Target("127.0.0.1", 1), [], PLAN, seen)
-    assert seen.recovered
-    assert sum(paused) >= 6
 
 
 def test_who_waits_for_work_does_not_wait_for_those_who_do_not_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It answers all that was asked for before, which nobody reads, and then others."""
-    monkeypatch.setattr(silence, "UNREAD_REQUESTS", 200)
+    monkeypatch.setattr(holders, "UNREAD_REQUESTS", 200)
     answered: list[int] = []
 
     async def behave(exchange: Exchange) -> None:
@@ -402,7 +285,7 @@ def test_who_waits_for_work_does_not_wait_for_those_who_do_not_read(
         await answer(exchange)
 
     with serving(behave) as server:
-        seen = silence.hold(target_of(server), "unread", 1, 0.1, None)
+        seen = holding.hold(target_of(server), "unread", 1, 0.1, None)
     assert seen.busy
 
 
@@ -414,7 +297,7 @@ def test_who_is_answered_late_was_not_stopped() -> None:
         await answer(exchange)
 
     with serving(behave) as server:
-        first = silence.held(target_of(server), "silent", PLAN, None)[0]
+        first = holding.held(target_of(server), "silent", PLAN, None)[0]
     assert first.answered_after == 1
     assert first.again == (0, 1)
 
@@ -429,7 +312,7 @@ def test_who_is_told_that_there_is_no_room_is_not_served(refuse: bool) -> None:
             await answer(exchange)
 
     with serving(behave) as server:
-        *_, last = silence.held(target_of(server), "silent", PLAN, None)
+        *_, last = holding.held(target_of(server), "silent", PLAN, None)
     assert last.stopped is refuse
     assert last.ended == ("told 503" if refuse else "")
     assert last.limit == (5 if refuse else None)
@@ -443,32 +326,12 @@ def test_those_that_were_told_something_and_closed_are_not_open() -> None:
     with serving(behave) as server, Wire(target_of(server)) as wire:
         wire.send(wire.target.request())
         server.wait_until(lambda: server.accepted == 1 and server.open == 0)
-        assert silence._open([wire]) == 0
+        assert holding.still_open([wire]) == 0
 
 
 def test_what_works_now_and_then_does_not_spin(monkeypatch: pytest.MonkeyPatch) -> None:
     wants = [1.7, 1.0, 0.9, 0.1, 1.0]
     watched = Watched([])
     monkeypatch.setattr(watched, "wants", lambda _: wants.pop(0))
-    assert silence.at_rest(watched) == 0.1
+    assert holding.at_rest(watched) == 0.1
     assert wants == [1.0]  # and then it is decided
-
-
-def test_a_crowd_that_seems_to_cost_something_is_looked_at_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(silence, "CROWD", 30)
-    monkeypatch.setattr(silence, "PART_OF_CROWD", 20)
-    found = [1.0, 9.0, 1.0, 1.1]  # without them and beside them; and once more
-
-    def look(*arguments: object) -> None:
-        times = arguments[2]
-        assert isinstance(times, list)
-        times.append(found.pop(0))
-
-    monkeypatch.setattr(silence, "_look", look)
-    with serving(answer) as server:
-        target = target_of(server)
-        seen = silence.crowd(target, contact(target, PLAN), PLAN, None)
-    assert (seen.without_ms, seen.beside_ms) == ([1.0, 1.0], [9.0, 1.1])
-    assert seen.opened == 30
