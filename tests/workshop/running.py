@@ -69,6 +69,7 @@ if sys.argv[1:]:
     sys.path[0] = os.getcwd()
     code = pytest.main(sys.argv[1:])
     assert code == 0, code
+    sys.stdout.flush()  # what it still holds is nobody's answer
     os.dup2(said, 1)
 gc.freeze()  # it need not be looked through again, in each copy
 
