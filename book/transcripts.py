@@ -62,7 +62,7 @@ from lab.paths import ROOT, TRANSCRIPTS
 #: The port that is written; the one that is used is any free one.
 WRITTEN_PORT = 8000
 #: For a whole transcript, however slow the machine.
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 STOP_LIMIT_S = 5.0
 #: Until a server has printed all that it prints at once.
 SETTLE_S = 0.1
@@ -336,8 +336,8 @@ class Run:
 
     def _told(self, lines: Sequence[str]) -> list[str]:
         """What was printed, with the port that is written."""
-        used = re.compile(rf":{self._port}\b")
-        return [used.sub(f":{WRITTEN_PORT}", line) for line in lines]
+        used = re.compile(rf"(?<=127\.0\.0\.1[: ]){self._port}\b")
+        return [used.sub(str(WRITTEN_PORT), line) for line in lines]
 
 
 def capture(text: str) -> str:

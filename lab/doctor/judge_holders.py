@@ -68,7 +68,7 @@ def holding(seen: Observations, said: Verdict) -> None:
         if not last.stopped:
             said.ok(
                 f"{last.holders} clients {many} stop nobody",
-                f"another is answered after {last.answered_ms:.1f} ms"
+                f"one more client is answered after {last.answered_ms:.1f} ms"
                 + ("; the kernel keeps them from it, for a while" * last.deferred),
             )
             continue
@@ -234,7 +234,7 @@ def crowding(seen: Observations, said: Verdict) -> None:
     elif crowd.answered_ms is not None:
         said.ok(
             f"{crowd.opened:,} connections that say nothing shut nobody out",
-            f"another is answered after {crowd.answered_ms:.1f} ms",
+            f"one more client is answered after {crowd.answered_ms:.1f} ms",
         )
     if crowd.recovered is False and not seen.died:
         said.findings.append(
@@ -293,7 +293,7 @@ def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
                 id="crowd-cost",
                 weight=62,
                 sentence=f"Beside {crowd.part} connections that say nothing, another "
-                f"client's request takes {ratio:.1f} times as long",
+                f"client's request takes at least {ratio:.1f} times as long",
                 short="a cost that grows with connections that say nothing",
                 figure=times + cpu,
                 sure="certain" if cpu else "likely",
