@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
+from lab.doctor import commands
 from lab.doctor.finding import Finding, Verdict, chapters
 from lab.doctor.judge_waits import (
     LEAST_WAIT_MS,
@@ -30,116 +29,6 @@ COSTLY_MS = 3.0
 DISTURBED = 0.3
 
 
-def unexplained(seen: Observations, point: Point) -> dict[str, int]:
-    """A load's errors, without those of a server that closes and does not say so."""
-    contact = seen.contact
-    if contact and contact.closed and contact.unannounced == contact.closed:
-        kinds = ("closed", "reset")
-        return {kind: n for kind, n in point.errors.items() if kind not in kinds}
-    return point.errors
-
-
-def how_to_load(seen: Observations, connections: int) -> str:
-    """The command that asks as `growth` does."""
-    contact = seen.contact
-    closes = contact and contact.closed == contact.connections
-    return (
-        f"python -m lab load {quote(seen.url)} --connections {connections} --seconds 3 "
-        f"--same-page{' --close' if closes else ''}"
-    )
-
-
-def failing(seen: Observations, said: Verdict) -> None:
-    """Requests that fail under a load, without those that have a finding already."""
-    for point in seen.growth:
-        errors = unexplained(seen, point)
-        if seen.protocol and seen.protocol.length:
-            # That is the cause, and has a finding of its own.
-            told = ("malformed", "timeout", "short answer")
-            errors = {kind: n for kind, n in errors.items() if kind not in told}
-        if is_unfair(seen, point):
-            # They wait outside, and for no room in the kernel.
-            errors = {kind: n for kind, n in errors.items() if kind != "timeout"}
-        if point.overflows:
-            # They are late, and not lost: the kernel has no room for them.
-            late = ("timeout", "connect timeout")
-            if any(kind in errors for kind in late) and _backlog(
-                seen, point, errors, said
-            ):
-                errors = {kind: n for kind, n in errors.items() if kind not in late}
-        wrong = sum(errors.values())
-        # A busy machine makes answers late, and a status it does not make.
-        said_so = sum(n for kind, n in errors.items() if kind.startswith("status"))
-        if said_so <= 3 and wrong <= max(3, 0.01 * (point.requests + wrong)):
-            continue
-        if set(errors) == {"timeout"} and is_disturbed(seen):
-            said.open(
-                f"whether requests take long with {point.connections} clients",
-                _disturbed(seen, f"{wrong:,} of them took more than 5 s"),
-            )
-            continue
-        said.findings.append(_failures(seen, point, errors))
-        return
-    many = seen.point(100)
-    if many is None or not many.overflows or is_unfair(seen, many):
-        return
-    if seen.process and seen.process.backlog is not None:
-        # Whoever was swept away came again a second later, and lost no more than that.
-        _backlog(seen, many, unexplained(seen, many), said)
-
-
-def _failures(seen: Observations, point: Point, errors: dict[str, int]) -> Finding:
-    wrong = sum(errors.values())
-    only_late = set(errors) == {"timeout"}
-    clients = f"{point.connections} client{'s' * (point.connections > 1)}"
-    most = max(errors, key=lambda kind: errors[kind])
-    fail = f"fail with {most}" if most.startswith("status") else "fail"
-    # Who is late was under way when the time was over, as were all others.
-    asked = point.requests + (max(wrong, point.connections) if only_late else wrong)
-    return Finding(
-        id="errors",
-        weight=90,
-        sentence=f"With {clients}, requests "
-        f"{'take more than 5 s' if only_late else fail}: {wrong:,} of {asked:,}",
-        short=f"requests that fail with {clients}",
-        figure=", ".join(f"{kind} {n:,}" for kind, n in errors.items()),
-        sure="likely" if only_late else "certain",
-        see=how_to_load(seen, point.connections),
-        chapters=chapters("03", "04"),
-    )
-
-
-def unfair(seen: Observations, said: Verdict) -> None:
-    """Some clients are answered again and again, and others wait."""
-    many = seen.point(100)
-    if many is None or not is_unfair(seen, many):
-        return
-    few = round(many.connections - many.starved)
-    served, same = (f"{few} clients", "few") if few > 1 else ("one client", "one")
-    said.findings.append(
-        Finding(
-            id="unfair",
-            weight=63,
-            sentence=f"With 100 clients it is unfair: about {many.starved:.0f} of "
-            f"them wait outside while it answers the same {same} again and again",
-            short="clients that wait while the same few are answered",
-            figure=f"{many.rate:,.0f} requests a second of "
-            f"{(many.connections - many.starved) / many.rate * 1e3:.2f} ms each on "
-            f"average keep {served} busy, by Little's law; "
-            + (
-                "others waited for more than 5 s"
-                if "timeout" in many.errors
-                else "others waited for longer than that was looked at"
-                if many.max_ms <= 20 * many.p50_ms
-                else f"the longest waited {many.max_ms:,.0f} ms"
-            ),
-            sure="likely",
-            see=how_to_load(seen, 100),
-            chapters=chapters("10", "12"),
-        )
-    )
-
-
 def growing(seen: Observations, said: Verdict) -> None:
     """Whether it works or waits: rates and latencies of 1, 10 and 100 clients."""
     one, some, many = (seen.point(count) for count in (1, 10, 100))
@@ -158,44 +47,13 @@ def growing(seen: Observations, said: Verdict) -> None:
     most_wait = is_cut_short(many) or many.starved > many.connections / 2
     longer = many.p50_ms > some.p50_ms * 4 or most_wait
     if waits:
-        if fixed_wait(one, some, many):
-            used = f"; {many.cpu:.0%} of a core is used" if many.cpu is not None else ""
-            said.ok(
-                "no lock, pool or processor holds it back: more clients do not make "
-                "requests slower",
-                growth + used,
-            )
-        return
-    if fixed_wait(one, some, many):
-        said.findings.append(
-            Finding(
-                id="fixed-wait",
-                weight=70,
-                sentence=f"A request takes about {one.p50_ms:.0f} ms, with one client "
-                "or with a hundred: it waits, and not for other requests",
-                short=f"a wait of {one.p50_ms:.0f} ms in each request",
-                figure=f"{growth}; {_which_part(seen)}",
-                sure="certain",
-                see=f"python -m lab probe {quote(seen.url)} --requests 5",
-                chapters=chapters("03"),
-            )
-        )
+        _behind_a_wait(one, some, many, growth, said)
+    elif fixed_wait(one, some, many):
+        said.findings.append(_fixed_wait(seen, one, growth))
     elif collapses(some, many) and is_disturbed(seen):
-        said.open("whether it gets slower with many clients", _disturbed(seen, growth))
+        said.open("whether it gets slower with many clients", disturbed(seen, growth))
     elif collapses(some, many):
-        said.findings.append(
-            Finding(
-                id="collapse",
-                weight=88,
-                sentence="With 100 clients it answers less than half of what it "
-                "answers with 10",
-                short="it gets slower with many clients",
-                figure=growth,
-                sure="likely",
-                see=how_to_load(seen, 100),
-                chapters=chapters("02", "08"),
-            )
-        )
+        said.findings.append(_collapse(seen, growth))
     elif many.client_bound:
         said.ok("it does not wait: more clients get more answers, or queue", growth)
         said.open(
@@ -203,29 +61,79 @@ def growing(seen: Observations, said: Verdict) -> None:
             "the client that asks was the limit: it may be faster than this",
         )
     elif _queues_for_a_wait(seen, one, some, many):
-        at_once = max(1.0, max(some.rate, many.rate) * one.p50_ms / 1e3)
-        said.findings.append(
-            Finding(
-                id="queue",
-                weight=72,
-                sentence=f"It works on about {at_once:.0f} "
-                f"request{'s' if at_once >= 1.5 else ''} at a time, and waits "
-                "meanwhile: the others queue, and the processor is idle",
-                short=f"a queue before {at_once:.0f} at a time",
-                figure=f"{growth}; the processor: {many.cpu or 0:.0%} of a core",
-                sure="likely",
-                see=how_to_load(seen, 100),
-                chapters=chapters("02", "10"),
-            )
-        )
-    elif _short_wait(seen, one, some, growth, said):
-        pass
+        said.findings.append(_queue(seen, one, some, many, growth))
+    elif _is_short_wait(seen, one, some):
+        _short_wait(seen, one, some, growth, said)
     elif many.rate < some.rate * 2 and longer and not is_unfair(seen, many):
         _saturated(seen, many, growth, said)
     elif many.rate > MORE * one.rate:
         said.ok("more clients get more answers", growth)
     else:
         said.ok("it does not break down under many clients", growth)
+
+
+def _behind_a_wait(
+    one: Point, some: Point, many: Point, growth: str, said: Verdict
+) -> None:
+    """Where each request waits for a timeout, or for an acknowledgement: is there
+    anything behind that which requests wait for together?"""
+    if fixed_wait(one, some, many):
+        used = f"; {many.cpu:.0%} of a core is used" if many.cpu is not None else ""
+        said.ok(
+            "no lock, pool or processor holds it back: more clients do not make "
+            "requests slower",
+            growth + used,
+        )
+    elif many.rate < some.rate * 2:
+        said.open(
+            "whether requests queue for something behind that wait",
+            f"{growth}: when the wait is gone, ask again",
+        )
+
+
+def _fixed_wait(seen: Observations, one: Point, growth: str) -> Finding:
+    return Finding(
+        id="fixed-wait",
+        weight=70,
+        sentence=f"A request takes about {one.p50_ms:.0f} ms, with one client or with "
+        "a hundred: it waits, and not for other requests",
+        short=f"a wait of {one.p50_ms:.0f} ms in each request",
+        figure=f"{growth}; {_which_part(seen)}",
+        sure="certain",
+        see=commands.probe(seen, 5),
+        chapters=chapters("03"),
+    )
+
+
+def _collapse(seen: Observations, growth: str) -> Finding:
+    return Finding(
+        id="collapse",
+        weight=88,
+        sentence="With 100 clients it answers less than half of what it answers with "
+        "10",
+        short="it gets slower with many clients",
+        figure=growth,
+        sure="likely",
+        see=commands.load(seen, 100),
+        chapters=chapters("02", "08"),
+    )
+
+
+def _queue(
+    seen: Observations, one: Point, some: Point, many: Point, growth: str
+) -> Finding:
+    at_once = max(1.0, max(some.rate, many.rate) * one.p50_ms / 1e3)
+    return Finding(
+        id="queue",
+        weight=72,
+        sentence=f"It works on about {at_once:.0f} request{'s' * (at_once >= 1.5)} at "
+        "a time, and waits meanwhile: the others queue, and the processor is idle",
+        short=f"a queue before {at_once:.0f} at a time",
+        figure=f"{growth}; the processor: {many.cpu or 0:.0%} of a core",
+        sure="likely",
+        see=commands.load(seen, 100),
+        chapters=chapters("02", "10"),
+    )
 
 
 def costly(seen: Observations, said: Verdict) -> None:
@@ -252,7 +160,7 @@ def costly(seen: Observations, said: Verdict) -> None:
                 for point in seen.growth
             ),
             sure="certain",
-            see="a profiler of its language, or: perf top -p PID",
+            see=f"perf top -p {commands.pid(seen)}",
             chapters=chapters("10", "14"),
         )
     )
@@ -278,7 +186,7 @@ def rare(seen: Observations, said: Verdict) -> None:
     if is_disturbed(seen):
         said.open(
             "whether a few of its requests are very slow",
-            _disturbed(seen, f"the slowest took {points[0].max_ms:,.0f} ms"),
+            disturbed(seen, f"the slowest took {points[0].max_ms:,.0f} ms"),
         )
         return
     point = points[0]
@@ -297,7 +205,7 @@ def rare(seen: Observations, said: Verdict) -> None:
                 for p in points
             ),
             sure="likely",
-            see=f"python -m lab load {seen.url} --connections 1 --seconds 5",
+            see=commands.load(seen, 1, 5),
             chapters=chapters("12"),
         )
     )
@@ -336,13 +244,15 @@ def _queues_for_a_wait(
     return all((p.cpu or 0.0) + (p.waited or 0.0) < 0.5 for p in (some, many))
 
 
+def _is_short_wait(seen: Observations, one: Point, some: Point) -> bool:
+    """A wait of a few milliseconds, which the processor confirms."""
+    return _sleeps_ms(seen, one) is not None and some.rate >= 6 * one.rate
+
+
 def _short_wait(
     seen: Observations, one: Point, some: Point, growth: str, said: Verdict
-) -> bool:
-    """A wait of a few milliseconds, which the processor confirms."""
-    wait_ms = _sleeps_ms(seen, one)
-    if wait_ms is None or some.rate < 6 * one.rate:
-        return False
+) -> None:
+    wait_ms = one.p50_ms
     works = f"; the processor works {_works_ms(one) or 0:.2f} ms of it"
     # Ten clients cannot shorten a wait of the page's own.
     timeout = some.p50_ms < wait_ms / 2
@@ -360,55 +270,10 @@ def _short_wait(
             short=f"a wait of {wait_ms:.0f} ms in each request",
             figure=growth + works,
             sure="likely",
-            see=f"python -m lab probe {seen.url} --requests 5",
+            see=commands.probe(seen, 5),
             chapters=chapters("03", "05") if timeout else chapters("03"),
         )
     )
-    return True
-
-
-def _backlog(
-    seen: Observations, point: Point, errors: dict[str, int], said: Verdict
-) -> bool:
-    """Whether it is a short backlog that makes them late."""
-    if any(each.id == "backlog" for each in said.findings):
-        return True
-    backlog = seen.process.backlog if seen.process else None
-    if backlog is not None and backlog >= point.connections:
-        return False  # it was another server's queue that overflowed
-    room = (
-        f"The kernel holds no more than {backlog + 1} connections for it"
-        if backlog is not None
-        else "The kernel has little room for connections"
-    )
-    late = errors.get("timeout", 0) + errors.get("connect timeout", 0)
-    said.findings.append(
-        Finding(
-            id="backlog",
-            weight=67,
-            sentence=f"{room} that wait to be accepted: with {point.connections} "
-            "clients, whoever comes when there is no room waits for a second or more",
-            short="a short backlog, so that some connections take seconds",
-            figure=f"with {point.connections} clients listen queues overflowed "
-            f"{point.overflows:,} times on this machine"
-            + (
-                f", and {late:,} request{'s' * (late != 1)} took more than 5 s"
-                if late
-                else ""
-            )
-            + "; ss calls the backlog Send-Q",
-            # The kernel counts for all of its listeners together.
-            sure="certain" if backlog is not None and point.queue_full else "likely",
-            see=f"ss -ltn 'sport = :{_port(seen)}'; nstat -az TcpExtListenOverflows",
-            chapters=chapters("12"),
-        )
-    )
-    return True
-
-
-def _port(seen: Observations) -> str:
-    authority = seen.url.partition("//")[2].partition("/")[0]
-    return authority.rpartition(":")[2]
 
 
 def _saturated(seen: Observations, many: Point, growth: str, said: Verdict) -> None:
@@ -470,7 +335,7 @@ def is_disturbed(seen: Observations) -> bool:
     return seen.others_cpu is not None and seen.others_cpu > DISTURBED
 
 
-def _disturbed(seen: Observations, figure: str) -> str:
+def disturbed(seen: Observations, figure: str) -> str:
     return f"other programs used {seen.others_cpu:.1f} processors meanwhile; {figure}"
 
 

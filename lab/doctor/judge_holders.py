@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
+from lab.doctor import commands
 from lab.doctor.finding import Finding, Verdict, chapters
-from lab.doctor.judge_growth import how_to_load, is_disturbed
+from lab.doctor.judge_growth import is_disturbed
 from lab.doctor.observations import Crowd, Held, Observations, Slow
+from lab.doctor.plan import CROWD
 
 #: The descriptors that `select()` can watch.
 FD_SETSIZE = 1024
@@ -21,36 +21,6 @@ HOLDING = {
     "unread": ("that do not read their answers", "that does not read its answers"),
 }
 REST = HOLDING | {"ended": ("that have ended their side", "that has ended its side")}
-SILENT = {"silent": "", "half": " --half", "kept": " --kept"}
-#: What `lab silent` does not do, in a shell: send half a body, or more requests than
-#: the kernels take answers, for `sleep` reads none of them.
-IN_A_SHELL = {
-    "body": "(printf 'POST {path} HTTP/1.1\\r\\nHost: a\\r\\n"
-    "Content-Length: 100\\r\\n\\r\\nhalf'; sleep {seconds}) | nc {host} {port}",
-    "unread": "yes \"$(printf 'GET {path} HTTP/1.1\\r\\nHost: a\\r\\n\\r')\" | "
-    "timeout {seconds} nc -I 4096 {host} {port} | sleep {seconds}",
-}
-
-
-def how_to_hold(seen: Observations, kind: str, count: int, seconds: float) -> str:
-    """A command that holds so many connections for so long."""
-    if kind in SILENT:
-        return (
-            f"python -m lab silent {seen.url} --connections {count}{SILENT[kind]} "
-            f"--seconds {seconds:.0f}"
-        )
-    authority, _, path = seen.url.partition("//")[2].partition("/")
-    host, _, port = authority.rpartition(":")
-    one = IN_A_SHELL[kind].format(
-        path=f"/{path}", host=host, port=port, seconds=f"{seconds:.0f}"
-    )
-    return one if count == 1 else f"for i in $(seq {count}); do {one} & done"
-
-
-def beside_them(holding: str, seen: Observations) -> str:
-    """And one that asks meanwhile."""
-    end = ";" if holding.endswith("done") else " &"
-    return f"{holding}{end} sleep 2; {_probe(seen)}"
 
 
 def holding(seen: Observations, said: Verdict) -> None:
@@ -102,14 +72,6 @@ def holding(seen: Observations, said: Verdict) -> None:
         said.findings.append(_stopped(seen, last, many, one))
 
 
-def _silent(seen: Observations) -> str:
-    return f"python -m lab silent {quote(seen.url)} --connections"
-
-
-def _probe(seen: Observations) -> str:
-    return f"python -m lab probe {quote(seen.url)}"
-
-
 def is_confirmed(held: Held) -> bool:
     """Whether they stopped it twice, and it was answered when some of them had left."""
     return held.again[0] >= held.again[1] > 0 and held.limit is not None
@@ -145,7 +107,9 @@ def _stopped(seen: Observations, last: Held, many: str, one: str) -> Finding:
         "again",
         # Where nobody sees whether it works, it may have been at work all that time.
         sure="likely" if unread and seen.process is None else "certain",
-        see=beside_them(how_to_hold(seen, last.kind, limit, 10), seen),
+        see=commands.beside(
+            commands.hold(seen, last.kind, limit), commands.probe(seen)
+        ),
         chapters=chapters("09", "08")
         if unread
         else chapters("01" if limit == 1 else "02"),
@@ -169,7 +133,6 @@ def crowding(seen: Observations, said: Verdict) -> None:
     if crowd.opened == 0 and crowd.note:
         said.open("what a crowd of silent clients does", crowd.note)
         return
-    silent = _silent(seen)
     selects = _selects(seen)
     stopped_nobody = [
         held.holders for held in seen.held if held.kind == "silent" and not held.stopped
@@ -222,7 +185,9 @@ def crowding(seen: Observations, said: Verdict) -> None:
                     else f"beside {limit:,} it was answered"
                 ),
                 sure="certain" if selects or not is_select else "likely",
-                see=f"{silent} 1100 --seconds 10 & sleep 2; {_probe(seen)}",
+                see=commands.beside(
+                    commands.hold(seen, "silent", CROWD), commands.probe(seen)
+                ),
                 chapters=chapters("07" if is_select else "12"),
             )
         )
@@ -246,7 +211,8 @@ def crowding(seen: Observations, said: Verdict) -> None:
                 short="a crowd after which it never answers again",
                 figure="asked five times, within more than 12 s after they had gone",
                 sure="certain",
-                see=f"{silent} 1100 --seconds 3; {_probe(seen)}",
+                see=f"{commands.hold(seen, 'silent', CROWD, 3)}; "
+                f"{commands.probe(seen)}",
                 chapters=chapters("07", "12"),
             )
         )
@@ -297,8 +263,9 @@ def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
                 short="a cost that grows with connections that say nothing",
                 figure=times + cpu,
                 sure="certain" if cpu else "likely",
-                see=f"{_silent(seen)} {crowd.part} "
-                f"--seconds 10 & sleep 2; {how_to_load(seen, 1)}",
+                see=commands.beside(
+                    commands.hold(seen, "silent", crowd.part), commands.load(seen, 1)
+                ),
                 chapters=chapters("07", "08"),
             )
         )
@@ -326,8 +293,8 @@ def slow(seen: Observations, said: Verdict) -> None:
                 "for another page meanwhile waits until it is over",
                 sure="certain",
                 # Another Python would take a while to start, and miss it.
-                see=f"curl -so /dev/null {url(seen, slow.path)} & sleep 0.1; "
-                f"curl -so /dev/null -w '%{{time_total}}\\n' {quote(seen.url)}",
+                see=f"curl -so /dev/null {commands.url(seen, slow.path)} & sleep 0.1; "
+                f"curl -so /dev/null -w '%{{time_total}}\\n' {commands.url(seen)}",
                 chapters=chapters("08", "10"),
             )
         )
@@ -349,8 +316,3 @@ def _at_once(slow: Slow) -> str:
         f"of {slow.at_once} at once, it works on about {slow.works_on} at a time; "
         "meanwhile others wait as well"
     )
-
-
-def url(seen: Observations, path: str) -> str:
-    scheme, _, rest = seen.url.partition("//")
-    return quote(f"{scheme}//{rest.partition('/')[0]}{path}")

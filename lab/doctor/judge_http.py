@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from shlex import quote
 
+from lab.doctor import commands
 from lab.doctor.finding import Finding, Verdict, chapters
-from lab.doctor.judge_growth import unexplained
+from lab.doctor.judge_errors import unexplained
 from lab.doctor.observations import Observations
 
 PROTOCOL: dict[str, tuple[int, str, str, tuple[str, ...], str]] = {
@@ -107,14 +108,11 @@ def protocol(seen: Observations, said: Verdict) -> None:
             "requests fail already where one client asks for nothing unusual",
         )
         return
-    rest = seen.url.partition("//")[2]
-    authority, _, path = rest.partition("/")
-    host, _, port = authority.partition(":")
     words = {
-        "url": quote(seen.url),
-        "host": host,
-        "port": port or "80",
-        "path": quote(f"/{path}"),
+        "url": commands.url(seen),
+        "host": commands.address(seen).split()[0],
+        "port": commands.port(seen),
+        "path": quote(commands.path_of(seen)),
     }
     for name, (weight, sentence, short, numbers, fine) in PROTOCOL.items():
         wrong = getattr(protocol, name)

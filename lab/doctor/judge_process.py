@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
+from lab.doctor import commands
 from lab.doctor.finding import Finding, Verdict, chapters, listed
-from lab.doctor.judge_holders import HOLDING, REST, how_to_hold, is_confirmed, url
-from lab.doctor.judge_waits import pid
+from lab.doctor.judge_holders import HOLDING, REST, is_confirmed
 from lab.doctor.observations import Dawdler, Observations, Process
 from lab.doctor.plan import ENDING_S
 
@@ -85,8 +83,10 @@ def process(seen: Observations, said: Verdict) -> None:
                     short=f"{most / 2**20:.1f} MB of memory for each connection",
                     figure=", ".join(parts),
                     sure="certain",
-                    see=f"python -m lab silent {quote(seen.url)} --connections 100 "
-                    f"--seconds 10 & sleep 2; grep VmRSS /proc/{pid(seen)}/status",
+                    see=commands.beside(
+                        commands.hold(seen, "silent", 100),
+                        f"grep VmRSS /proc/{commands.pid(seen)}/status",
+                    ),
                     chapters=chapters("08"),
                 )
             )
@@ -145,7 +145,7 @@ def _files_left_open(seen: Observations, process: Process, said: Verdict) -> Non
             short="descriptors that are not given back",
             figure=f"counted again for 3 s after the last had gone{limit}",
             sure="certain",
-            see=f"ls -l /proc/{pid(seen)}/fd | tail",
+            see=f"ls -l /proc/{commands.pid(seen)}/fd | tail",
             chapters=chapters("12"),
         )
     )
@@ -161,7 +161,7 @@ def _spinning(
         short="a loop that spins while nothing happens",
         figure=f"it used {cpu:.2f} s of processor time in each second",
         sure="certain",
-        see=f"top -H -p {pid(seen)}",
+        see=f"top -H -p {commands.pid(seen)}",
         chapters=chapters("04"),
     )
 
@@ -250,7 +250,7 @@ def deadlines(seen: Observations, said: Verdict) -> None:
                 else "no deadline for some clients",
                 figure=f"watched for {watched:.0f} s",
                 sure="likely",
-                see=how_to_hold(seen, _plainest(long), 1, watched),
+                see=commands.hold(seen, _plainest(long), 1, watched),
                 chapters=chapters("11"),
             )
         )
@@ -301,7 +301,7 @@ def _rearmed(seen: Observations, said: Verdict) -> None:
             f"still there after {trickle.watched_s:.0f} s",
             sure="likely",
             see="(printf 'GET / HTTP/1.1\\r\\nX: '; while sleep 1; do printf y; done) "
-            f"| nc {seen.url.partition('//')[2].partition('/')[0].replace(':', ' ')}",
+            f"| nc {commands.address(seen)}",
             chapters=chapters("11"),
         )
     )
@@ -312,7 +312,7 @@ def ending(seen: Observations, said: Verdict) -> None:
     if ending is None:
         return
     slow = seen.slow.path if seen.slow else "A-SLOW-PAGE"
-    see = f"curl -v {url(seen, slow)} & sleep 0.1; kill PID"
+    see = f"curl -v {commands.url(seen, slow)} & sleep 0.1; kill PID"
     if ending.answered < ending.in_flight:
         lost = ending.in_flight - ending.answered
         said.findings.append(

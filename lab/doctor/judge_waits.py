@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from shlex import quote
 
+from lab.doctor import commands
 from lab.doctor.finding import Finding, Verdict, chapters
 from lab.doctor.observations import Observations, Split
 
@@ -43,7 +43,7 @@ def gone(seen: Observations, said: Verdict) -> None:
                 figure="asked three times, for more than 11 s together, when all other "
                 "clients had gone",
                 sure="certain",
-                see=f"curl -m 10 {quote(seen.url)}",
+                see=f"curl -m 10 {commands.url(seen)}",
                 chapters=chapters("03", "12"),
             )
         )
@@ -58,7 +58,7 @@ def gone(seen: Observations, said: Verdict) -> None:
                 short="answers that do not come",
                 figure="one client, one request at a time",
                 sure="certain",
-                see=f"python -m lab probe {quote(seen.url)} --requests 20 --close",
+                see=commands.probe(seen, 20, close=True),
                 chapters=chapters("09"),
             )
         )
@@ -83,7 +83,7 @@ def closing(seen: Observations, said: Verdict) -> None:
         return
     unsaid = contact.unannounced == contact.closed
     whole = contact.connect_ms + contact.first_ms
-    url = quote(seen.url)
+    url = commands.url(seen)
     said.findings.append(
         Finding(
             id="closes",
@@ -102,12 +102,6 @@ def closing(seen: Observations, said: Verdict) -> None:
             chapters=chapters("01", "02"),
         )
     )
-
-
-def pid(seen: Observations) -> str:
-    """The process to look at, for a command; PID where it is not known."""
-    known = seen.process.pids if seen.process else []
-    return str(known[0]) if known else "PID"
 
 
 def median(values: list[float]) -> float | None:
@@ -140,7 +134,7 @@ def slow_first(seen: Observations, said: Verdict) -> None:
             "requests; if it does that for one connection after the other, it is the "
             "limit of how many can come",
             sure="certain",
-            see=f"python -m lab probe {seen.url} --requests 5",
+            see=commands.probe(seen, 5),
             chapters=chapters("08", "10"),
         )
     )
@@ -219,7 +213,7 @@ def waiting(seen: Observations, said: Verdict) -> None:
                 figure=f"one client alone waits {timeout:.0f} ms; beside others who "
                 f"come and go, {beside:.1f} ms{growth}",
                 sure="certain",
-                see=f"python -m lab probe {quote(seen.url)} --requests 5",
+                see=commands.probe(seen, 5),
                 chapters=chapters("03", "05"),
             )
         )
@@ -257,7 +251,7 @@ def waiting(seen: Observations, said: Verdict) -> None:
                 f"connection's second request on{quick}{paused}"
                 f"{'' if timeout else growth}",
                 sure="certain" if split.quick is not None else "likely",
-                see=f"python -m lab probe {quote(seen.url)} --requests 5",
+                see=commands.probe(seen, 5),
                 chapters=chapters("06", "07"),
             )
         )
@@ -303,7 +297,7 @@ def _two_writes(seen: Observations, split: Split, said: Verdict) -> None:
                 short="a response in many small pieces",
                 figure=f"{count} for {_bytes(seen):,} bytes",
                 sure="certain",
-                see=f"strace -f -e trace=network,write,writev -p {pid(seen)}",
+                see=commands.writes(seen),
                 chapters=chapters("07"),
             )
         )
@@ -325,7 +319,7 @@ def _two_writes(seen: Observations, split: Split, said: Verdict) -> None:
             figure=f"{count} an answer of {_bytes(seen)} bytes; the cut after the head "
             f"was seen {split.cut_after_head} times of {split.looked_at}",
             sure="certain" if split.cut_after_head else "likely",
-            see=f"strace -f -e trace=network,write,writev -p {pid(seen)}",
+            see=commands.writes(seen),
             chapters=chapters("06", "07"),
         )
     )
@@ -338,6 +332,7 @@ def _posts(seen: Observations, split: Split, said: Verdict) -> None:
     gap, quick = median(split.posted.gap_ms), median(split.posted_quick.gap_ms)
     if gap is None or quick is None or gap < LEAST_STALL_MS or quick > gap / 3:
         return
+    page = commands.url(seen)
     said.findings.append(
         Finding(
             id="stall-post",
@@ -349,7 +344,7 @@ def _posts(seen: Observations, split: Split, said: Verdict) -> None:
             figure=f"the last bytes come {gap:.0f} ms after the first; {quick:.1f} ms "
             "if the client acknowledges at once",
             sure="certain",
-            see=f"curl -sS -w '%{{time_total}}\\n' -d 1234 {seen.url} {seen.url}",
+            see=f"curl -sS -w '%{{time_total}}\\n' -d 1234 {page} {page}",
             chapters=chapters("06", "07"),
         )
     )

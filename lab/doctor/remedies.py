@@ -22,7 +22,7 @@ class Remedy:
 
 REMEDIES = (
     Remedy(
-        ("stall", "hidden-stall"),
+        ("stall", "hidden-stall", "stall-post"),
         "the body is held back",
         "`probe`: from the second request on, the body comes long after the head; "
         "`strace`: two writes for one answer",
@@ -62,6 +62,47 @@ REMEDIES = (
         "the line `errors`, and what the server prints meanwhile",
         "read what the server has logged at that moment: an exception, or a limit of "
         "threads, files or memory",
+    ),
+    Remedy(
+        ("mute",),
+        "it answers nobody any more",
+        "no answer within 10 s",
+        "look where its threads stand (py-spy, gdb, jstack): at a lock that nobody "
+        "gives back, or in a pool all of whose workers wait",
+    ),
+    Remedy(
+        ("slow-first",),
+        "a slow first request",
+        "the first head comes late, and the others at once",
+        "look for what is done for each connection before it is read: a name that is "
+        "looked up, a process or a session that is begun",
+    ),
+    Remedy(
+        ("rare",),
+        "a few very slow requests",
+        "the longest latency beside the median",
+        "look for what happens now and then: collecting garbage, writing to a disk, a "
+        "task that runs each minute",
+    ),
+    Remedy(
+        ("costly",),
+        "a page that costs much",
+        "where the processor's time goes, function by function",
+        "find it with a profiler of the server's language, and remember what is "
+        "computed anew for each request; more processes use more processors",
+    ),
+    Remedy(
+        ("descriptors",),
+        "descriptors are not given back",
+        "what is open, though nobody is there",
+        "close a connection, and what was opened for it, on every way out of its "
+        "handler, that of an exception as well",
+    ),
+    Remedy(
+        ("memory",),
+        "much memory for each connection",
+        "VmRSS, beside that without the first command",
+        "make buffers when something comes, and give them back with the answer",
     ),
     Remedy(
         ("unfair",),
@@ -140,7 +181,7 @@ REMEDIES = (
         "node's), or have more workers than one",
     ),
     Remedy(
-        ("spins", "spins-while-held"),
+        ("spins", "spins-while-held", "spins-beside"),
         "it spins",
         "a thread that uses a processor while nobody asks",
         "look for what is always ready and never dealt with: a read that returns "
@@ -191,6 +232,18 @@ REMEDIES = (
         "`left intact` at the end, or chunks",
         "close after the answer, unless the client says `Connection: keep-alive`, and "
         "send it no chunks",
+    ),
+    Remedy(
+        ("post",),
+        "no answer to a POST",
+        "`Empty reply from server`, or nothing",
+        "answer a method that the page does not have with 405, rather than close",
+    ),
+    Remedy(
+        ("rearmed",),
+        "a deadline that each byte puts off",
+        "`nc` goes on",
+        "set the deadline when the phase begins, and leave it there until it is over",
     ),
     Remedy(
         ("no-deadline",),

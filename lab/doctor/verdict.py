@@ -10,6 +10,7 @@ nobody would notice from being called a fault.
 from __future__ import annotations
 
 from lab.doctor import (
+    judge_errors,
     judge_growth,
     judge_holders,
     judge_http,
@@ -31,8 +32,8 @@ JUDGES = (
     judge_waits.closing,
     judge_waits.waiting,
     judge_waits.slow_first,
-    judge_growth.failing,
-    judge_growth.unfair,
+    judge_errors.failing,
+    judge_errors.unfair,
     judge_growth.growing,
     judge_growth.costly,
     judge_growth.rare,

@@ -1,5 +1,6 @@
 """A report's commands can be pasted as they stand, and it says what usually helps."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lab.doctor.finding import Finding
+from lab.doctor.judge_http import PROTOCOL
 from lab.doctor.observations import Ending, Held, Observations, Process, Slow
-from lab.doctor.remedies import REMEDIES, helps
+from lab.doctor.remedies import REMEDIES
 from lab.doctor.report import text
 from lab.doctor.verdict import verdict
 from tests.lab.doctor.test_verdict import CLOSES, STOPPED, healthy, only, points, shut
@@ -66,17 +68,23 @@ def test_where_python_is_called_python3_the_commands_say_so(
     assert "python -m lab" not in text(seen, verdict(seen))
 
 
-@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.id)
-def test_it_says_what_helps(finding: Finding) -> None:
-    assert helps(finding.id), "lab/doctor/remedies.py has nothing about it"
-
-
-def test_each_remedy_is_for_a_finding_that_there_is() -> None:
+def ids_in_the_code() -> set[str]:
+    """Each `id="…"` that a judge writes, and those that are put together."""
     judges = (Path(__file__).parents[3] / "lab" / "doctor").glob("judge_*.py")
-    code = "".join(judge.read_text() for judge in judges)
-    ids = [id for remedy in REMEDIES for id in remedy.ids]
-    assert len(ids) == len(set(ids))
-    # Who holds a connection is put together from a kind: "stopped-by-half".
-    for id in ids:
-        names = (id, id.replace("-", "_"), id.removeprefix("stopped-by-"))
-        assert any(f'"{name}"' in code for name in names), id
+    found = {name.replace("_", "-") for name in PROTOCOL}
+    found |= {f"stopped-by-{kind}" for kind in ("silent", "half", "body", "unread")}
+    found |= {"spins", "spins-while-held", "spins-beside", "select"}
+    found |= {"connection-limit", "timeout", "fixed-wait"}
+    for judge in judges:
+        found |= set(re.findall(r'\bid="([\w-]+)",', judge.read_text("utf-8")))
+    return found
+
+
+def test_it_says_of_each_finding_what_helps() -> None:
+    told = [id for remedy in REMEDIES for id in remedy.ids]
+    assert len(told) == len(set(told))
+    assert set(told) == ids_in_the_code(), "lab/doctor/remedies.py has them all"
+
+
+def test_no_other_ids_are_put_together() -> None:
+    assert {finding.id for finding in FINDINGS} <= ids_in_the_code()
