@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(
         f"{target.url} is looked at for about {options.seconds:.0f} s, and longer if "
-        "it is slow. Ctrl-C ends it sooner.",
+        "it is slow.\nCtrl-C ends it sooner.",
         file=sys.stderr,
         flush=True,
     )
