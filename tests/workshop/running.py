@@ -83,7 +83,9 @@ for line in sys.stdin:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for number, path in ((1, asked["output"]), (2, asked["errors"])):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
-        sys.exit(pytest.main(asked["arguments"]))
+        code = pytest.main(asked["arguments"])
+        sys.stdout.flush()  # as pytest's own command does: a thread may stay
+        sys.exit(code)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
