@@ -47,13 +47,15 @@ def growing(seen: Observations, said: Verdict) -> None:
     most_wait = is_cut_short(many) or many.starved > many.connections / 2
     longer = many.p50_ms > some.p50_ms * 4 or most_wait
     if waits:
-        _behind_a_wait(one, some, many, growth, said)
+        _behind_a_wait(seen, one, some, many, growth, said)
     elif fixed_wait(one, some, many):
         said.findings.append(_fixed_wait(seen, one, growth))
     elif collapses(some, many) and is_disturbed(seen):
         said.open("whether it gets slower with many clients", disturbed(seen, growth))
     elif collapses(some, many):
         said.findings.append(_collapse(seen, growth))
+    elif _is_short_wait(seen, one, some):
+        _short_wait(seen, one, some, growth, said)
     elif many.client_bound:
         said.ok("it does not wait: more clients get more answers, or queue", growth)
         said.open(
@@ -62,8 +64,6 @@ def growing(seen: Observations, said: Verdict) -> None:
         )
     elif _queues_for_a_wait(seen, one, some, many):
         said.findings.append(_queue(seen, one, some, many, growth))
-    elif _is_short_wait(seen, one, some):
-        _short_wait(seen, one, some, growth, said)
     elif many.rate < some.rate * 2 and longer and not is_unfair(seen, many):
         _saturated(seen, many, growth, said)
     elif many.rate > MORE * one.rate:
@@ -73,7 +73,7 @@ def growing(seen: Observations, said: Verdict) -> None:
 
 
 def _behind_a_wait(
-    one: Point, some: Point, many: Point, growth: str, said: Verdict
+    seen: Observations, one: Point, some: Point, many: Point, growth: str, said: Verdict
 ) -> None:
     """Where each request waits for a timeout, or for an acknowledgement: is there
     anything behind that which requests wait for together?"""
@@ -84,7 +84,7 @@ def _behind_a_wait(
             "requests slower",
             growth + used,
         )
-    elif many.rate < some.rate * 2:
+    elif timeout_of(seen) is None and many.rate < some.rate * 2:
         said.open(
             "whether requests queue for something behind that wait",
             f"{growth}: when the wait is gone, ask again",

@@ -1024,3 +1024,27 @@ def test_who_is_at_work_when_nobody_asks_is_not_praised_for_its_sleep() -> None:
     assert said.first == FINE
     assert not [each for each in said.tried if "sleeps" in each.what]
     assert "30% of a core" in said.undecided[0].why
+
+
+def test_a_short_wait_is_seen_where_a_hundred_are_more_than_the_client_can_ask() -> (
+    None
+):
+    seen = healthy()
+    short = times(3.1)
+    seen.split = Split(0, 20, 1.0, [3.1] * 8, short, short, short, short)
+    seen.growth = points((320, 3.1), (9_000, 0.6), (20_000, 5.0), cpu=0.1, waited=0)
+    seen.growth[2].client_bound = True
+    assert only(verdict(seen)).id == "timeout"
+
+
+def test_what_may_be_behind_a_stall_is_not_acquitted() -> None:
+    seen = healthy()
+    seen.split = Split(
+        20, 20, 2.0, [0.2] * 8, times(44, 44), times(0.2), QUICK, times(44, 44)
+    )
+    seen.growth = STALLS
+    assert any("no lock" in each.what for each in verdict(seen).tried)
+    seen.growth = points((15, 64.0), (50, 190.0), (50, 1_900.0), cpu=0.05)
+    said = verdict(seen)
+    assert not any("no lock" in each.what for each in said.tried)
+    assert any("behind that wait" in each.what for each in said.undecided)
