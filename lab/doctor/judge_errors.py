@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lab.doctor import commands
 from lab.doctor.finding import Finding, Verdict, chapters
-from lab.doctor.judge_growth import disturbed, is_disturbed, is_unfair
+from lab.doctor.judge_growth import is_unfair
+from lab.doctor.judge_waits import disturbed, is_disturbed
 from lab.doctor.observations import Observations, Point
 
 

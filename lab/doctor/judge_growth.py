@@ -7,6 +7,8 @@ from lab.doctor.finding import Finding, Verdict, chapters
 from lab.doctor.judge_waits import (
     LEAST_WAIT_MS,
     NO_TIMEOUT,
+    disturbed,
+    is_disturbed,
     least_ms,
     median,
     stall_ms,
@@ -25,8 +27,6 @@ SATURATED = 0.75
 SHORT_WAIT_MS = 1.0
 #: Processor time of a request that is much, whatever the page does.
 COSTLY_MS = 3.0
-#: Processors that other programs may use before speed is no longer judged.
-DISTURBED = 0.3
 
 
 def growing(seen: Observations, said: Verdict) -> None:
@@ -329,14 +329,6 @@ def _latency(point: Point) -> str:
 def collapses(some: Point, many: Point) -> bool:
     """Less than half the rate with many, in each of the looks and without a doubt."""
     return not many.client_bound and max(many.rates) < min(some.rates) / 2
-
-
-def is_disturbed(seen: Observations) -> bool:
-    return seen.others_cpu is not None and seen.others_cpu > DISTURBED
-
-
-def disturbed(seen: Observations, figure: str) -> str:
-    return f"other programs used {seen.others_cpu:.1f} processors meanwhile; {figure}"
 
 
 def _which_part(seen: Observations) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.doctor import commands
 from lab.doctor.finding import Finding, Verdict, chapters
-from lab.doctor.judge_growth import is_disturbed
+from lab.doctor.judge_waits import is_disturbed
 from lab.doctor.observations import Crowd, Held, Observations, Slow
 from lab.doctor.plan import CROWD
 

@@ -13,6 +13,8 @@ LEAST_WAIT_MS = 5.0
 #: A body that is held back comes this much after its head: Linux waits for 40 ms.
 LEAST_STALL_MS = 25.0
 NO_TIMEOUT = "no wait for a timeout"
+#: Processors that other programs may use before speed is no longer judged.
+DISTURBED = 0.3
 #: Segments of a small answer that are not the head and the body any more.
 MANY_PIECES = 4
 
@@ -108,6 +110,14 @@ def median(values: list[float]) -> float | None:
     return statistics.median(values) if len(values) >= 3 else None
 
 
+def is_disturbed(seen: Observations) -> bool:
+    return seen.others_cpu is not None and seen.others_cpu > DISTURBED
+
+
+def disturbed(seen: Observations, figure: str) -> str:
+    return f"other programs used {seen.others_cpu:.1f} processors meanwhile; {figure}"
+
+
 def slow_first(seen: Observations, said: Verdict) -> None:
     """Whether a connection's first request takes much longer than those that follow."""
     split = seen.split
@@ -122,6 +132,13 @@ def slow_first(seen: Observations, said: Verdict) -> None:
     first = ordered[len(ordered) // 10]
     if later is None or first < LEAST_WAIT_MS or first < 4 * later:
         return
+    figure = f"{first:.1f} to {ordered[-1]:.1f} ms for {len(ordered)} first requests"
+    if is_disturbed(seen):
+        # Each of them has threads to wake, who wait for a processor.
+        said.open(
+            "whether a connection's first request takes longer", disturbed(seen, figure)
+        )
+        return
     said.findings.append(
         Finding(
             id="slow-first",
@@ -130,10 +147,9 @@ def slow_first(seen: Observations, said: Verdict) -> None:
             f"and each further one {later:.1f} ms: whoever comes has to wait, before "
             "the page is even asked for",
             short=f"{first:.0f} ms for whoever connects",
-            figure=f"{first:.1f} to {ordered[-1]:.1f} ms for {len(ordered)} first "
-            "requests; if it does that for one connection after the other, it is the "
-            "limit of how many can come",
-            sure="certain",
+            figure=f"{figure}; if it does that for one connection after the other, it "
+            "is the limit of how many can come",
+            sure="certain" if seen.others_cpu is not None else "likely",
             see=commands.probe(seen, 5),
             chapters=chapters("08", "10"),
         )
