@@ -13,7 +13,7 @@ import time
 from lab.doctor.holders import HOLD
 from lab.doctor.observations import Held
 from lab.doctor.plan import HOLDERS, Plan
-from lab.doctor.process import Watched, deferred
+from lab.doctor.process import Watched, deferred, in_the_kernel
 from lab.doctor.raw import Exchange, Target, Wire
 from lab.load.child import allow_connections
 from lab.load.target import LoadError
@@ -236,13 +236,18 @@ def _worked_off(
         answered = _have_something(wires)
         workers = watched.workers() if watched else 0
         wanted_s = watched.wanted_s() if watched else 0.0
+        unsent, unread = in_the_kernel(other.target.port)
         if _readable(other, patience_s):
             return True
         if seen.kind == "body":
             goes_on = _have_something(wires) > answered
         else:
             used_s = watched.wanted_s() - wanted_s if watched else 0.0
-            goes_on = seen.kind == "unread" and used_s > WORKS * patience_s
+            now_unsent, now_unread = in_the_kernel(other.target.port)
+            # Work may be to wait for something, too, and takes no processor then.
+            moves = now_unsent > unsent or now_unread < unread
+            works = used_s > WORKS * patience_s or moves
+            goes_on = seen.kind == "unread" and works
         if watched and watched.workers() > workers:
             goes_on = True  # and more may follow
         if not goes_on:

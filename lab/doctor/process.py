@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.load.target import LoadError
@@ -278,20 +279,40 @@ def _listeners(port: int) -> set[str]:
     return found
 
 
+def in_the_kernel(port: int) -> tuple[int, int]:
+    """How many bytes a server has written that have not arrived, and how many it has
+    not read. Where it works on requests whose answers nobody reads, the one grows or
+    the other shrinks. Linux only; else zeros."""
+    unsent = unread = 0
+    for words in _connections():
+        if int(words[1].rpartition(":")[2], 16) == port:
+            sending, _, receiving = words[4].partition(":")
+            unsent += int(sending, 16)
+            unread += int(receiving, 16)
+    return unsent, unread
+
+
+def _connections() -> Iterator[list[str]]:
+    """The lines on TCP connections in /proc/net, in words."""
+    for name in ("tcp", "tcp6"):
+        for line in _read(PROC / "net" / name).splitlines():
+            words = line.split()
+            if len(words) >= 10 and words[3] in CONNECTED:
+                yield words
+
+
 def accepted(port: int) -> int | None:
     """How many connections to a port have been accepted and not closed by the server.
 
     One that waits for it in the kernel has no inode yet. Linux only; else None.
     """
-    count = 0
-    tables = [_read(PROC / "net" / name) for name in ("tcp", "tcp6")]
-    for line in "".join(tables).splitlines():
-        words = line.split()
-        if len(words) < 10 or words[3] not in CONNECTED:
-            continue
-        is_ours = int(words[1].rpartition(":")[2], 16) == port
-        count += is_ours and words[9] != "0"
-    return count if tables[0] else None
+    if not (PROC / "net" / "tcp").exists():
+        return None
+    return sum(
+        words[9] != "0"
+        for words in _connections()
+        if int(words[1].rpartition(":")[2], 16) == port
+    )
 
 
 def deferred(port: int) -> int:

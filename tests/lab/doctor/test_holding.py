@@ -11,7 +11,7 @@ import pytest
 from lab.doctor import holders, holding
 from lab.doctor.observations import Held
 from lab.doctor.plan import Plan
-from lab.doctor.process import Watched, deferred
+from lab.doctor.process import Watched, deferred, in_the_kernel
 from lab.doctor.raw import Target, Wire
 from lab.doctor.slow import slow
 from lab.load.target import LoadError
@@ -286,7 +286,7 @@ def test_who_waits_for_work_does_not_wait_for_those_who_do_not_read(
 
     with serving(behave) as server:
         seen = holding.hold(target_of(server), "unread", 1, 0.1, None)
-    assert seen.busy
+    assert seen.busy or not seen.stopped
 
 
 def test_who_is_answered_late_was_not_stopped() -> None:
@@ -335,3 +335,34 @@ def test_what_works_now_and_then_does_not_spin(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(watched, "wants", lambda _: wants.pop(0))
     assert holding.at_rest(watched) == 0.1
     assert wants == [1.0]  # and then it is decided
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="/proc/net has what is in the kernel"
+)
+def test_who_works_without_a_processor_is_at_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it writes for those who do not read goes on growing in the kernel."""
+    monkeypatch.setattr(holding, "WORKED_OFF_S", 0.3)
+    goes_on = [True]
+
+    async def behave(exchange: Exchange) -> None:
+        while goes_on[0]:
+            exchange.writer.write(b"x" * 100)
+            await asyncio.sleep(0.01)
+        exchange.close()
+
+    with serving(behave) as server:
+        target = target_of(server)
+        with Wire(target, small=True) as deaf, Wire(target) as other:
+            deaf.send(target.request())
+            seen = Held("unread", 1, 1, None)
+            server.wait_until(lambda: in_the_kernel(target.port)[0] > 0)
+            assert not holding._worked_off(seen, other, [deaf], 0.1, None)
+            assert seen.busy
+            goes_on[0] = False
+            server.wait_until(lambda: server.open == 1)
+            seen = Held("unread", 1, 1, None)
+            assert not holding._worked_off(seen, other, [deaf], 0.1, None)
+            assert not seen.busy
