@@ -236,16 +236,16 @@ def _worked_off(
         answered = _have_something(wires)
         workers = watched.workers() if watched else 0
         wanted_s = watched.wanted_s() if watched else 0.0
-        unsent, unread = in_the_kernel(other.target.port)
+        answers, requests = in_the_kernel(other.target.port)
         if _readable(other, patience_s):
             return True
         if seen.kind == "body":
             goes_on = _have_something(wires) > answered
         else:
             used_s = watched.wanted_s() - wanted_s if watched else 0.0
-            now_unsent, now_unread = in_the_kernel(other.target.port)
+            more, fewer = in_the_kernel(other.target.port)
             # Work may be to wait for something, too, and takes no processor then.
-            moves = now_unsent > unsent or now_unread < unread
+            moves = more > answers or fewer < requests
             works = used_s > WORKS * patience_s or moves
             goes_on = seen.kind == "unread" and works
         if watched and watched.workers() > workers:

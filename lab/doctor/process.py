@@ -280,16 +280,18 @@ def _listeners(port: int) -> set[str]:
 
 
 def in_the_kernel(port: int) -> tuple[int, int]:
-    """How many bytes a server has written that have not arrived, and how many it has
-    not read. Where it works on requests whose answers nobody reads, the one grows or
-    the other shrinks. Linux only; else zeros."""
-    unsent = unread = 0
+    """How many bytes of a server's answers nobody has read, on their way or arrived,
+    and how many of requests it has not read. Where it works on requests whose answers
+    nobody reads, the one grows or the other shrinks. Linux only; else zeros."""
+    answers = requests = 0
     for words in _connections():
-        if int(words[1].rpartition(":")[2], 16) == port:
-            sending, _, receiving = words[4].partition(":")
-            unsent += int(sending, 16)
-            unread += int(receiving, 16)
-    return unsent, unread
+        here, there = (int(word.rpartition(":")[2], 16) for word in words[1:3])
+        sending, receiving = (int(size, 16) for size in words[4].split(":"))
+        if here == port:
+            answers, requests = answers + sending, requests + receiving
+        elif there == port:
+            answers += receiving
+    return answers, requests
 
 
 def _connections() -> Iterator[list[str]]:
