@@ -74,7 +74,7 @@ def crowd(
             _open_crowd(target, wires, PART_OF_CROWD, plan, seen)
             time.sleep(SETTLE_S)
             if watched:
-                watched.rests_within(1.0)  # it has to accept each of them
+                watched.rests_within(WORKED_OFF_S)  # it has to accept each of them
             if len(wires) < PART_OF_CROWD:
                 break
             if watched and seen.bytes_each is None:

@@ -102,7 +102,7 @@ def test_a_server_that_is_at_work_is_not_said_to_be_stopped(
 
 
 def test_a_worker_that_is_added_soon_is_waited_for() -> None:
-    """It makes room the second time, when there was none: nobody is stopped for long."""
+    """It makes room the second time, when there was none: nobody is stopped."""
     found: list[ScriptedServer] = []
     refused: list[int] = []
 

@@ -1051,3 +1051,16 @@ def test_what_may_be_behind_a_stall_is_not_acquitted() -> None:
     said = verdict(seen)
     assert not any("no lock" in each.what for each in said.tried)
     assert any("behind that wait" in each.what for each in said.undecided)
+
+
+def test_what_a_crowd_costs_has_to_be_more_on_a_busy_machine() -> None:
+    seen = healthy()
+    assert seen.crowd
+    seen.crowd.beside_ms = [0.4, 0.45]
+    seen.crowd.cpu_without_us, seen.crowd.cpu_beside_us = 60, 180
+    assert only(verdict(seen)).id == "crowd-cost"
+    seen.others_cpu = 1.0
+    assert verdict(seen).first == FINE
+    assert any("silent clients cost" in each.what for each in verdict(seen).undecided)
+    seen.crowd.cpu_beside_us = 300
+    assert only(verdict(seen)).id == "crowd-cost"
