@@ -30,7 +30,7 @@ def process(seen: Observations, said: Verdict) -> None:
     idle_wants = (process.idle_cpu or 0.0) + process.idle_waited
     if process.idle_cpu is not None and idle_wants > 0.5 and process.idle_cpu > 0.05:
         said.findings.append(
-            _spinning(seen, idle_wants, "nobody asks for anything", 87, "spins")
+            _spinning(seen, "nobody asks for anything", _wants(idle_wants), 87, "spins")
         )
     elif process.idle_cpu is not None and process.idle_cpu > RESTLESS:
         said.open(
@@ -50,8 +50,8 @@ def process(seen: Observations, said: Verdict) -> None:
             said.findings.append(
                 _spinning(
                     seen,
-                    held.cpu,
                     f"{held.holders} clients {many} hold it up",
+                    f"it used {held.cpu:.2f} s of processor time in each second",
                     76,
                     "spins-while-held",
                 )
@@ -101,19 +101,27 @@ def _spinning_beside(seen: Observations, idle_wants: float, said: Verdict) -> No
     ]
     for held in seen.held:
         spins = held.rest_cpu or 0.0
-        # Far more than what they have asked for can be: nothing comes of it.
-        if costs_s and held.worked_s > 1 + 5 * held.asked * max(costs_s):
-            spins = 1.0
-        if spins < idle_wants + SPINS_BESIDE:
+        # Far more than what they have asked for can be: nothing comes of it. (Who spins
+        # at rest as well has that as a finding.)
+        rests = idle_wants <= 1 - SPINS_BESIDE
+        if rests and costs_s and held.worked_s > 1 + 5 * held.asked * max(costs_s):
+            figure = (
+                f"it worked for {held.worked_s:.1f} s, or waited for a processor, on "
+                f"{held.asked:,} requests, each of which needs {max(costs_s) * 1e3:.2f}"
+                " ms at most"
+            )
+        elif spins >= idle_wants + SPINS_BESIDE:
+            figure = _wants(spins)
+        else:
             continue
         many, one = REST[held.kind]
         said.findings.append(
             _spinning(
                 seen,
-                spins,
                 f"one client {one} does nothing"
                 if held.holders == 1
                 else f"{held.holders} clients {many} do nothing",
+                figure,
                 82,
                 "spins-beside",
             )
@@ -151,15 +159,19 @@ def _files_left_open(seen: Observations, process: Process, said: Verdict) -> Non
     )
 
 
+def _wants(cpu: float) -> str:
+    return f"it used, or waited for, {cpu:.2f} s of processor time in each second"
+
+
 def _spinning(
-    seen: Observations, cpu: float, when: str, weight: int, name: str
+    seen: Observations, when: str, figure: str, weight: int, name: str
 ) -> Finding:
     return Finding(
         id=name,
         weight=weight,
-        sentence=f"It spins: while {when}, it keeps {cpu:.1f} of a core busy",
+        sentence=f"It spins: while {when}, it keeps a processor busy",
         short="a loop that spins while nothing happens",
-        figure=f"it used {cpu:.2f} s of processor time in each second",
+        figure=figure,
         sure="certain",
         see=f"top -H -p {commands.pid(seen)}",
         chapters=chapters("04"),

@@ -1015,6 +1015,8 @@ def test_who_works_far_longer_than_was_asked_for_spins() -> None:
     assert verdict(seen).first.startswith(
         "It spins: while one client that does not read its answers does nothing"
     )
+    assert "4.0 s" in only(verdict(seen)).figure  # as seen, and no figure of our own
+    assert "3,000 requests" in only(verdict(seen)).figure
     seen.held[0].asked = 30_000  # which is three seconds of work
     assert verdict(seen).first == FINE
 
